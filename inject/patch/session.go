@@ -1,0 +1,231 @@
+// Package patch builds the JSON patch of an admission response on the raw JSON of a pod.
+//
+// A Session is a journal of additions. It never decodes and encodes what it was given, so a field that this program's
+// Kubernetes types do not know, a number beyond 2^53 or the order of a list is never touched; it creates parents that are
+// absent or null; and it refuses to add where something is already set. The operations it yields are `add` only, as few
+// as there can be: what lies below a parent that it creates travels in that parent's value.
+package patch
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+// Session journals additions to one JSON object.
+type Session struct {
+	pointer string
+	top     Cursor
+	err     error
+}
+
+// New returns a Session on target, an object. The pointer is where target lies in the document that the operations will
+// be applied to: empty for the document itself, "/spec/template" for a workload's pod template (RFC 6901).
+func New(target rawjson.Value, pointer string) *Session {
+	s := &Session{pointer: pointer}
+	s.top = Cursor{session: s, raw: target}
+	if target.Kind() != rawjson.Object {
+		s.err = fmt.Errorf("want an object, got %s", target.Kind())
+	}
+	return s
+}
+
+// Root returns the place of the session's target.
+func (s *Session) Root() *Cursor { return &s.top }
+
+// Cursor is a place in the target at which something can be added. Misuse (a member of a list, an addition where
+// something is set) is reported by Session.Operations.
+type Cursor struct {
+	session *Session
+	raw     rawjson.Value // what the target has here, if anything
+
+	value    json.RawMessage // a whole value to add here
+	replaces bool
+
+	members  []member
+	elements []element
+	prepends []json.RawMessage
+	appends  []json.RawMessage
+}
+
+type member struct {
+	name   string
+	cursor *Cursor
+}
+
+type element struct {
+	index  int
+	cursor *Cursor
+}
+
+func (c *Cursor) fail(format string, args ...any) {
+	if c.session.err == nil {
+		c.session.err = fmt.Errorf(format, args...)
+	}
+}
+
+// Member returns the place of an object's member, which need not exist yet.
+func (c *Cursor) Member(name string) *Cursor {
+	for _, m := range c.members {
+		if m.name == name {
+			return m.cursor
+		}
+	}
+	if c.raw.IsSet() && c.raw.Kind() != rawjson.Object {
+		c.fail("%s: want an object, got %s", name, c.raw.Kind())
+	}
+	child := &Cursor{session: c.session, raw: c.raw.Get(name)}
+	c.members = append(c.members, member{name, child})
+	return child
+}
+
+// Element returns the place of an element that the list already has: the raw list's element and its index in it.
+func (c *Cursor) Element(index int, raw rawjson.Value) *Cursor {
+	for _, e := range c.elements {
+		if e.index == index {
+			return e.cursor
+		}
+	}
+	child := &Cursor{session: c.session, raw: raw}
+	if raw.Kind() != rawjson.Object {
+		child.fail("element %d: want an object, got %s", index, raw.Kind())
+	}
+	c.elements = append(c.elements, element{index, child})
+	return child
+}
+
+// Set adds a value at a place where the target has none, or null.
+func (c *Cursor) Set(value json.RawMessage) {
+	if c.raw.IsSet() || c.value != nil {
+		c.fail("a value is already set where %.60s was to be added", value)
+	}
+	c.value = value
+}
+
+// Replace sets a value whatever the target has at this place. It exists for this program's own status annotation, the
+// only value it ever replaces.
+func (c *Cursor) Replace(value json.RawMessage) {
+	c.value, c.replaces = value, true
+}
+
+func (c *Cursor) list() {
+	if c.raw.IsSet() && c.raw.Kind() != rawjson.Array {
+		c.fail("want a list, got %s", c.raw.Kind())
+	}
+}
+
+// Append adds a value after the list's elements. An absent list is created.
+func (c *Cursor) Append(value json.RawMessage) {
+	c.list()
+	c.appends = append(c.appends, value)
+}
+
+// Prepend adds a value before the list's elements, and after those prepended earlier. An absent list is created.
+func (c *Cursor) Prepend(value json.RawMessage) {
+	c.list()
+	c.prepends = append(c.prepends, value)
+}
+
+// Operations returns the journal as `add` operations, nil when nothing was added, or the first misuse.
+func (s *Session) Operations() ([]jsonpatch.Operation, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	var ops []jsonpatch.Operation
+	s.top.emit(s.pointer, &ops)
+	return ops, nil
+}
+
+// empty reports whether the place holds no addition: a Member that was only looked at must not create a parent.
+func (c *Cursor) empty() bool {
+	if c.value != nil || len(c.prepends) > 0 || len(c.appends) > 0 {
+		return false
+	}
+	for _, m := range c.members {
+		if !m.cursor.empty() {
+			return false
+		}
+	}
+	for _, e := range c.elements {
+		if !e.cursor.empty() {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Cursor) emit(pointer string, ops *[]jsonpatch.Operation) {
+	if c.empty() {
+		return
+	}
+	if !c.raw.IsSet() || c.replaces {
+		*ops = append(*ops, add(pointer, c.render(nil)))
+		return
+	}
+	for _, m := range c.members {
+		if !m.cursor.empty() {
+			m.cursor.emit(pointer+"/"+EscapePointer(m.name), ops)
+		}
+	}
+	// Elements first: their indexes are those of the raw list, which a prepended value shifts.
+	for _, e := range c.elements {
+		e.cursor.emit(pointer+"/"+strconv.Itoa(e.index), ops)
+	}
+	for i, value := range c.prepends {
+		*ops = append(*ops, add(pointer+"/"+strconv.Itoa(i), value))
+	}
+	for _, value := range c.appends {
+		*ops = append(*ops, add(pointer+"/-", value))
+	}
+}
+
+func add(pointer string, value json.RawMessage) jsonpatch.Operation {
+	return jsonpatch.Operation{Operation: "add", Path: pointer, Value: value}
+}
+
+// render appends the JSON of a place that the target does not have.
+func (c *Cursor) render(dst json.RawMessage) json.RawMessage {
+	switch {
+	case c.value != nil:
+		return append(dst, c.value...)
+	case len(c.members) > 0:
+		dst = append(dst, '{')
+		first := len(dst)
+		for _, m := range c.members {
+			if m.cursor.empty() {
+				continue
+			}
+			if len(dst) > first {
+				dst = append(dst, ',')
+			}
+			dst = AppendString(dst, m.name)
+			dst = append(dst, ':')
+			dst = m.cursor.render(dst)
+		}
+		return append(dst, '}')
+	default:
+		dst = append(dst, '[')
+		for i, value := range append(c.prepends[:len(c.prepends):len(c.prepends)], c.appends...) {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, value...)
+		}
+		return append(dst, ']')
+	}
+}
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+// EscapePointer escapes a member name for use in a JSON pointer (RFC 6901: ~ as ~0, / as ~1).
+func EscapePointer(name string) string {
+	if !strings.ContainsAny(name, "~/") {
+		return name
+	}
+	return pointerEscapes.Replace(name)
+}
