@@ -1,0 +1,134 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const header = "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"
+
+func TestTheBuiltInPolicyFitsTheChartsDefaults(t *testing.T) {
+	p := Default()
+	require.Equal(t, "/run/dagger-dagger-dagger-helm", p.Engine.Socket.HostPath)
+	require.EqualValues(t, 1001, p.Engine.Socket.Group)
+	require.Equal(t, p.CLI.Resources.Requests, p.CLI.Resources.Limits)
+}
+
+func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
+	p, err := Parse([]byte(header + "engine: {socket: {hostPath: /run/x, group: 0}}\ncontainers:\n"))
+	require.NoError(t, err)
+	require.Equal(t, Socket{HostPath: "/run/x", File: "engine.sock", MountPath: "/run/dagger", Group: 0}, p.Engine.Socket,
+		"a key that is present is set, even to zero")
+	require.Equal(t, TransportAuto, p.Engine.Transport)
+	require.Equal(t, "/usr/local/bin/dagger", p.CLI.Path)
+	require.Equal(t, OnErrorAuto, p.OnError)
+	require.Equal(t, PodSecurityPrivileged, p.PodSecurity.Default)
+}
+
+func TestJSONIsAPolicyToo(t *testing.T) {
+	p, err := Parse([]byte(`{"apiVersion":"inject.dagger.io/v1alpha1","kind":"InjectionPolicy","engine":{"tcp":{"address":"[fd00::1]:2555"}}}`))
+	require.NoError(t, err)
+	require.Equal(t, "[fd00::1]:2555", p.Engine.TCP.Address)
+}
+
+// TestRefusals has the messages that an operator reads: each names the field, the line, and what would be accepted.
+func TestRefusals(t *testing.T) {
+	cases := map[string]struct{ policy, want string }{
+		"empty":                   {"", "the policy is empty: it needs at least apiVersion: inject.dagger.io/v1alpha1"},
+		"not YAML":                {"a: [", "not YAML: line 1"},
+		"a list":                  {"- a", "line 1: want a mapping with apiVersion and kind, got a list"},
+		"two documents":           {header + "---\n" + header, "more than one YAML document"},
+		"another apiVersion":      {"apiVersion: inject.dagger.io/v2\nkind: InjectionPolicy", `line 1: apiVersion: "inject.dagger.io/v2" is not accepted: accepted is inject.dagger.io/v1alpha1`},
+		"no kind":                 {"apiVersion: inject.dagger.io/v1alpha1", "kind: missing: accepted is InjectionPolicy"},
+		"unknown field":           {header + "engin: {}", "line 3: engin: unknown field: did you mean engine?"},
+		"unknown field, far off":  {header + "engine: {socket: {color: red}}", "line 3: engine.socket.color: unknown field: known here are file, group, hostPath, mountPath"},
+		"twice":                   {header + "onError: auto\nonError: admit", "line 4: onError: appears twice"},
+		"wrong type":              {header + "engine: {socket: {group: many}}", `engine.socket.group: want an integer of 64 bits, got "many"`},
+		"number for a string":     {header + "scheduling: {nodeSelector: {a: 1}}", `scheduling.nodeSelector.a: want a string, got 1 (int): quote it, as in "1"`},
+		"yes is no boolean":       {header + "wait: {enabled: yes}", `wait.enabled: want true or false, got "yes"`},
+		"mapping for a list":      {header + "env: {a: b}", "env: want a list, got a mapping"},
+		"a key that is no string": {header + "1: a", "want a string as the key, got 1 (int)"},
+		"an alias":                {header + "engine: &e {}\nscheduling: *e", "anchors and aliases are not accepted"},
+		"bad quantity":            {header + "cli: {image: i, resources: {limits: {memory: 64Mb}}}", `cli.resources.limits.memory: "64Mb" is not accepted: quantities must match`},
+		"impossible quantity":     {header + "cli: {image: i, resources: {limits: {memory: -1}}}", "cli.resources.limits.memory: want more than zero, got -1"},
+		"unequal resources":       {header + "cli: {image: i, resources: {limits: {cpu: 2}, requests: {cpu: 1}}}", "cli.resources.limits.cpu: must equal the request, 1"},
+		"bad duration":            {header + "wait: {timeout: 2 minutes}", `wait.timeout: "2 minutes" is not accepted: time:`},
+		"relative host path":      {header + "engine: {socket: {hostPath: run/x}}", `engine.socket.hostPath: want an absolute path, got "run/x"`},
+		"host path going up":      {header + "engine: {socket: {hostPath: /run/../etc}}", "engine.socket.hostPath: must not contain .."},
+		"the whole host":          {header + "engine: {socket: {hostPath: /}}", "engine.socket.hostPath: want a plain path below /"},
+		"mount path with a colon": {header + "engine: {socket: {mountPath: '/a:b'}}", "engine.socket.mountPath: must not contain a colon"},
+		"socket without a path":   {header + "engine: {transport: socket}", "line 3: engine.socket.hostPath: missing: want an absolute path"},
+		"file with a directory":   {header + "engine: {socket: {file: a/b}}", "engine.socket.file: want a file name"},
+		"group out of range":      {header + "engine: {socket: {group: -1}}", "engine.socket.group: want a numeric group from 0"},
+		"address without a port":  {header + "engine: {tcp: {address: host}}", `engine.tcp.address: want host:port, as in dagger-engine.ci.svc:2555, got "host"`},
+		"address with a bad port": {header + "engine: {tcp: {address: 'host:0'}}", "engine.tcp.address: want a port from 1 to 65535"},
+		"address with a bad host": {header + "engine: {tcp: {address: 'a_b:1'}}", "engine.tcp.address: want a DNS name or an IP address"},
+		"a transport unheard of":  {header + "engine: {transport: udp}", `"udp" is not accepted: accepted is auto, socket, node-tcp, tcp, tls`},
+		"toleration without key":  {header + "scheduling: {tolerations: [{value: x}]}", "scheduling.tolerations[0].operator: an empty key needs the operator Exists"},
+		"toleration effect":       {header + "scheduling: {tolerations: [{key: a, effect: Never}]}", "scheduling.tolerations[0].effect: \"Never\" is not accepted"},
+		"an empty term":           {header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{}]}}}", "nodeSelectorTerms[0]: an empty term matches no node"},
+		"operator without values": {header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: In}]}]}}}", "matchExpressions[0].values: the operator In needs a value"},
+		"weight":                  {header + "scheduling: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}}", "weight: want 1 to 100, got 101"},
+		"CLI without an image":    {header + "cli: {delivery: init-container}", "cli.image: missing"},
+		"a variable of ours":      {header + "env: [{name: DAGGER_CLOUD_ENGINE, value: x}]", "env[0].name: DAGGER_CLOUD_ENGINE cannot be set here"},
+		"a variable twice":        {header + "env: [{name: A}, {name: A}]", `env[1].name: "A" is listed twice`},
+		"value and valueFrom":     {header + "env: [{name: A, value: x, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", "env[0]: value and valueFrom exclude each other"},
+		"a field that is none":    {header + "env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.secret}}}]", "env[0].valueFrom.fieldRef.fieldPath"},
+		"a source too few":        {header + "env: [{name: A, valueFrom: {}}]", "env[0].valueFrom: want exactly one"},
+		"a bad pattern":           {header + "containers: {include: ['[']}", "containers.include[0]: want a container's name or a pattern"},
+		"onError":                 {header + "onError: ignore", "line 3: onError: \"ignore\" is not accepted: accepted is auto, refuse, admit"},
+		"a level unheard of":      {header + "podSecurity: {default: strict}", "podSecurity.default"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse([]byte(c.policy))
+			require.ErrorContains(t, err, c.want)
+			require.IsType(t, Errors{}, err)
+		})
+	}
+}
+
+func TestEveryErrorIsReportedAtOnce(t *testing.T) {
+	_, err := Parse([]byte(header + "engine:\n  sockets: {}\n  socket:\n    group: x\nonErr: a\n"))
+	errs := err.(Errors)
+	require.Len(t, errs, 3)
+	require.Equal(t, []int{4, 6, 7}, []int{errs[0].Line, errs[1].Line, errs[2].Line})
+}
+
+func TestWhatIsNotSupportedYetSaysSo(t *testing.T) {
+	for _, policy := range []string{
+		"engine: {discover: {namespace: dagger}}", "engine: {transport: node-tcp}", "engine: {transport: tls}", "engine: {nodeTCP: {port: 1234}}",
+		"engine: {tls: {address: 'a:1', secretName: s}}", "scheduling: {fromEngine: true}", "cli: {delivery: image-volume}",
+		"wait: {enabled: true}", "wait: {timeout: 2m}", "wait: {onTimeout: fail}", "cloudToken: {secretName: a, key: b}",
+		"namespaces: {podLabel: allow}", "overrides: {fromPods: []}",
+	} {
+		_, err := Parse([]byte(header + policy))
+		require.ErrorContains(t, err, "not supported yet: ", policy)
+		require.ErrorContains(t, err, "line 3: ", policy)
+	}
+	for _, policy := range []string{"wait: {enabled: false}", "scheduling: {fromEngine: false}"} {
+		_, err := Parse([]byte(header + policy))
+		require.NoError(t, err, policy)
+	}
+}
+
+func TestSizesAreBounded(t *testing.T) {
+	_, err := Parse([]byte(header + "# " + strings.Repeat("x", MaxSize)))
+	require.ErrorContains(t, err, "more than the 65536 accepted")
+	bomb := header + "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b]\n"
+	_, err = Parse([]byte(bomb))
+	require.Error(t, err)
+	_, err = Parse([]byte(header + "a: " + strings.Repeat("[", 20000)))
+	require.Error(t, err)
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(string(defaultPolicy))
+	f.Add(header + "scheduling: {tolerations: [{key: a}], nodeSelector: {a: b}}\nenv: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := Parse([]byte(text))
+		require.Equal(t, err == nil, p != nil)
+	})
+}

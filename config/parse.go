@@ -1,0 +1,136 @@
+package config
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// MaxSize is how many bytes a policy document may have.
+const MaxSize = 64 << 10
+
+//go:embed default.yaml
+var defaultPolicy []byte
+
+// Default returns the built-in policy, which holds where none is given.
+func Default() *InjectionPolicy {
+	policy, err := Parse(defaultPolicy)
+	if err != nil {
+		panic(fmt.Sprintf("the built-in policy is invalid: %v", err))
+	}
+	return policy
+}
+
+// FieldError is one thing wrong with a policy.
+type FieldError struct {
+	// Path is the field, as in engine.socket.hostPath; empty for the document.
+	Path string
+	// Line is where the document has it, from 1; 0 where that is not known.
+	Line int
+	// Problem says what is wrong and what is accepted.
+	Problem string
+}
+
+// Error returns the problem with its line and field.
+func (e FieldError) Error() string {
+	var b strings.Builder
+	if e.Line > 0 {
+		fmt.Fprintf(&b, "line %d: ", e.Line)
+	}
+	if e.Path != "" {
+		b.WriteString(e.Path + ": ")
+	}
+	b.WriteString(e.Problem)
+	return b.String()
+}
+
+// Errors is everything wrong with a policy, in the order of the document.
+type Errors []FieldError
+
+// Error returns the problems, separated by semicolons.
+func (e Errors) Error() string {
+	texts := make([]string, len(e))
+	for i, one := range e {
+		texts[i] = one.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Parse reads a policy from YAML or JSON, strictly: an unknown field, a wrong type or an unacceptable value is an error.
+// The error is of type Errors and names everything that is wrong at once. Fields that the document leaves out have their
+// defaults.
+func Parse(document []byte) (*InjectionPolicy, error) {
+	if len(document) > MaxSize {
+		return nil, Errors{{Problem: fmt.Sprintf("the policy has %d bytes, more than the %d accepted", len(document), MaxSize)}}
+	}
+	root, err := parseYAML(document)
+	if err != nil {
+		return nil, Errors{*err}
+	}
+	policy := withDefaults()
+	d := decoder{lines: map[string]int{}}
+	d.decodeDocument(root, policy)
+	if len(d.errs) == 0 {
+		d.errs = append(d.errs, notSupportedYet(policy, d.lines)...)
+		d.errs = append(d.errs, validate(policy)...)
+		for i := range d.errs {
+			d.errs[i].Line = d.line(d.errs[i])
+		}
+	}
+	if len(d.errs) > 0 {
+		return nil, d.errs
+	}
+	complete(policy)
+	return policy, nil
+}
+
+// parseYAML returns the one mapping that a document holds.
+func parseYAML(document []byte) (*yaml.Node, *FieldError) {
+	decoder := yaml.NewDecoder(bytes.NewReader(document))
+	var doc yaml.Node
+	if err := decoder.Decode(&doc); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, &FieldError{Problem: "the policy is empty: it needs at least apiVersion: " + APIVersion + " and kind: " + Kind}
+		}
+		return nil, &FieldError{Problem: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+	}
+	var second yaml.Node
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, &FieldError{Line: second.Line, Problem: "more than one YAML document: a policy is exactly one"}
+	}
+	return doc.Content[0], nil
+}
+
+func withDefaults() *InjectionPolicy {
+	return &InjectionPolicy{
+		Engine: Engine{
+			Transport: TransportAuto,
+			Socket:    Socket{File: "engine.sock", MountPath: "/run/dagger", Group: 1001},
+		},
+		CLI:         CLI{Delivery: DeliveryAuto, Path: "/usr/local/bin/dagger"},
+		OnError:     OnErrorAuto,
+		PodSecurity: PodSecurity{Default: PodSecurityPrivileged},
+	}
+}
+
+// complete fills in what depends on other fields: the CLI container's requests and limits equal each other.
+func complete(policy *InjectionPolicy) {
+	r := &policy.CLI.Resources
+	merged := corev1.ResourceList{
+		corev1.ResourceCPU:    resource.MustParse("100m"),
+		corev1.ResourceMemory: resource.MustParse("64Mi"),
+	}
+	for _, list := range []corev1.ResourceList{r.Requests, r.Limits} {
+		for name, quantity := range list {
+			merged[name] = quantity
+		}
+	}
+	r.Requests, r.Limits = merged, merged.DeepCopy()
+}

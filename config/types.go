@@ -1,0 +1,220 @@
+// Package config is what an operator writes: the injection policy, its strict parsing, its defaults and its validation.
+package config
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// APIVersion is the apiVersion of a policy document.
+	APIVersion = "inject.dagger.io/v1alpha1"
+	// Kind is the kind of a policy document.
+	Kind = "InjectionPolicy"
+)
+
+// InjectionPolicy says how pods are made able to use a Dagger Engine.
+type InjectionPolicy struct {
+	// APIVersion is inject.dagger.io/v1alpha1.
+	APIVersion string `json:"apiVersion"`
+	// Kind is InjectionPolicy.
+	Kind string `json:"kind"`
+	// Engine says where the engine is and how pods reach it.
+	Engine Engine `json:"engine,omitempty"`
+	// Scheduling says what is added to bring pods to nodes where the engine is.
+	Scheduling Scheduling `json:"scheduling,omitempty"`
+	// CLI says how the dagger command comes into the pod.
+	CLI CLI `json:"cli,omitempty"`
+	// Wait says whether a pod waits for the engine before its own containers start.
+	Wait Wait `json:"wait,omitempty"`
+	// Containers narrows the containers that are injected.
+	Containers Containers `json:"containers,omitempty"`
+	// Env is added to every injected container that does not set a variable of that name.
+	Env []corev1.EnvVar `json:"env,omitempty"`
+	// CloudToken names the Secret with the Dagger Cloud token.
+	CloudToken CloudToken `json:"cloudToken,omitempty"`
+	// OnError says what happens to a pod that asked for injection and cannot have it: auto, refuse or admit.
+	OnError OnError `json:"onError,omitempty"`
+	// Namespaces says where injection may happen at all.
+	Namespaces Namespaces `json:"namespaces,omitempty"`
+	// PodSecurity says what Pod Security level holds where a namespace has no label for it.
+	PodSecurity PodSecurity `json:"podSecurity,omitempty"`
+	// Overrides lists the fields that lower layers may set.
+	Overrides Overrides `json:"overrides,omitempty"`
+}
+
+// Engine says where the engine is and how pods reach it.
+type Engine struct {
+	// Discover reads the engine off its live workload.
+	Discover Discover `json:"discover,omitempty"`
+	// Transport is how pods reach the engine: auto, socket, node-tcp, tcp or tls.
+	Transport Transport `json:"transport,omitempty"`
+	// Socket is the engine's Unix socket on the node.
+	Socket Socket `json:"socket,omitempty"`
+	// NodeTCP is the engine's port on the pod's own node.
+	NodeTCP NodeTCP `json:"nodeTCP,omitempty"`
+	// TCP is an engine behind an address, unencrypted.
+	TCP TCP `json:"tcp,omitempty"`
+	// TLS is an engine behind an address, encrypted.
+	TLS TLS `json:"tls,omitempty"`
+}
+
+// Transport is how a pod reaches the engine.
+type Transport string
+
+// The transports of a policy.
+const (
+	TransportAuto    Transport = "auto"
+	TransportSocket  Transport = "socket"
+	TransportNodeTCP Transport = "node-tcp"
+	TransportTCP     Transport = "tcp"
+	TransportTLS     Transport = "tls"
+)
+
+// Discover says which workload is the engine.
+type Discover struct {
+	// Namespace is where the engine's workload is.
+	Namespace string `json:"namespace,omitempty"`
+	// OwnNamespace looks for the engine in the pod's own namespace instead.
+	OwnNamespace bool `json:"ownNamespace,omitempty"`
+	// Selector narrows the workloads, where several engines share a namespace.
+	Selector metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// Socket is the engine's Unix socket on the node.
+type Socket struct {
+	// HostPath is the directory on the node that holds the socket, an absolute path. The chart's default release has
+	// /run/dagger-dagger-dagger-helm.
+	HostPath string `json:"hostPath,omitempty"`
+	// File is the socket's name in that directory. Default: engine.sock.
+	File string `json:"file,omitempty"`
+	// MountPath is where the directory is mounted in containers, an absolute path. Default: /run/dagger.
+	MountPath string `json:"mountPath,omitempty"`
+	// Group is the numeric group that may connect to the socket, from 0 to 2147483647. Default: 1001, the chart's.
+	Group int64 `json:"group,omitempty"`
+}
+
+// NodeTCP is the engine's port on the pod's own node.
+type NodeTCP struct {
+	// Port is the engine's host port, from 1 to 65535.
+	Port int32 `json:"port,omitempty"`
+}
+
+// TCP is an engine behind an address.
+type TCP struct {
+	// Address is host:port; an IPv6 address stands in brackets.
+	Address string `json:"address,omitempty"`
+}
+
+// TLS is an engine behind an address, with TLS.
+type TLS struct {
+	// Address is host:port; the host is the name in the engine's certificate.
+	Address string `json:"address,omitempty"`
+	// SecretName is the Secret, in the pod's namespace, with the client's certificate and the CA.
+	SecretName string `json:"secretName,omitempty"`
+}
+
+// Scheduling says what is added to bring pods to nodes where the engine is.
+type Scheduling struct {
+	// FromEngine also takes what the engine's own workload has.
+	FromEngine bool `json:"fromEngine,omitempty"`
+	// Tolerations are added unless one of the pod's covers them.
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+	// NodeSelector is added key by key. A pod that selects another value is a contradiction.
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	// NodeAffinity is combined with the pod's own: required terms are ANDed, preferred terms appended.
+	NodeAffinity corev1.NodeAffinity `json:"nodeAffinity,omitempty"`
+}
+
+// CLI says how the dagger command comes into the pod.
+type CLI struct {
+	// Delivery is auto, init-container, image-volume or none. auto is the init container.
+	Delivery Delivery `json:"delivery,omitempty"`
+	// Image has the CLI at /usr/local/bin/dagger, and a cp command: any engine image from v0.12.5 on.
+	Image string `json:"image,omitempty"`
+	// Path is where the CLI appears in containers, an absolute path of a file. Default: /usr/local/bin/dagger.
+	Path string `json:"path,omitempty"`
+	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
+	// the two may be left out. Default: 100m CPU, 64Mi memory.
+	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
+}
+
+// Delivery is how the CLI comes into the pod.
+type Delivery string
+
+// The ways to deliver the CLI.
+const (
+	DeliveryAuto          Delivery = "auto"
+	DeliveryInitContainer Delivery = "init-container"
+	DeliveryImageVolume   Delivery = "image-volume"
+	DeliveryNone          Delivery = "none"
+)
+
+// Wait says whether a pod waits for the engine before its own containers start.
+type Wait struct {
+	// Enabled adds the init container that waits.
+	Enabled bool `json:"enabled,omitempty"`
+	// Timeout is how long it waits, as in 2m.
+	Timeout metav1.Duration `json:"timeout,omitempty"`
+	// OnTimeout is fail or continue.
+	OnTimeout string `json:"onTimeout,omitempty"`
+}
+
+// Containers narrows the containers that are injected. Names may have the wildcards of path.Match: *, ? and [a-z].
+type Containers struct {
+	// Include replaces the containers that the pod's runner system implies. Containers that never run jobs (docker daemons,
+	// service containers, mesh proxies) stay out even when named.
+	Include []string `json:"include,omitempty"`
+	// Exclude takes containers out.
+	Exclude []string `json:"exclude,omitempty"`
+}
+
+// CloudToken names the Secret with the Dagger Cloud token.
+type CloudToken struct {
+	// SecretName is a Secret in the pod's namespace.
+	SecretName string `json:"secretName,omitempty"`
+	// Key is the token's key in the Secret.
+	Key string `json:"key,omitempty"`
+}
+
+// OnError says what happens to a pod that asked for injection and cannot have it.
+type OnError string
+
+// The values of OnError. OnErrorAuto refuses a pod that asked by its own label and admits one that its namespace asked for.
+const (
+	OnErrorAuto   OnError = "auto"
+	OnErrorRefuse OnError = "refuse"
+	OnErrorAdmit  OnError = "admit"
+)
+
+// Namespaces says where injection may happen at all.
+type Namespaces struct {
+	// Selector matches the labels of the namespaces in which pods may be injected.
+	Selector metav1.LabelSelector `json:"selector,omitempty"`
+	// PodLabel is allow or requireNamespaceLabel.
+	PodLabel string `json:"podLabel,omitempty"`
+}
+
+// PodSecurity says what Pod Security level holds where a namespace has no label for it.
+type PodSecurity struct {
+	// Default is privileged, baseline or restricted. Default: privileged.
+	Default PodSecurityLevel `json:"default,omitempty"`
+}
+
+// PodSecurityLevel is a level of the Pod Security Standards.
+type PodSecurityLevel string
+
+// The levels of the Pod Security Standards.
+const (
+	PodSecurityPrivileged PodSecurityLevel = "privileged"
+	PodSecurityBaseline   PodSecurityLevel = "baseline"
+	PodSecurityRestricted PodSecurityLevel = "restricted"
+)
+
+// Overrides lists the fields that lower layers may set, by field path.
+type Overrides struct {
+	// FromNamespaces are the fields that a namespace's policy may set.
+	FromNamespaces []string `json:"fromNamespaces,omitempty"`
+	// FromPods are the fields that a pod's annotations may set.
+	FromPods []string `json:"fromPods,omitempty"`
+}

@@ -1,0 +1,223 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// validator gathers what is wrong with a policy whose types are right. What it lets through, the API server accepts in a
+// pod: a patch that validation refuses would burn a runner's slot.
+type validator struct{ errs Errors }
+
+func (v *validator) fail(path, format string, args ...any) {
+	v.errs = append(v.errs, FieldError{Path: path, Problem: fmt.Sprintf(format, args...)})
+}
+
+func validate(p *InjectionPolicy) Errors {
+	v := &validator{}
+	v.oneOf("apiVersion", p.APIVersion, APIVersion)
+	v.oneOf("kind", p.Kind, Kind)
+	v.engine(&p.Engine)
+	v.scheduling(&p.Scheduling)
+	v.cli(&p.CLI)
+	v.oneOf("wait.onTimeout", p.Wait.OnTimeout, "", "fail", "continue")
+	if p.Wait.Timeout.Duration < 0 {
+		v.fail("wait.timeout", "must not be negative")
+	}
+	v.globs("containers.include", p.Containers.Include)
+	v.globs("containers.exclude", p.Containers.Exclude)
+	v.env("env", p.Env)
+	v.secretRef("cloudToken", p.CloudToken)
+	v.oneOf("onError", string(p.OnError), string(OnErrorAuto), string(OnErrorRefuse), string(OnErrorAdmit))
+	v.labelSelector("namespaces.selector", p.Namespaces.Selector)
+	v.oneOf("namespaces.podLabel", p.Namespaces.PodLabel, "", "allow", "requireNamespaceLabel")
+	v.oneOf("podSecurity.default", string(p.PodSecurity.Default),
+		string(PodSecurityPrivileged), string(PodSecurityBaseline), string(PodSecurityRestricted))
+	return v.errs
+}
+
+func (v *validator) oneOf(path, value string, accepted ...string) {
+	if slices.Contains(accepted, value) {
+		return
+	}
+	named := slices.DeleteFunc(slices.Clone(accepted), func(s string) bool { return s == "" })
+	if value == "" {
+		v.fail(path, "missing: accepted is %s", strings.Join(named, ", "))
+		return
+	}
+	v.fail(path, "%.60q is not accepted: accepted is %s", value, strings.Join(named, ", "))
+}
+
+func (v *validator) engine(e *Engine) {
+	v.oneOf("engine.transport", string(e.Transport), string(TransportAuto), string(TransportSocket),
+		string(TransportNodeTCP), string(TransportTCP), string(TransportTLS))
+	if e.Socket.HostPath != "" || e.Transport == TransportSocket {
+		v.absolute("engine.socket.hostPath", e.Socket.HostPath)
+	}
+	v.absolute("engine.socket.mountPath", e.Socket.MountPath)
+	if e.Socket.File == "" || e.Socket.File == "." || e.Socket.File == ".." || strings.ContainsAny(e.Socket.File, "/\x00") {
+		v.fail("engine.socket.file", "want a file name without a directory, got %.60q", e.Socket.File)
+	}
+	if e.Socket.Group < 0 || e.Socket.Group > 1<<31-1 {
+		v.fail("engine.socket.group", "want a numeric group from 0 to 2147483647, got %d", e.Socket.Group)
+	}
+	if e.NodeTCP.Port < 0 || e.NodeTCP.Port > 65535 {
+		v.fail("engine.nodeTCP.port", "want a port from 1 to 65535, got %d", e.NodeTCP.Port)
+	}
+	if e.TCP.Address != "" || e.Transport == TransportTCP {
+		v.address("engine.tcp.address", e.TCP.Address)
+	}
+	if e.TLS.Address != "" {
+		v.address("engine.tls.address", e.TLS.Address)
+	}
+	if e.TLS.SecretName != "" {
+		v.all("engine.tls.secretName", validation.IsDNS1123Subdomain(e.TLS.SecretName))
+	}
+	v.labelSelector("engine.discover.selector", e.Discover.Selector)
+}
+
+func (v *validator) all(path string, problems []string) {
+	for _, problem := range problems {
+		v.fail(path, "%s", problem)
+	}
+}
+
+// absolute refuses what the kubelet or the API server would refuse in a hostPath or mountPath.
+func (v *validator) absolute(at, p string) {
+	switch {
+	case p == "":
+		v.fail(at, "missing: want an absolute path")
+	case !strings.HasPrefix(p, "/"):
+		v.fail(at, "want an absolute path, got %.100q", p)
+	case slices.Contains(strings.Split(p, "/"), ".."):
+		v.fail(at, "must not contain .., got %.100q", p)
+	case path.Clean(p) != p || p == "/":
+		v.fail(at, "want a plain path below /, as in %q, got %.100q", "/run/dagger", p)
+	case strings.ContainsAny(p, ":\x00"):
+		v.fail(at, "must not contain a colon, got %.100q", p)
+	}
+}
+
+func (v *validator) address(at, address string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		v.fail(at, "want host:port, as in dagger-engine.ci.svc:2555, got %.100q", address)
+		return
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		v.fail(at, "want a port from 1 to 65535, got %.60q", port)
+	}
+	if net.ParseIP(host) == nil && len(validation.IsDNS1123Subdomain(strings.ToLower(host))) > 0 {
+		v.fail(at, "want a DNS name or an IP address before the port, got %.100q", host)
+	}
+}
+
+func (v *validator) scheduling(s *Scheduling) {
+	for i, t := range s.Tolerations {
+		v.toleration(fmt.Sprintf("scheduling.tolerations[%d]", i), t)
+	}
+	for key, value := range s.NodeSelector {
+		at := joinPath("scheduling.nodeSelector", key)
+		v.all(at, validation.IsQualifiedName(key))
+		v.all(at, validation.IsValidLabelValue(value))
+	}
+	if required := s.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution; required != nil {
+		at := "scheduling.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+		if n := len(required.NodeSelectorTerms); n == 0 || n > 16 {
+			v.fail(at, "want 1 to 16 terms, got %d", n)
+		}
+		for i, term := range required.NodeSelectorTerms {
+			v.nodeSelectorTerm(fmt.Sprintf("%s[%d]", at, i), term)
+		}
+	}
+	for i, preferred := range s.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
+		at := fmt.Sprintf("scheduling.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[%d]", i)
+		if preferred.Weight < 1 || preferred.Weight > 100 {
+			v.fail(at+".weight", "want 1 to 100, got %d", preferred.Weight)
+		}
+		v.nodeSelectorTerm(at+".preference", preferred.Preference)
+	}
+}
+
+func (v *validator) toleration(at string, t corev1.Toleration) {
+	if t.Key != "" {
+		v.all(at+".key", validation.IsQualifiedName(t.Key))
+	} else if t.Operator != corev1.TolerationOpExists {
+		v.fail(at+".operator", "an empty key needs the operator Exists")
+	}
+	v.oneOf(at+".operator", string(t.Operator), "", string(corev1.TolerationOpExists), string(corev1.TolerationOpEqual))
+	if t.Operator == corev1.TolerationOpExists && t.Value != "" {
+		v.fail(at+".value", "must be empty with the operator Exists")
+	}
+	v.all(at+".value", validation.IsValidLabelValue(t.Value))
+	v.oneOf(at+".effect", string(t.Effect), "", string(corev1.TaintEffectNoSchedule),
+		string(corev1.TaintEffectPreferNoSchedule), string(corev1.TaintEffectNoExecute))
+	if t.TolerationSeconds != nil && t.Effect != corev1.TaintEffectNoExecute {
+		v.fail(at+".tolerationSeconds", "needs the effect NoExecute")
+	}
+}
+
+func (v *validator) nodeSelectorTerm(at string, term corev1.NodeSelectorTerm) {
+	if len(term.MatchExpressions)+len(term.MatchFields) == 0 {
+		v.fail(at, "an empty term matches no node")
+	}
+	for i, r := range term.MatchExpressions {
+		path := fmt.Sprintf("%s.matchExpressions[%d]", at, i)
+		v.requirement(path, r)
+		for _, value := range r.Values {
+			v.all(path+".values", validation.IsValidLabelValue(value))
+		}
+		v.all(path+".key", validation.IsQualifiedName(r.Key))
+	}
+	for i, r := range term.MatchFields {
+		path := fmt.Sprintf("%s.matchFields[%d]", at, i)
+		v.oneOf(path+".key", r.Key, metav1.ObjectNameField)
+		v.oneOf(path+".operator", string(r.Operator), string(corev1.NodeSelectorOpIn), string(corev1.NodeSelectorOpNotIn))
+		if len(r.Values) != 1 {
+			v.fail(path+".values", "want exactly one value, got %d", len(r.Values))
+		}
+	}
+}
+
+func (v *validator) requirement(at string, r corev1.NodeSelectorRequirement) {
+	switch r.Operator {
+	case corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn:
+		if len(r.Values) == 0 {
+			v.fail(at+".values", "the operator %s needs a value", r.Operator)
+		}
+	case corev1.NodeSelectorOpExists, corev1.NodeSelectorOpDoesNotExist:
+		if len(r.Values) > 0 {
+			v.fail(at+".values", "the operator %s takes no values", r.Operator)
+		}
+	case corev1.NodeSelectorOpGt, corev1.NodeSelectorOpLt:
+		if len(r.Values) != 1 {
+			v.fail(at+".values", "the operator %s needs exactly one value", r.Operator)
+		} else if _, err := strconv.ParseInt(r.Values[0], 10, 64); err != nil {
+			v.fail(at+".values", "the operator %s needs an integer, got %.60q", r.Operator, r.Values[0])
+		}
+	default:
+		v.oneOf(at+".operator", string(r.Operator), "In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
+	}
+}
+
+func (v *validator) labelSelector(at string, s metav1.LabelSelector) {
+	if _, err := metav1.LabelSelectorAsSelector(&s); err != nil {
+		v.fail(at, "%v", err)
+	}
+}
+
+func (v *validator) globs(at string, globs []string) {
+	for i, glob := range globs {
+		if _, err := path.Match(glob, ""); err != nil || glob == "" {
+			v.fail(fmt.Sprintf("%s[%d]", at, i), "want a container's name or a pattern, as in build or step-*, got %.60q", glob)
+		}
+	}
+}

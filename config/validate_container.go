@@ -1,0 +1,133 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// ReservedEnv are the variables that an injected container gets from the transport and the CLI delivery, or that would
+// defeat them (facts of dagger's engine/client: the mere presence of DAGGER_CLOUD_ENGINE overrides the runner host).
+var reservedEnv = map[string]string{
+	"_EXPERIMENTAL_DAGGER_RUNNER_HOST": "it is what the transport sets: use engine.socket or engine.tcp",
+	"_EXPERIMENTAL_DAGGER_CLI_BIN":     "it is what the CLI's delivery sets: use cli.path",
+	"DAGGER_CLOUD_ENGINE":              "its mere presence makes the client ignore the engine that the transport names",
+	"DAGGER_SESSION_PORT":              "it belongs to a running session",
+	"DAGGER_SESSION_TOKEN":             "it belongs to a running session",
+}
+
+func (v *validator) cli(c *CLI) {
+	v.oneOf("cli.delivery", string(c.Delivery), string(DeliveryAuto), string(DeliveryInitContainer),
+		string(DeliveryImageVolume), string(DeliveryNone))
+	v.absolute("cli.path", c.Path)
+	if strings.TrimSpace(c.Image) != c.Image || strings.ContainsAny(c.Image, " \t\n") {
+		v.fail("cli.image", "must not contain spaces, got %.100q", c.Image)
+	}
+	if c.Image == "" && c.Delivery == DeliveryInitContainer {
+		v.fail("cli.image", "missing: the init container needs an image with the CLI, as in registry.dagger.io/engine:v0.21.8")
+	}
+	if len(c.Resources.Claims) > 0 {
+		v.fail("cli.resources.claims", "not accepted for the CLI's init container")
+	}
+	v.quantities("cli.resources.requests", c.Resources.Requests)
+	v.quantities("cli.resources.limits", c.Resources.Limits)
+	for name, request := range c.Resources.Requests {
+		if limit, both := c.Resources.Limits[name]; both && limit.Cmp(request) != 0 {
+			v.fail("cli.resources.limits."+string(name),
+				"must equal the request, %s, so that a Guaranteed pod stays Guaranteed; got %s", request.String(), limit.String())
+		}
+	}
+}
+
+func (v *validator) quantities(at string, list corev1.ResourceList) {
+	for name, quantity := range list {
+		path := joinPath(at, string(name))
+		switch name {
+		case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
+		default:
+			v.fail(path, "accepted are cpu, memory and ephemeral-storage")
+		}
+		if quantity.Sign() <= 0 {
+			v.fail(path, "want more than zero, got %s", quantity.String())
+		}
+	}
+}
+
+func (v *validator) env(at string, env []corev1.EnvVar) {
+	seen := map[string]bool{}
+	for i, e := range env {
+		path := fmt.Sprintf("%s[%d]", at, i)
+		v.all(path+".name", validation.IsEnvVarName(e.Name))
+		if why, reserved := reservedEnv[e.Name]; reserved {
+			v.fail(path+".name", "%s cannot be set here: %s", e.Name, why)
+		}
+		if seen[e.Name] {
+			v.fail(path+".name", "%.100q is listed twice", e.Name)
+		}
+		seen[e.Name] = true
+		if e.ValueFrom == nil {
+			continue
+		}
+		if e.Value != "" {
+			v.fail(path, "value and valueFrom exclude each other")
+		}
+		v.envSource(path+".valueFrom", e.ValueFrom)
+	}
+}
+
+func (v *validator) envSource(at string, s *corev1.EnvVarSource) {
+	sources := 0
+	key := func(field, name, key string) {
+		sources++
+		v.all(at+"."+field+".name", validation.IsDNS1123Subdomain(name))
+		v.all(at+"."+field+".key", validation.IsConfigMapKey(key))
+	}
+	if s.SecretKeyRef != nil {
+		key("secretKeyRef", s.SecretKeyRef.Name, s.SecretKeyRef.Key)
+	}
+	if s.ConfigMapKeyRef != nil {
+		key("configMapKeyRef", s.ConfigMapKeyRef.Name, s.ConfigMapKeyRef.Key)
+	}
+	if s.FieldRef != nil {
+		sources++
+		v.fieldRef(at+".fieldRef.fieldPath", s.FieldRef.FieldPath)
+	}
+	if s.ResourceFieldRef != nil || s.FileKeyRef != nil {
+		v.fail(at, "accepted are secretKeyRef, configMapKeyRef and fieldRef")
+		return
+	}
+	if sources != 1 {
+		v.fail(at, "want exactly one of secretKeyRef, configMapKeyRef and fieldRef, got %d", sources)
+	}
+}
+
+// fieldRef accepts what the API server's validation accepts in a container's environment.
+func (v *validator) fieldRef(at, fieldPath string) {
+	switch fieldPath {
+	case "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
+		"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs":
+		return
+	}
+	for _, prefix := range []string{"metadata.labels['", "metadata.annotations['"} {
+		if rest, ok := strings.CutPrefix(fieldPath, prefix); ok {
+			if key, closed := strings.CutSuffix(rest, "']"); closed && len(validation.IsQualifiedName(strings.ToLower(key))) == 0 {
+				return
+			}
+		}
+	}
+	v.fail(at, "%.100q is not a field that a container's environment can take: see the downward API, as in metadata.name or status.hostIP", fieldPath)
+}
+
+func (v *validator) secretRef(at string, t CloudToken) {
+	if t.SecretName != "" {
+		v.all(at+".secretName", validation.IsDNS1123Subdomain(t.SecretName))
+	}
+	if t.Key != "" {
+		v.all(at+".key", validation.IsConfigMapKey(t.Key))
+	}
+	if (t.SecretName == "") != (t.Key == "") {
+		v.fail(at, "secretName and key go together")
+	}
+}
