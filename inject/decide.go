@@ -1,0 +1,116 @@
+// Package inject decides what happens to a pod that asks for a Dagger Engine. It is the one place where that is decided:
+// the webhook and the offline command both call Decide. It is pure: no client, no clock, no environment, no logging.
+package inject
+
+import (
+	"fmt"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/patch"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+// Input is everything that a decision depends on.
+type Input struct {
+	// Pod is the v1 Pod, or a workload's pod template.
+	Pod rawjson.Value
+	// Pointer is where Pod lies in the document that the operations are for (RFC 6901); empty for the document itself.
+	Pointer string
+	// Namespace is the one of the request, not the one that the pod's metadata names.
+	Namespace Namespace
+	// Entry is the webhook entry that the request came through; empty outside the webhook.
+	Entry Entry
+	// System says what the pod will be recognised as, where its marks are still to be set by a controller: a runner's
+	// template does not carry the labels that ARC sets on its pods.
+	System System
+	// RunnerSpec says that the pod's spec is the RunnerSpec of legacy ARC; see Template.
+	RunnerSpec bool
+	// Policy is the policy that holds.
+	Policy *Policy
+	// Version is this program's version, for the status annotation.
+	Version string
+}
+
+// Decide returns what is to be done with a pod. The same input always gives the same plan, and deciding on the patched pod
+// gives a plan without operations.
+func Decide(in Input) *Plan {
+	plan := &Plan{}
+	p, err := readPod(in.Pod, in.RunnerSpec)
+	if err != nil {
+		return plan.bad(err)
+	}
+	asked := readOptIn(p, &in.Namespace, in.Entry)
+	if !asked.wanted {
+		return plan.skip(asked.reason, asked.detail, asked.reason == ReasonUnknownLabelValue)
+	}
+	if reason := unfit(p); reason != "" {
+		return plan.skip(reason, "", asked.byPod)
+	}
+	if plan.System = recognise(p); plan.System == SystemNone {
+		plan.System = in.System
+	}
+	if plan.System == SystemNone && !asked.byPod {
+		return plan.skip(ReasonNotARunner, "", false)
+	}
+	policy := in.Policy
+	if policy.err != nil {
+		return plan.cannot(ReasonPolicyInvalid, fmt.Sprintf("%s: %v", policy.source, policy.err), policy.config.OnError, asked)
+	}
+	targets, detail := chooseTargets(p, plan.System, policy.config.Containers)
+	if len(targets) == 0 {
+		return plan.skip(ReasonNoTargetContainer, detail, true)
+	}
+	transport, reason, detail := policy.chooseTransport(&in.Namespace)
+	if reason != "" {
+		return plan.cannot(reason, detail, policy.config.OnError, asked)
+	}
+	i := &injection{
+		policy:    policy,
+		pod:       p,
+		namespace: &in.Namespace,
+		transport: transport,
+		session:   patch.New(in.Pod, in.Pointer),
+		status:    &Status{Version: in.Version, Policy: PolicyStatus{Source: policy.source, Hash: policy.hash}},
+	}
+	if reason, detail := i.add(targets); reason != "" {
+		return plan.cannot(reason, detail, policy.config.OnError, asked)
+	}
+	ops, err := i.session.Operations()
+	if err != nil {
+		return plan.bad(err)
+	}
+	plan.Operations, plan.Status = ops, i.status
+	switch {
+	case len(i.status.Containers) == 0:
+		return plan.skip(ReasonAlreadyWired, leftDetail(i.status.Left), false)
+	case len(ops) == 0:
+		plan.Decision, plan.Reason = DecisionInjected, ReasonAlreadyInjected
+	default:
+		plan.Decision, plan.Reason = DecisionInjected, ReasonInjected
+	}
+	plan.warnAbout(i, targets)
+	return plan
+}
+
+func leftDetail(left []LeftContainer) string {
+	if len(left) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("container %s %s", left[0].Name, left[0].Because)
+}
+
+// warnAbout tells what works differently from what the user may expect.
+func (plan *Plan) warnAbout(i *injection, targets []*container) {
+	if i.policy.config.CLI.Delivery != config.DeliveryNone && !i.policy.cli.enabled() {
+		plan.warn("the pod gets no dagger command: the policy names no cli.image.")
+	}
+	if plan.System != SystemARC && plan.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" {
+		return
+	}
+	for _, c := range targets {
+		if c.env("ACTIONS_RUNNER_CONTAINER_HOOKS").IsSet() {
+			plan.warn(fmt.Sprintf("this runner runs its jobs in pods of their own, which do not carry its label: label the namespace %s=true, so that they are injected too.", LabelInject))
+			return
+		}
+	}
+}

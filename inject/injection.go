@@ -1,0 +1,234 @@
+package inject
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/patch"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+// injection is one pod's additions while they are worked out.
+type injection struct {
+	policy    *Policy
+	pod       *pod
+	namespace *Namespace
+	transport config.Transport
+	session   *patch.Session
+	status    *Status
+
+	usesCLI bool // a container is to have the CLI
+}
+
+// add journals everything that the pod is to have and does not have. A reason means that nothing may be done.
+func (i *injection) add(targets []*container) (Reason, string) {
+	metadata := i.session.Root().Member("metadata")
+	annotations := metadata.Member("annotations")
+	spec := i.session.Root().Member("spec")
+	for _, c := range targets {
+		i.addToContainer(c, spec)
+	}
+	if len(i.status.Containers) > 0 {
+		if reason, detail := i.addToPod(spec, annotations); reason != "" {
+			return reason, detail
+		}
+	}
+	i.status.write(i.pod, annotations)
+	return "", ""
+}
+
+// addToContainer makes one container reach the engine, unless the user has wired it.
+func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
+	host, hostJSON, mountPath := i.hostFor(c)
+	vars := i.readEnv(c)
+	if because := i.wiredByHand(c, vars.runnerHost, host, mountPath); because != "" {
+		i.status.Left = append(i.status.Left, LeftContainer{c.name, because})
+		return
+	}
+	i.status.Containers = append(i.status.Containers, c.name)
+	if i.status.Engine == "" {
+		i.status.Engine = host
+	}
+	at := spec
+	if c.index != inSpec {
+		at = spec.Member("containers").Element(c.index, c.raw)
+	}
+	if !vars.runnerHost.IsSet() {
+		at.Member("env").Append(hostJSON)
+	}
+	if mountPath != "" && c.mountAt(mountPath).Kind() == rawjson.Missing {
+		at.Member("volumeMounts").Append(i.socketMountJSON(mountPath))
+	}
+	if i.policy.cli.enabled() {
+		i.addCLI(c, at, vars.cliBin)
+	}
+	for n, e := range i.policy.env {
+		if !vars.extra[n] {
+			at.Member("env").Append(e.json)
+		}
+	}
+}
+
+// addCLI mounts the CLI in a container and points SDKs at it, unless the container has one of its own at that path.
+func (i *injection) addCLI(c *container, at *patch.Cursor, cliBin rawjson.Value) {
+	path := i.policy.config.CLI.Path
+	mounted := c.mountAt(path)
+	if mounted.IsSet() && !isVolume(mounted, volumeCLI) {
+		i.status.Left = append(i.status.Left, LeftContainer{c.name, "mounts a dagger command of its own at " + path})
+		return
+	}
+	i.usesCLI = true
+	if !cliBin.IsSet() {
+		at.Member("env").Append(i.policy.cli.env)
+	}
+	if !mounted.IsSet() {
+		at.Member("volumeMounts").Append(i.policy.cli.mount)
+	}
+}
+
+// hostFor returns the runner host of a container, and where the socket's directory is mounted for it, empty over TCP.
+func (i *injection) hostFor(c *container) (host string, hostJSON json.RawMessage, mountPath string) {
+	if i.transport == config.TransportTCP {
+		return i.policy.tcpHost, i.policy.tcpHostJSON, ""
+	}
+	wanted := i.policy.config.Engine.Socket.MountPath
+	mountPath = socketMountPath(c, wanted)
+	if mountPath == wanted {
+		return i.policy.socketHost, i.policy.socketHostJSON, mountPath
+	}
+	host = i.policy.socketHostAt(mountPath)
+	return host, envJSON(EnvRunnerHost, host), mountPath
+}
+
+func (i *injection) socketMountJSON(mountPath string) json.RawMessage {
+	if mountPath == i.policy.config.Engine.Socket.MountPath {
+		return i.policy.socketMountJSON
+	}
+	return socketMount(mountPath)
+}
+
+// envVars are the variables of a container that a decision needs.
+type envVars struct {
+	runnerHost, cliBin rawjson.Value
+	extra              []bool // by index in the policy's env: the container sets it
+}
+
+// readEnv passes over the container's environment once, however long it is.
+func (i *injection) readEnv(c *container) envVars {
+	vars := envVars{extra: make([]bool, len(i.policy.env))}
+	for _, e := range c.raw.Get("env").Elements() {
+		name, _ := e.Get("name").Str()
+		switch name {
+		case EnvRunnerHost:
+			vars.runnerHost = e
+		case EnvCLIBin:
+			vars.cliBin = e
+		}
+		for n := range i.policy.env {
+			if i.policy.env[n].name == name {
+				vars.extra[n] = true
+			}
+		}
+	}
+	return vars
+}
+
+// wiredByHand returns why a container is left as it is, empty where it is not. A variable with the very value that it
+// would get is ours from an earlier call, or as good as ours.
+func (i *injection) wiredByHand(c *container, runnerHost rawjson.Value, host, mountPath string) string {
+	if runnerHost.IsSet() {
+		if value, ok := runnerHost.Get("value").Str(); !ok || value != host {
+			return "sets " + EnvRunnerHost + " itself"
+		}
+	}
+	if mountPath == "" {
+		return ""
+	}
+	if mount := c.mountAt(mountPath); mount.IsSet() && !isVolume(mount, volumeSocket) {
+		return "mounts something of its own at " + mountPath
+	}
+	return ""
+}
+
+// addToPod adds the volumes, the init container and the placement that the injected containers need.
+func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
+	i.status.Transport = string(i.transport)
+	i.status.CLI = string(config.DeliveryNone)
+	volumes := spec.Member("volumes")
+	if i.transport == config.TransportSocket {
+		if conflict := i.addVolume(volumes, volumeSocket, i.policy.socketVolumeJSON, i.isSocketVolume); conflict != "" {
+			return ReasonNameConflict, conflict
+		}
+		i.addGroup(spec)
+	}
+	if i.usesCLI {
+		if conflict := i.addCLIContainer(spec, volumes, annotations); conflict != "" {
+			return ReasonNameConflict, conflict
+		}
+	}
+	i.policy.addTolerations(i.pod, spec)
+	if contradiction := i.policy.addNodeSelection(i.pod, spec); contradiction != "" {
+		return ReasonContradiction, contradiction
+	}
+	return "", ""
+}
+
+// addVolume adds a volume unless the pod has it; a volume of that name that is something else is a conflict.
+func (i *injection) addVolume(volumes *patch.Cursor, name string, add json.RawMessage, isOurs func(rawjson.Value) bool) (conflict string) {
+	i.status.Volumes = append(i.status.Volumes, name)
+	for _, v := range i.pod.volumes.Elements() {
+		if have, _ := v.Get("name").Str(); have == name {
+			if !isOurs(v) {
+				return fmt.Sprintf("the pod has a volume %s of its own", name)
+			}
+			return ""
+		}
+	}
+	volumes.Append(add)
+	return ""
+}
+
+func (i *injection) isSocketVolume(v rawjson.Value) bool {
+	path, _ := v.Get("hostPath").Get("path").Str()
+	return path == i.policy.engine.Socket.HostPath
+}
+
+// addGroup lets every user of the pod's containers connect to the socket. fsGroup would not: it does nothing for hostPath.
+func (i *injection) addGroup(spec *patch.Cursor) {
+	group := i.policy.engine.Socket.Group
+	for _, have := range i.pod.securityContext.Get("supplementalGroups").Elements() {
+		if gid, ok := have.Int64(); ok && gid == group {
+			return
+		}
+	}
+	spec.Member("securityContext").Member("supplementalGroups").Append(mustMarshal(group))
+}
+
+// addCLIContainer adds the init container that copies the CLI. It comes first: it needs nothing that the pod's own init
+// containers prepare, and one of those may run the job's image and want the CLI.
+func (i *injection) addCLIContainer(spec, volumes, annotations *patch.Cursor) (conflict string) {
+	cli := &i.policy.cli
+	isEmptyDir := func(v rawjson.Value) bool { return v.Get("emptyDir").IsSet() }
+	if conflict := i.addVolume(volumes, volumeCLI, cli.volume, isEmptyDir); conflict != "" {
+		return conflict
+	}
+	i.status.CLI, i.status.CLIImage = string(config.DeliveryInitContainer), cli.container.Image
+	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
+	if _, set := i.pod.annotation(annotationSafeToEvict); !set {
+		annotations.Member(annotationSafeToEvict).Set(patch.String(volumeCLI))
+	}
+	if i.pod.containerNamed(initContainerCLI) != nil {
+		return fmt.Sprintf("the pod has a container %s of its own", initContainerCLI)
+	}
+	for n := range i.pod.initContainers {
+		if c := &i.pod.initContainers[n]; c.name == initContainerCLI {
+			if !mounts(c, volumeCLI) {
+				return fmt.Sprintf("the pod has an init container %s of its own", initContainerCLI)
+			}
+			return ""
+		}
+	}
+	spec.Member("initContainers").Prepend(cli.cliContainer(i.pod, i.namespace))
+	return ""
+}

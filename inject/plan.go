@@ -1,0 +1,95 @@
+package inject
+
+import (
+	"strings"
+
+	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/dagger-inject/dagger-inject/config"
+)
+
+// Decision is what becomes of a pod.
+type Decision string
+
+// The decisions.
+const (
+	// DecisionInjected is a pod that is admitted with what was added, or that has it already.
+	DecisionInjected Decision = "injected"
+	// DecisionSkipped is a pod that injection does not apply to, admitted without an engine.
+	DecisionSkipped Decision = "skipped"
+	// DecisionAdmitted is a pod that asked and cannot have it, admitted without an engine because onError says so.
+	DecisionAdmitted Decision = "admitted"
+	// DecisionRefused is a pod that asked and cannot have it, refused.
+	DecisionRefused Decision = "refused"
+	// DecisionError is a request that could not be answered.
+	DecisionError Decision = "error"
+)
+
+// gitlabRetrySeconds makes client-go repeat a refused creation: GitLab's executor would fail the job at once. No other
+// creator gets it, as waiting inside the call would hold ARC's reconcile workers.
+const gitlabRetrySeconds = 5
+
+// Plan is what is to be done with a pod, and why.
+type Plan struct {
+	Decision Decision
+	Reason   Reason
+	// Detail adds to the reason's sentence what is particular to this pod; it may be empty.
+	Detail string
+	// System is the CI system that made the pod.
+	System System
+	// Status is what the status annotation records; nil where the pod gets none.
+	Status *Status
+	// Warnings are sentences for whoever creates the pod.
+	Warnings []string
+	// Operations is the JSON patch, nil where there is nothing to do.
+	Operations []jsonpatch.Operation
+	// RetryAfterSeconds is set on a refusal whose creator should repeat the call by itself.
+	RetryAfterSeconds int32
+}
+
+// Message returns the reason's sentence, the detail and the remedy, in one line.
+func (p *Plan) Message() string {
+	parts := []string{p.Reason.Sentence()}
+	if p.Detail != "" {
+		parts = append(parts, upperFirst(p.Detail)+".")
+	}
+	if remedy := p.Reason.Remedy(); remedy != "" {
+		parts = append(parts, remedy)
+	}
+	return strings.Join(parts, " ")
+}
+
+func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+func (p *Plan) warn(text string) { p.Warnings = append(p.Warnings, "dagger-inject: "+text) }
+
+// skip ends with a reason of the class "does not apply". Whoever asked with the pod's own label is told.
+func (p *Plan) skip(reason Reason, detail string, tell bool) *Plan {
+	p.Decision, p.Reason, p.Detail = DecisionSkipped, reason, detail
+	if tell {
+		p.warn("not injected: " + p.Message())
+	}
+	return p
+}
+
+// cannot ends with a reason of the class "cannot", which onError turns into a refusal or an admission with a warning.
+func (p *Plan) cannot(reason Reason, detail string, onError config.OnError, asked optIn) *Plan {
+	p.Reason, p.Detail, p.Operations, p.Status = reason, detail, nil, nil
+	refuse := onError == config.OnErrorRefuse || onError != config.OnErrorAdmit && asked.byPod
+	if !refuse {
+		p.Decision = DecisionAdmitted
+		p.warn("admitted without an engine: " + p.Message())
+		return p
+	}
+	p.Decision = DecisionRefused
+	if p.System == SystemGitLab {
+		p.RetryAfterSeconds = gitlabRetrySeconds
+	}
+	return p
+}
+
+// bad ends with a pod that cannot be read.
+func (p *Plan) bad(err error) *Plan {
+	p.Decision, p.Reason, p.Detail, p.Operations, p.Status = DecisionError, ReasonBadRequest, err.Error(), nil, nil
+	return p
+}

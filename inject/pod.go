@@ -1,0 +1,205 @@
+package inject
+
+import (
+	"fmt"
+
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+// pod is the read-only view of a pod that decisions are made on: positions in its raw JSON, with the kinds of everything
+// that decisions read checked once.
+type pod struct {
+	raw, spec           rawjson.Value
+	labels, annotations rawjson.Value
+
+	containers     []container
+	initContainers []container
+	volumes        rawjson.Value
+
+	nodeName         string
+	nodeSelector     rawjson.Value
+	tolerations      rawjson.Value
+	nodeAffinity     rawjson.Value
+	securityContext  rawjson.Value
+	podResources     rawjson.Value
+	ownedByJob       bool
+	name, namePrefix string
+}
+
+type container struct {
+	index int // in its list, or inSpec
+	raw   rawjson.Value
+	name  string
+	image string
+}
+
+// inSpec is the index of the runner container that legacy ARC makes from fields of the spec itself.
+const inSpec = -1
+
+// reader takes values out of a pod and keeps the first mismatch between what a value is and what Kubernetes has there.
+type reader struct {
+	base rawjson.Value
+	err  error
+}
+
+func (r *reader) mismatch(v rawjson.Value, want rawjson.Kind) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%s: want %s, got %s", v.PathFrom(r.base), want, v.Kind())
+	}
+}
+
+// typed returns the value if it is of the kind, and the zero Value if it is absent or null.
+func (r *reader) typed(v rawjson.Value, want rawjson.Kind) rawjson.Value {
+	if !v.IsSet() {
+		return rawjson.Value{}
+	}
+	if v.Kind() != want {
+		r.mismatch(v, want)
+		return rawjson.Value{}
+	}
+	return v
+}
+
+func (r *reader) object(v rawjson.Value) rawjson.Value { return r.typed(v, rawjson.Object) }
+func (r *reader) list(v rawjson.Value) rawjson.Value   { return r.typed(v, rawjson.Array) }
+
+func (r *reader) str(v rawjson.Value) string {
+	s, _ := r.typed(v, rawjson.String).Str()
+	return s
+}
+
+// objects returns a list whose every element is an object.
+func (r *reader) objects(v rawjson.Value) rawjson.Value {
+	list := r.list(v)
+	for _, element := range list.Elements() {
+		if element.Kind() != rawjson.Object {
+			r.mismatch(element, rawjson.Object)
+			return rawjson.Value{}
+		}
+	}
+	return list
+}
+
+// strings returns an object whose every member is a string.
+func (r *reader) strings(v rawjson.Value) rawjson.Value {
+	object := r.object(v)
+	for _, member := range object.Members() {
+		if member.Kind() != rawjson.String && member.IsSet() {
+			r.mismatch(member, rawjson.String)
+			return rawjson.Value{}
+		}
+	}
+	return object
+}
+
+func (r *reader) integer(v rawjson.Value) (int64, bool) {
+	number := r.typed(v, rawjson.Number)
+	if number.Kind() == rawjson.Missing {
+		return 0, false
+	}
+	i, ok := number.Int64()
+	if !ok && r.err == nil {
+		r.err = fmt.Errorf("%s: want an integer, got %.40s", v.PathFrom(r.base), v.Text())
+	}
+	return i, ok
+}
+
+// readPod views raw, a v1 Pod or a pod template, of which runnerSpec says whether its spec is legacy ARC's RunnerSpec. The
+// error names the field that is not what Kubernetes has there.
+func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
+	r := &reader{base: raw}
+	if raw.Kind() != rawjson.Object {
+		return nil, fmt.Errorf("want a pod, got %s", raw.Kind())
+	}
+	metadata := r.object(raw.Get("metadata"))
+	p := &pod{
+		raw:         raw,
+		labels:      r.strings(metadata.Get("labels")),
+		annotations: r.strings(metadata.Get("annotations")),
+		spec:        r.object(raw.Get("spec")),
+		name:        r.str(metadata.Get("name")),
+		namePrefix:  r.str(metadata.Get("generateName")),
+	}
+	for _, owner := range r.objects(metadata.Get("ownerReferences")).Elements() {
+		p.ownedByJob = p.ownedByJob || r.str(owner.Get("kind")) == "Job"
+	}
+	p.containers = r.containers(p.spec.Get("containers"))
+	if runnerSpec && len(p.containers) == 0 {
+		p.containers = []container{r.container(inSpec, p.spec)}
+		p.containers[0].name = "runner"
+	}
+	p.initContainers = r.containers(p.spec.Get("initContainers"))
+	p.volumes = r.objects(p.spec.Get("volumes"))
+	for _, volume := range p.volumes.Elements() {
+		r.str(volume.Get("name"))
+	}
+	p.nodeName = r.str(p.spec.Get("nodeName"))
+	p.nodeSelector = r.strings(p.spec.Get("nodeSelector"))
+	p.tolerations = r.objects(p.spec.Get("tolerations"))
+	p.nodeAffinity = r.object(r.object(p.spec.Get("affinity")).Get("nodeAffinity"))
+	p.securityContext = r.object(p.spec.Get("securityContext"))
+	p.podResources = r.object(p.spec.Get("resources"))
+	if r.err != nil {
+		return nil, r.err
+	}
+	if p.spec.Kind() == rawjson.Missing {
+		return nil, fmt.Errorf("spec: missing")
+	}
+	return p, nil
+}
+
+func (r *reader) containers(v rawjson.Value) []container {
+	list := r.objects(v)
+	containers := make([]container, 0, list.Len())
+	for i, c := range list.Elements() {
+		containers = append(containers, r.container(i, c))
+	}
+	return containers
+}
+
+func (r *reader) container(index int, c rawjson.Value) container {
+	for _, mount := range r.objects(c.Get("volumeMounts")).Elements() {
+		r.str(mount.Get("name"))
+		r.str(mount.Get("mountPath"))
+	}
+	for _, e := range r.objects(c.Get("env")).Elements() {
+		r.str(e.Get("name"))
+		r.str(e.Get("value"))
+	}
+	r.object(c.Get("securityContext"))
+	return container{index: index, raw: c, name: r.str(c.Get("name")), image: r.str(c.Get("image"))}
+}
+
+func (p *pod) label(name string) (string, bool) { return p.labels.Get(name).Str() }
+
+func (p *pod) hasLabel(name string) bool {
+	_, ok := p.label(name)
+	return ok
+}
+
+func (p *pod) annotation(name string) (string, bool) { return p.annotations.Get(name).Str() }
+
+// containerNamed returns the regular container of that name, nil where there is none.
+func (p *pod) containerNamed(name string) *container {
+	for i := range p.containers {
+		if p.containers[i].name == name {
+			return &p.containers[i]
+		}
+	}
+	return nil
+}
+
+// env returns the last variable of that name in the container, the one that counts, or the zero Value.
+func (c *container) env(name string) (found rawjson.Value) {
+	for _, e := range c.raw.Get("env").Elements() {
+		if s, _ := e.Get("name").Str(); s == name {
+			found = e
+		}
+	}
+	return found
+}
+
+func (c *container) privileged() bool {
+	yes, _ := c.raw.Get("securityContext").Get("privileged").Bool()
+	return yes
+}

@@ -1,0 +1,32 @@
+package inject
+
+import "github.com/dagger-inject/dagger-inject/config"
+
+const (
+	labelEnforce = "pod-security.kubernetes.io/enforce"
+	// annotationUIDRange is set by OpenShift on its projects, whose pods get their uid from a SecurityContextConstraint.
+	annotationUIDRange = "openshift.io/sa.scc.uid-range"
+)
+
+// isOpenShift reports whether the namespace's pods get their uid and seccomp profile from a SecurityContextConstraint.
+func (ns *Namespace) isOpenShift() bool {
+	_, ok := ns.Annotations[annotationUIDRange]
+	return ok
+}
+
+// forbidsHostPath reports whether a pod with a hostPath volume would be refused in the namespace, and by what. Pod
+// Security admission runs after mutation and answers 403, on which a runner controller gives a runner up for good: such a
+// pod must not be made.
+func (ns *Namespace) forbidsHostPath(policy config.PodSecurity) (by string, forbidden bool) {
+	level, labelled := ns.Labels[labelEnforce]
+	switch {
+	case labelled && level != string(config.PodSecurityPrivileged):
+		// An unknown value is enforced as restricted (k8s.io/pod-security-admission, api.PolicyToEvaluate).
+		return "the namespace's label " + labelEnforce + "=" + level, true
+	case !labelled && policy.Default != config.PodSecurityPrivileged:
+		return "the policy's podSecurity.default, " + string(policy.Default), true
+	case ns.isOpenShift():
+		return "the SecurityContextConstraints of OpenShift (annotation " + annotationUIDRange + ")", true
+	}
+	return "", false
+}

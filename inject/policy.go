@@ -1,0 +1,114 @@
+package inject
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
+	"github.com/dagger-inject/dagger-inject/inject/patch"
+)
+
+// Policy is a policy compiled for decisions: everything that does not depend on the pod is worked out once. A Policy is
+// never changed after it was made, and is safe for concurrent use.
+type Policy struct {
+	source string
+	hash   string
+	err    error // the policy is invalid, and the rest is empty
+
+	config *config.InjectionPolicy
+	engine engine.Engine
+
+	socketVolumeJSON json.RawMessage
+	socketMountJSON  json.RawMessage // at the policy's own mount path
+	socketHost       string
+	socketHostJSON   json.RawMessage
+	tcpHost          string
+	tcpHostJSON      json.RawMessage
+
+	cli cliTemplates
+
+	env          []envAddition
+	tolerations  []tolerationAddition
+	nodeSelector []labelAddition
+	required     []termAddition
+	preferred    []preferredAddition
+}
+
+type envAddition struct {
+	name string
+	json json.RawMessage
+}
+
+type tolerationAddition struct {
+	corev1.Toleration
+	json json.RawMessage
+}
+
+type labelAddition struct{ key, value string }
+
+// NewPolicy compiles a policy. The source says where it came from, as in "built-in" or "ConfigMap ci/dagger-inject-policy".
+func NewPolicy(c *config.InjectionPolicy, source string) *Policy {
+	p := &Policy{source: source, config: c, engine: engine.Explicit(c), hash: hash(c)}
+	if p.engine.Socket != nil {
+		p.socketVolumeJSON = p.socketVolume()
+		p.socketMountJSON = socketMount(c.Engine.Socket.MountPath)
+		p.socketHost = p.socketHostAt(c.Engine.Socket.MountPath)
+		p.socketHostJSON = envJSON(EnvRunnerHost, p.socketHost)
+	}
+	if p.engine.TCP != nil {
+		p.tcpHost = "tcp://" + p.engine.TCP.Address
+		p.tcpHostJSON = envJSON(EnvRunnerHost, p.tcpHost)
+	}
+	if c.CLI.Delivery != config.DeliveryNone && p.engine.Image != "" {
+		p.cli = newCLITemplates(&c.CLI, p.engine.Image)
+	}
+	for _, e := range c.Env {
+		p.env = append(p.env, envAddition{e.Name, mustMarshal(e)})
+	}
+	for _, t := range c.Scheduling.Tolerations {
+		p.tolerations = append(p.tolerations, tolerationAddition{t, mustMarshal(t)})
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Scheduling.NodeSelector)) {
+		p.nodeSelector = append(p.nodeSelector, labelAddition{key, c.Scheduling.NodeSelector[key]})
+	}
+	p.compileAffinity(&c.Scheduling.NodeAffinity)
+	return p
+}
+
+// InvalidPolicy returns a policy under which every pod that asks ends with ReasonPolicyInvalid: an invalid policy is never
+// replaced by an older or a built-in one.
+func InvalidPolicy(err error, source string) *Policy {
+	return &Policy{source: source, err: err, config: &config.InjectionPolicy{OnError: config.OnErrorAuto}}
+}
+
+func hash(c *config.InjectionPolicy) string {
+	sum := sha256.Sum256(mustMarshal(c))
+	return "sha256:" + hex.EncodeToString(sum[:6])
+}
+
+func (p *Policy) socketHostAt(mountPath string) string {
+	return "unix://" + mountPath + "/" + p.engine.Socket.File
+}
+
+func envJSON(name, value string) json.RawMessage {
+	dst := append(json.RawMessage(nil), `{"name":`...)
+	dst = patch.AppendString(dst, name)
+	dst = append(dst, `,"value":`...)
+	dst = patch.AppendString(dst, value)
+	return append(dst, '}')
+}
+
+// mustMarshal encodes values of types that always can be.
+func mustMarshal(v any) json.RawMessage {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}

@@ -1,0 +1,115 @@
+package inject
+
+// Reason is why a request ended as it did. The set is closed, and the same value is the metric label, the audit
+// annotation and what a person reads.
+type Reason string
+
+// The reasons.
+const (
+	// Injected.
+	ReasonInjected        Reason = "injected"
+	ReasonAlreadyInjected Reason = "already_injected"
+
+	// Injection does not apply: the pod is always admitted.
+	ReasonNotRequested      Reason = "not_requested"
+	ReasonOptedOut          Reason = "opted_out"
+	ReasonUnknownLabelValue Reason = "unknown_label_value"
+	ReasonNotARunner        Reason = "not_a_runner"
+	ReasonWindows           Reason = "windows"
+	ReasonMirrorPod         Reason = "mirror_pod"
+	ReasonRunnerController  Reason = "runner_controller"
+	ReasonNoTargetContainer Reason = "no_target_container"
+	ReasonAlreadyWired      Reason = "already_wired"
+
+	// Injection was asked for and is impossible: the policy's onError decides.
+	ReasonPolicyInvalid     Reason = "policy_invalid"
+	ReasonNoEngine          Reason = "no_engine"
+	ReasonHostPathForbidden Reason = "host_path_forbidden"
+	ReasonContradiction     Reason = "contradiction"
+	ReasonNameConflict      Reason = "name_conflict"
+
+	// The request could not be answered.
+	ReasonBadRequest    Reason = "bad_request"
+	ReasonInternalError Reason = "internal_error"
+)
+
+// Class groups reasons by what they mean for the pod.
+type Class string
+
+// The classes of reasons.
+const (
+	// ClassInjected is a pod that leaves admission able to use an engine.
+	ClassInjected Class = "injected"
+	// ClassDoesNotApply is a pod that is none of our business: it is always admitted.
+	ClassDoesNotApply Class = "does not apply"
+	// ClassCannot is a pod that asked and cannot have it: the policy's onError decides.
+	ClassCannot Class = "cannot"
+	// ClassFault is a request that could not be answered.
+	ClassFault Class = "fault"
+)
+
+type explanation struct {
+	class    Class
+	sentence string
+	remedy   string
+}
+
+var explanations = map[Reason]explanation{
+	ReasonInjected:        {ClassInjected, "The pod can use the Dagger Engine.", ""},
+	ReasonAlreadyInjected: {ClassInjected, "The pod already has everything that would be added.", ""},
+
+	ReasonNotRequested: {ClassDoesNotApply, "Neither the pod nor its namespace asks for injection.",
+		"Label the pod or its namespace dagger.io/inject=true."},
+	ReasonOptedOut: {ClassDoesNotApply, "The pod's label dagger.io/inject=false opts it out.",
+		"Remove the label from the pod's template."},
+	ReasonUnknownLabelValue: {ClassDoesNotApply, "The pod's label dagger.io/inject has a value other than true and false.",
+		`Set the label to "true" or "false".`},
+	ReasonNotARunner: {ClassDoesNotApply, "The namespace asks for injection, which reaches CI jobs only, and the pod is not recognised as one.",
+		"Label the pod itself dagger.io/inject=true."},
+	ReasonWindows: {ClassDoesNotApply, "Windows pods cannot use the Dagger Engine of a node.",
+		"Run the job on a Linux node."},
+	ReasonMirrorPod: {ClassDoesNotApply, "A mirror pod shows a pod that the kubelet runs from a file; changing it changes nothing.",
+		"Change the file on the node."},
+	ReasonRunnerController: {ClassDoesNotApply, "The pod belongs to a runner controller and runs no jobs.",
+		"Label the runners' pod template instead of the whole chart."},
+	ReasonNoTargetContainer: {ClassDoesNotApply, "The pod has no container that injection should reach.",
+		"Check the containers' names, the policy's containers and the annotation dagger.io/containers."},
+	ReasonAlreadyWired: {ClassDoesNotApply, "Every container that would be injected is wired to an engine by hand, and is left as it is.",
+		"Remove _EXPERIMENTAL_DAGGER_RUNNER_HOST and the socket's mount from the pod's template to have them injected."},
+
+	ReasonPolicyInvalid: {ClassCannot, "The injection policy is invalid.",
+		"Correct the policy."},
+	ReasonNoEngine: {ClassCannot, "The policy names no engine.",
+		"Set engine.socket.hostPath or engine.tcp.address in the policy."},
+	ReasonHostPathForbidden: {ClassCannot, "The engine's socket needs a hostPath volume, which the namespace's Pod Security level forbids.",
+		"Give the policy an engine.tcp.address, or run the jobs in a namespace that allows hostPath volumes."},
+	ReasonContradiction: {ClassCannot, "What the policy adds for scheduling contradicts what the pod asks for itself.",
+		"Change the policy's scheduling or the pod's nodeSelector and node affinity."},
+	ReasonNameConflict: {ClassCannot, "The pod uses a name that injection needs for something else.",
+		"Rename the pod's container or volume."},
+
+	ReasonBadRequest: {ClassFault, "The request is not an admission review of a pod that can be read.",
+		"Send an admission.k8s.io/v1 AdmissionReview of a v1 Pod."},
+	ReasonInternalError: {ClassFault, "The webhook failed.",
+		"See the webhook's log."},
+}
+
+// Reasons returns every Reason, for tests and documents that must not miss one.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonInjected, ReasonAlreadyInjected,
+		ReasonNotRequested, ReasonOptedOut, ReasonUnknownLabelValue, ReasonNotARunner, ReasonWindows, ReasonMirrorPod,
+		ReasonRunnerController, ReasonNoTargetContainer, ReasonAlreadyWired,
+		ReasonPolicyInvalid, ReasonNoEngine, ReasonHostPathForbidden, ReasonContradiction, ReasonNameConflict,
+		ReasonBadRequest, ReasonInternalError,
+	}
+}
+
+// Class returns the reason's class.
+func (r Reason) Class() Class { return explanations[r].class }
+
+// Sentence returns what the reason means, in one sentence.
+func (r Reason) Sentence() string { return explanations[r].sentence }
+
+// Remedy returns what a person can do about it, empty where nothing is wrong.
+func (r Reason) Remedy() string { return explanations[r].remedy }

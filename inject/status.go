@@ -1,0 +1,58 @@
+package inject
+
+import (
+	"encoding/json"
+
+	"github.com/dagger-inject/dagger-inject/inject/patch"
+)
+
+// Status is what the annotation dagger.io/status records of an injection. It describes what the pod has after it, not what
+// a call added, so that a second call on the same pod says the same.
+type Status struct {
+	// Version is the version of the program that injected.
+	Version string `json:"version"`
+	// Policy is the policy that held.
+	Policy PolicyStatus `json:"policy"`
+	// Transport is how the pod reaches the engine: socket or tcp. It is empty where every container is left as it is.
+	Transport string `json:"transport,omitempty"`
+	// Engine is the address that the Dagger client is given.
+	Engine string `json:"engine,omitempty"`
+	// CLI is how the dagger command came into the pod: init-container or none.
+	CLI string `json:"cli,omitempty"`
+	// CLIImage is the image that the CLI is from.
+	CLIImage string `json:"cliImage,omitempty"`
+	// Containers are the names of the injected containers.
+	Containers []string `json:"containers,omitempty"`
+	// Left are containers that would be injected and are left as they are, or in part, with the reason.
+	Left []LeftContainer `json:"left,omitempty"`
+	// InitContainers are the names of the added init containers.
+	InitContainers []string `json:"initContainers,omitempty"`
+	// Volumes are the names of the added volumes.
+	Volumes []string `json:"volumes,omitempty"`
+}
+
+// PolicyStatus identifies a policy.
+type PolicyStatus struct {
+	// Source is where the policy came from.
+	Source string `json:"source"`
+	// Hash identifies its content.
+	Hash string `json:"hash"`
+}
+
+// LeftContainer is a container that the user's own settings kept from being injected.
+type LeftContainer struct {
+	Name    string `json:"name"`
+	Because string `json:"because"`
+}
+
+// write sets the status annotation unless the pod has exactly this one. Whatever else stands there was written by a user
+// or by a call that knew less.
+func (s *Status) write(p *pod, annotations *patch.Cursor) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	if have, _ := p.annotation(AnnotationStatus); have != string(text) {
+		annotations.Member(AnnotationStatus).Replace(patch.String(string(text)))
+	}
+}

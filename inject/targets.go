@@ -1,0 +1,100 @@
+package inject
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/dagger-inject/dagger-inject/config"
+)
+
+// chooseTargets returns the containers that injection should reach, or why there are none. The annotation's choice comes
+// before the policy's include, and that before what the system implies; the policy's exclude always holds.
+func chooseTargets(p *pod, system System, policy config.Containers) (targets []*container, detail string) {
+	include := policy.Include
+	source := "the policy's containers.include"
+	if chosen, ok := p.annotation(AnnotationContainers); ok {
+		include, source = splitNames(chosen), "the annotation "+AnnotationContainers
+		if len(include) == 0 {
+			return nil, source + " is empty"
+		}
+		for _, glob := range include {
+			if _, err := path.Match(glob, ""); err != nil {
+				return nil, fmt.Sprintf("%s has the malformed pattern %.60q", source, glob)
+			}
+		}
+	}
+	var kept, excluded []string
+	for i := range p.containers {
+		c := &p.containers[i]
+		if len(include) > 0 {
+			if !matchesAny(include, c.name) {
+				continue
+			}
+			if system.neverRunsJobs(p, c) {
+				kept = append(kept, c.name)
+				continue
+			}
+		} else if !system.runsJobs(p, c) {
+			continue
+		}
+		if matchesAny(policy.Exclude, c.name) {
+			excluded = append(excluded, c.name)
+			continue
+		}
+		targets = append(targets, c)
+	}
+	if len(targets) > 0 {
+		return targets, ""
+	}
+	switch {
+	case len(kept) > 0:
+		return nil, fmt.Sprintf("%s names only containers that never run jobs: %s", source, joinNames(kept))
+	case len(excluded) > 0:
+		return nil, "the policy's containers.exclude takes out " + joinNames(excluded)
+	case len(include) > 0:
+		return nil, fmt.Sprintf("%s matches none of %s", source, containerNames(p))
+	case system == SystemNone:
+		return nil, "the pod has only infrastructure containers: " + containerNames(p)
+	}
+	return nil, fmt.Sprintf("the pod is recognised as %s, but none of its containers is one that it runs jobs in: %s", system, containerNames(p))
+}
+
+func splitNames(list string) []string {
+	var names []string
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func matchesAny(globs []string, name string) bool {
+	for _, glob := range globs {
+		if ok, _ := path.Match(glob, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func containerNames(p *pod) string {
+	names := make([]string, 0, len(p.containers))
+	for _, c := range p.containers {
+		names = append(names, c.name)
+	}
+	return joinNames(names)
+}
+
+// joinNames lists names for a message, which a pod of 10,000 containers must not make long.
+func joinNames(names []string) string {
+	const most = 8
+	if len(names) == 0 {
+		return "none"
+	}
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,138 @@
+package inject
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+func TestTheMountThatCannotBeHidden(t *testing.T) {
+	cases := []struct {
+		mounts, wanted, want string
+	}{
+		{"[]", "/run/dagger", "/run/dagger"},
+		{"[{mountPath: /run}]", "/run/dagger", "/run/dagger"},
+		{"[{mountPath: /var/run}]", "/run/dagger", "/var/run/dagger"},
+		{"[{mountPath: /var/run/}]", "/run/dagger", "/var/run/dagger"},
+		{"[{mountPath: /run}, {mountPath: /var/run}]", "/run/dagger", "/var/run/dagger"},
+		{"[{mountPath: /run}]", "/var/run/dagger", "/var/run/dagger"},
+		{"[{mountPath: /var/run}]", "/var/run/dagger", "/var/run/dagger"},
+		{"[{mountPath: /var/run/secrets/kubernetes.io/serviceaccount}]", "/run/dagger", "/run/dagger"},
+		{"[{mountPath: /var/run/ci}]", "/run/ci/dagger", "/var/run/ci/dagger"},
+		{"[{mountPath: /var/runner}]", "/run/dagger", "/run/dagger"},
+		{"[{mountPath: /}]", "/run/dagger", "/run/dagger"},
+		{"[{mountPath: /var/run}, {name: dagger-inject-socket, mountPath: /var/run/dagger}]", "/run/dagger", "/var/run/dagger"},
+	}
+	for _, c := range cases {
+		text, err := yaml.YAMLToJSON([]byte("{volumeMounts: " + c.mounts + "}"))
+		require.NoError(t, err)
+		var d rawjson.Document
+		raw, err := d.Parse(string(text))
+		require.NoError(t, err)
+		require.Equal(t, c.want, socketMountPath(&container{raw: raw}, c.wanted), "%s with %s", c.wanted, c.mounts)
+	}
+}
+
+func TestTransports(t *testing.T) {
+	socket := "socket: {hostPath: /run/d}"
+	tcp := "tcp: {address: 'e.ci.svc:2555'}"
+	restricted := Namespace{Labels: map[string]string{labelEnforce: "restricted"}}
+	openshift := Namespace{Annotations: map[string]string{annotationUIDRange: "1/1"}}
+	cases := map[string]struct {
+		engine    string
+		extra     string
+		namespace Namespace
+		want      config.Transport
+		reason    Reason
+	}{
+		"auto, both":                           {socket + ", " + tcp, "", Namespace{}, config.TransportSocket, ""},
+		"auto, both, restricted":               {socket + ", " + tcp, "", restricted, config.TransportTCP, ""},
+		"auto, both, OpenShift":                {socket + ", " + tcp, "", openshift, config.TransportTCP, ""},
+		"auto, only TCP":                       {tcp, "", Namespace{}, config.TransportTCP, ""},
+		"auto, only socket, restricted":        {socket, "", restricted, "", ReasonHostPathForbidden},
+		"auto, nothing":                        {"", "", Namespace{}, "", ReasonNoEngine},
+		"auto, nothing, restricted":            {"", "", restricted, "", ReasonNoEngine},
+		"socket, both, restricted":             {"transport: socket, " + socket + ", " + tcp, "", restricted, "", ReasonHostPathForbidden},
+		"tcp, both":                            {"transport: tcp, " + socket + ", " + tcp, "", Namespace{}, config.TransportTCP, ""},
+		"the label beats the policy's default": {socket, "podSecurity: {default: baseline}", Namespace{Labels: map[string]string{labelEnforce: "privileged"}}, config.TransportSocket, ""},
+		"the policy's default":                 {socket, "podSecurity: {default: baseline}", Namespace{}, "", ReasonHostPathForbidden},
+		"an unknown level is restricted":       {socket, "", Namespace{Labels: map[string]string{labelEnforce: "strict"}}, "", ReasonHostPathForbidden},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			transport, reason, _ := policyOf(t, "engine: {"+c.engine+"}\n"+c.extra).chooseTransport(&c.namespace)
+			require.Equal(t, c.want, transport)
+			require.Equal(t, c.reason, reason)
+		})
+	}
+}
+
+func TestTheInitContainersSecurityContext(t *testing.T) {
+	uid := func(i int64) *int64 { return &i }
+	yes := true
+	cases := map[string]struct {
+		securityContext string
+		namespace       Namespace
+		user            *int64
+		nonRoot         *bool
+		seccomp         bool
+	}{
+		"nothing said":          {"null", Namespace{}, uid(65532), &yes, true},
+		"root":                  {"{runAsUser: 0}", Namespace{}, uid(65532), &yes, true},
+		"non-root":              {"{runAsNonRoot: true}", Namespace{}, uid(65532), &yes, true},
+		"a user of the pod's":   {"{runAsUser: 1000}", Namespace{}, nil, &yes, true},
+		"OpenShift":             {"null", Namespace{Annotations: map[string]string{annotationUIDRange: "1000650000/10000"}}, nil, nil, false},
+		"OpenShift with a user": {"{runAsUser: 1000}", Namespace{Annotations: map[string]string{annotationUIDRange: "1000650000/10000"}}, nil, nil, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], securityContext: "+c.securityContext+"}}")
+			in.Namespace = c.namespace
+			in.Policy = policyOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: i}")
+			pod := patched(t, in, Decide(in))
+			sc := pod.Spec.InitContainers[0].SecurityContext
+			require.Equal(t, c.user, sc.RunAsUser)
+			require.Equal(t, c.nonRoot, sc.RunAsNonRoot)
+			require.Equal(t, c.seccomp, sc.SeccompProfile != nil)
+			require.False(t, *sc.AllowPrivilegeEscalation)
+			require.True(t, *sc.ReadOnlyRootFilesystem)
+			require.Equal(t, []corev1.Capability{"ALL"}, sc.Capabilities.Drop)
+		})
+	}
+}
+
+func TestTheInitContainerComesFirstAndIsGuaranteed(t *testing.T) {
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], initContainers: [{name: own, restartPolicy: Always}]}}")
+	in.Policy = policyOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1', resources: {limits: {cpu: 200m, ephemeral-storage: 1Gi}}}")
+	pod := patched(t, in, Decide(in))
+	require.Equal(t, "dagger-cli", pod.Spec.InitContainers[0].Name)
+	require.Equal(t, "own", pod.Spec.InitContainers[1].Name)
+	resources := pod.Spec.InitContainers[0].Resources
+	require.Equal(t, resources.Requests, resources.Limits)
+	require.Equal(t, "200m", resources.Limits.Cpu().String())
+	require.Equal(t, "64Mi", resources.Limits.Memory().String())
+	require.Equal(t, "1Gi", resources.Limits.StorageEphemeral().String())
+	require.Nil(t, pod.Spec.InitContainers[0].RestartPolicy, "never a long-running one: jobs would not end")
+}
+
+func TestNamesThatAreTaken(t *testing.T) {
+	cases := map[string]string{
+		"volume dagger-inject-socket": "containers: [{name: a}], volumes: [{name: dagger-inject-socket, emptyDir: {}}]",
+		"volume dagger-inject-cli":    "containers: [{name: a}], volumes: [{name: dagger-inject-cli, configMap: {name: x}}]",
+		"container dagger-cli":        "containers: [{name: a}, {name: dagger-cli}]",
+		"init container dagger-cli":   "containers: [{name: a}], initContainers: [{name: dagger-cli, image: mine}]",
+	}
+	for want, spec := range cases {
+		t.Run(want, func(t *testing.T) {
+			plan := Decide(input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {"+spec+"}}"))
+			require.Equal(t, ReasonNameConflict, plan.Reason)
+			require.Contains(t, plan.Detail, want)
+			require.Empty(t, plan.Operations)
+		})
+	}
+}
