@@ -1,0 +1,187 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+type injectFlags struct {
+	file                 string
+	policy               string
+	namespace            string
+	namespaceLabels      map[string]string
+	namespaceAnnotations map[string]string
+	output               string
+}
+
+func newInjectCommand(s streams) *cobra.Command {
+	var f injectFlags
+	cmd := &cobra.Command{
+		Use:   "inject -f FILE",
+		Short: "Do offline what the webhook does to a pod",
+		Long: `Do offline what the webhook does to a pod, by the same code.
+
+FILE is YAML or JSON: a Pod, a List, several documents, or any workload with a pod template (Deployment, StatefulSet,
+DaemonSet, Job, CronJob, RunnerDeployment, RunnerSet, AutoscalingRunnerSet, EphemeralRunner and others). Other objects pass
+through unchanged. The result goes to standard output; one line an object, with the decision and the reason, goes to
+standard error.
+
+The exit code is 0 when every object was decided, injected or not, and 2 when the input is bad.`,
+		Example: `  # What would change
+  dagger-inject inject -f pod.yaml -o diff
+
+  # A namespace that opts in, and a policy of one's own
+  dagger-inject inject -f runners.yaml --policy policy.yaml --namespace-labels dagger.io/inject=true
+
+  # As a filter
+  helm template arc . | dagger-inject inject -f - -o yaml | kubectl apply -f -`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return runInject(s, &f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.file, "file", "f", "", "file to read; - is standard input")
+	flags.StringVar(&f.policy, "policy", "", policyHelp)
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace the objects are created in (default: the objects' own, else default)")
+	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "labels of that namespace")
+	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "annotations of that namespace")
+	flags.StringVarP(&f.output, "output", "o", "", "yaml, json, patch (the JSON patch) or diff (default: diff on a terminal, else yaml)")
+	return cmd
+}
+
+func runInject(s streams, f *injectFlags) error {
+	if f.file == "" {
+		return badInputf("missing -f FILE: the file to read, - for standard input (see dagger-inject inject --help)")
+	}
+	if f.output == "" {
+		f.output = "yaml"
+		if s.outIsTerminal() {
+			f.output = "diff"
+		}
+	}
+	show, ok := renderers[f.output]
+	if !ok {
+		return badInputf("-o %q is not accepted: accepted is yaml, json, patch or diff", f.output)
+	}
+	policy, err := loadPolicy(f.policy)
+	if err != nil {
+		return err
+	}
+	documents, err := readDocuments(f.file, s.in)
+	if err != nil {
+		return err
+	}
+	// Every document is decided before any is written: half an output would be taken for a whole one.
+	results := make([]result, len(documents))
+	for i, d := range documents {
+		if results[i], err = f.decide(d, policy); err != nil {
+			return err
+		}
+	}
+	for _, r := range results {
+		for _, line := range r.lines {
+			_, _ = fmt.Fprintln(s.err, line)
+		}
+	}
+	return show(s, results)
+}
+
+// result is what a document came to.
+type result struct {
+	document
+	operations []jsonpatch.Operation
+	lines      []string // what standard error says of it
+}
+
+// decide decides on a document's object, or on each item of a List.
+func (f *injectFlags) decide(d document, policy *inject.Policy) (result, error) {
+	r := result{document: d}
+	var index rawjson.Document
+	root, err := index.Parse(string(d.json))
+	if err != nil {
+		return r, badInputf("%s: %w", d.name, err)
+	}
+	items := root.Get("items")
+	kind, _ := root.Get("kind").Str()
+	if !strings.HasSuffix(kind, "List") || items.Kind() != rawjson.Array {
+		return r, f.decideObject(&r, root, "", policy)
+	}
+	for i, item := range items.Elements() {
+		if err := f.decideObject(&r, item, "/items/"+strconv.Itoa(i), policy); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func (f *injectFlags) decideObject(r *result, object rawjson.Value, pointer string, policy *inject.Policy) error {
+	kind, _ := object.Get("kind").Str()
+	if kind == "" {
+		return badInputf("%s: %skind: missing: want a Kubernetes object", r.name, fieldPrefix(pointer))
+	}
+	metadata := object.Get("metadata")
+	name, _ := metadata.Get("name").Str()
+	prefix, _ := metadata.Get("generateName").Str()
+	own, _ := metadata.Get("namespace").Str()
+	namespace := cmp.Or(f.namespace, own, "default")
+	subject := fmt.Sprintf("%s %s/%s", kind, namespace, cmp.Or(name, prefix+"*"))
+
+	template, ok := inject.FindTemplate(object)
+	if !ok {
+		r.lines = append(r.lines, subject+": unchanged: it has no pod template")
+		return nil
+	}
+	plan := inject.Decide(inject.Input{
+		Pod:        template.Pod,
+		Pointer:    pointer + template.Pointer,
+		Namespace:  inject.Namespace{Name: namespace, Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations},
+		System:     template.System,
+		RunnerSpec: template.RunnerSpec,
+		Policy:     policy,
+		Version:    version,
+	})
+	if plan.Decision == inject.DecisionError {
+		return badInputf("%s: %s: %s%s", r.name, subject, fieldPrefix(pointer+template.Pointer), plan.Detail)
+	}
+	r.operations = append(r.operations, plan.Operations...)
+	r.lines = append(r.lines, fmt.Sprintf("%s: %s (%s): %s", subject, plan.Decision, plan.Reason, summary(plan)))
+	for _, warning := range plan.Warnings {
+		r.lines = append(r.lines, "  warning: "+warning)
+	}
+	return nil
+}
+
+// fieldPrefix turns a JSON pointer into the way that field paths are written.
+func fieldPrefix(pointer string) string {
+	if pointer == "" {
+		return ""
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(pointer, "/"), "/", ".") + "."
+}
+
+// summary is one line on what was done, or why nothing was.
+func summary(plan *inject.Plan) string {
+	if plan.Decision != inject.DecisionInjected {
+		return plan.Message()
+	}
+	s := plan.Status
+	noun := "container"
+	if len(s.Containers) > 1 {
+		noun = "containers"
+	}
+	text := fmt.Sprintf("%s %s, engine %s by %s", noun, strings.Join(s.Containers, ", "), s.Engine, s.Transport)
+	if s.CLIImage != "" {
+		text += ", dagger from " + s.CLIImage
+	}
+	for _, left := range s.Left {
+		text += fmt.Sprintf("; %s %s", left.Name, left.Because)
+	}
+	return text
+}

@@ -1,0 +1,81 @@
+// Command dagger-inject makes pods that ask for it able to use a Dagger Engine.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes of every command.
+const (
+	exitFailure  = 1
+	exitBadInput = 2
+)
+
+// badInput is an error in what the user gave: arguments, files, documents.
+type badInput struct{ error }
+
+func (b badInput) Unwrap() error { return b.error }
+
+func badInputf(format string, args ...any) error { return badInput{fmt.Errorf(format, args...)} }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	root := newRoot(s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	_, _ = fmt.Fprintln(s.err, "dagger-inject:", err)
+	var bad badInput
+	if errors.As(err, &bad) {
+		return exitBadInput
+	}
+	return exitFailure
+}
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "dagger-inject",
+		Short: "Make CI runner pods able to use a Dagger Engine",
+		Long: `dagger-inject is a mutating admission webhook for Kubernetes. A pod labelled dagger.io/inject=true, or a CI job in a
+namespace so labelled, leaves admission able to reach a Dagger Engine, with a dagger command that fits it.`,
+		Example: `  # See what would be done with a pod, without a cluster
+  dagger-inject inject -f pod.yaml -o diff
+
+  # Serve the webhook without a cluster, to post an AdmissionReview to
+  dagger-inject webhook --standalone --port 8443 --cert-dir certs`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	// Cobra's own complaints about flags and arguments are about what the user gave.
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
+	})
+	root.AddCommand(newInjectCommand(s), newWebhookCommand(s), newVersionCommand(s))
+	return root
+}
+
+// noArguments refuses arguments in a sentence that says what the command takes instead.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return badInputf("%s takes no arguments, got %q (see %s --help)", cmd.CommandPath(), args[0], cmd.CommandPath())
+	}
+	return nil
+}

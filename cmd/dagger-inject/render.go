@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/pmezard/go-difflib/difflib"
+
+	"github.com/dagger-inject/dagger-inject/inject/patch"
+)
+
+var renderers = map[string]func(streams, []result) error{
+	"yaml":  renderYAML,
+	"json":  renderJSON,
+	"patch": renderPatch,
+	"diff":  renderDiff,
+}
+
+func renderYAML(s streams, results []result) error {
+	for i, r := range results {
+		if i > 0 {
+			_, _ = io.WriteString(s.out, "---\n")
+		}
+		_, after, err := r.yaml()
+		if err != nil {
+			return err
+		}
+		if _, err := s.out.Write(after); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// yaml returns the document as YAML before and after its operations, in the same style, so that the two differ by what was
+// added only.
+func (r *result) yaml() (before, after []byte, err error) {
+	if before, err = encodeYAML(r.node); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", r.name, err)
+	}
+	if err = addToYAML(r.node, r.operations); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", r.name, err)
+	}
+	after, err = encodeYAML(r.node)
+	return before, after, err
+}
+
+func renderJSON(s streams, results []result) error {
+	for _, r := range results {
+		patched, err := patch.Apply(r.json, r.operations)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		if err := writeIndented(s.out, patched); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func renderPatch(s streams, results []result) error {
+	for _, r := range results {
+		encoded, err := patch.Marshal(r.operations)
+		if err != nil {
+			return err
+		}
+		if err := writeIndented(s.out, encoded); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeIndented(w io.Writer, text []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", "  "); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func renderDiff(s streams, results []result) error {
+	for _, r := range results {
+		before, after, err := r.yaml()
+		if err != nil {
+			return err
+		}
+		text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
+			A: strings.SplitAfter(string(before), "\n"), B: strings.SplitAfter(string(after), "\n"),
+			FromFile: r.name, ToFile: r.name + " (injected)", Context: 3,
+		})
+		if err != nil {
+			return err
+		}
+		if s.outIsTerminal() {
+			text = colour(text)
+		}
+		if _, err := io.WriteString(s.out, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// colour marks the lines of a unified diff as git does.
+func colour(diff string) string {
+	var b strings.Builder
+	for line := range strings.Lines(diff) {
+		code := ""
+		switch {
+		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"):
+			code = "1"
+		case strings.HasPrefix(line, "+"):
+			code = "32"
+		case strings.HasPrefix(line, "-"):
+			code = "31"
+		case strings.HasPrefix(line, "@@"):
+			code = "36"
+		}
+		if code == "" {
+			b.WriteString(line)
+			continue
+		}
+		b.WriteString("\x1b[" + code + "m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n")
+	}
+	return b.String()
+}

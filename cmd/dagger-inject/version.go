@@ -1,0 +1,64 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+)
+
+// version is set by the linker for releases.
+var version = "dev"
+
+type versionInfo struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func currentVersion() versionInfo {
+	v := versionInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				v.Revision = setting.Value
+			}
+		}
+	}
+	return v
+}
+
+func newVersionCommand(s streams) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  dagger-inject version -o json",
+		Args:    noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			v := currentVersion()
+			switch output {
+			case "":
+				_, err := fmt.Fprintf(s.out, "dagger-inject %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+				return err
+			case "json":
+				encoder := json.NewEncoder(s.out)
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(v)
+			case "yaml":
+				text, err := yaml.Marshal(v)
+				if err == nil {
+					_, err = s.out.Write(text)
+				}
+				return err
+			}
+			return badInputf("-o %q is not accepted: accepted is json or yaml", output)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "output format: json or yaml; a line of text without it")
+	return cmd
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/dagger-inject/dagger-inject/webhook"
+)
+
+type webhookFlags struct {
+	standalone           bool
+	policy               string
+	port                 int
+	bindAddress          string
+	certDir              string
+	metrics, health      string
+	kubeconfig           string
+	namespaceLabels      map[string]string
+	namespaceAnnotations map[string]string
+	logLevel             string
+}
+
+func newWebhookCommand(s streams) *cobra.Command {
+	var f webhookFlags
+	cmd := &cobra.Command{
+		Use:   "webhook",
+		Short: "Serve the admission webhook",
+		Long: `Serve the admission webhook over TLS 1.3, at /inject/pod and /inject/namespace.
+
+In a cluster it reads the labels and annotations of namespaces, and serves metrics and probes. With --standalone it needs no
+cluster: every namespace is as --namespace-labels says, and a self-signed certificate is made where --cert-dir has none.`,
+		Example: `  # In a cluster
+  dagger-inject webhook --policy policy.yaml --cert-dir /etc/webhook/certs
+
+  # Without one: post a recorded AdmissionReview and read the answer
+  dagger-inject webhook --standalone --port 8443 --cert-dir certs &
+  curl --cacert certs/tls.crt -H 'Content-Type: application/json' --data @review.json https://localhost:8443/inject/pod`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serveWebhook(cmd, s, &f) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.standalone, "standalone", false, "serve without a cluster, on the loopback address unless --bind-address is given")
+	flags.StringVar(&f.policy, "policy", "", policyHelp)
+	flags.IntVar(&f.port, "port", 10250, "port to serve admission reviews on")
+	flags.StringVar(&f.bindAddress, "bind-address", "", "IP address to listen on (default: every address, or 127.0.0.1 with --standalone)")
+	flags.StringVar(&f.certDir, "cert-dir", "/etc/dagger-inject/certs", "folder with tls.crt and tls.key; both are read again when they change")
+	flags.StringVar(&f.metrics, "metrics-bind-address", ":8080", "address to serve /metrics on; 0 turns it off")
+	flags.StringVar(&f.health, "health-probe-bind-address", ":8081", "address to serve /healthz and /readyz on")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file (default: the pod's own service account, else $KUBECONFIG)")
+	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "with --standalone: labels that every namespace has")
+	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "with --standalone: annotations that every namespace has")
+	flags.StringVar(&f.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
+	return cmd
+}
+
+func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return badInputf("--log-level %q is not accepted: accepted is debug, info, warn or error", f.logLevel)
+	}
+	if f.port < 1 || f.port > 65535 {
+		return badInputf("--port %d is not accepted: want 1 to 65535", f.port)
+	}
+	policy, err := loadPolicy(f.policy)
+	if err != nil {
+		return err
+	}
+	options := webhook.Options{
+		Host:           f.bindAddress,
+		Port:           f.port,
+		CertDir:        f.certDir,
+		Policy:         policy,
+		Version:        version,
+		Log:            slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level})),
+		MetricsAddress: f.metrics,
+		HealthAddress:  f.health,
+	}
+	if f.standalone {
+		return serveStandalone(cmd, s, f, options)
+	}
+	for _, flag := range []string{"namespace-labels", "namespace-annotations"} {
+		if cmd.Flags().Changed(flag) {
+			return badInputf("--%s goes with --standalone: in a cluster, namespaces are read from it", flag)
+		}
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = f.kubeconfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w (--standalone serves without one)", err)
+	}
+	return webhook.Run(cmd.Context(), config, options)
+}
+
+func serveStandalone(cmd *cobra.Command, s streams, f *webhookFlags, options webhook.Options) error {
+	namespaces := webhook.StaticNamespaces{Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations}
+	if options.Host == "" {
+		options.Host = "127.0.0.1"
+	}
+	if !cmd.Flags().Changed("cert-dir") {
+		options.CertDir = "certs"
+	}
+	made, err := webhook.EnsureCertificate(options.CertDir)
+	if err != nil {
+		return err
+	}
+	if made {
+		_, _ = fmt.Fprintf(s.err, "made a self-signed certificate for localhost in %s\n", options.CertDir)
+	}
+	_, _ = fmt.Fprintf(s.err, "serving on https://%s; try:\n  curl --cacert %s/tls.crt -H 'Content-Type: application/json' --data @review.json https://localhost:%d%s\n",
+		net.JoinHostPort(options.Host, strconv.Itoa(options.Port)), options.CertDir, options.Port, webhook.PathPod)
+	return webhook.RunStandalone(cmd.Context(), options, namespaces)
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	yamlv3 "go.yaml.in/yaml/v3"
+	"gomodules.xyz/jsonpatch/v2"
+)
+
+var pointerUnescapes = strings.NewReplacer("~1", "/", "~0", "~")
+
+// addToYAML applies `add` operations to a YAML tree, so that comments, order and style of what the user wrote survive.
+func addToYAML(root *yamlv3.Node, ops []jsonpatch.Operation) error {
+	for _, op := range ops {
+		raw, _ := op.Value.(json.RawMessage)
+		var value yamlv3.Node
+		if err := yamlv3.Unmarshal(raw, &value); err != nil || op.Operation != "add" || len(value.Content) != 1 {
+			return fmt.Errorf("operation %s %s cannot be applied to YAML: %w", op.Operation, op.Path, err)
+		}
+		blockStyle(&value)
+		segments := strings.Split(strings.TrimPrefix(op.Path, "/"), "/")
+		parent := root
+		if parent.Kind == yamlv3.DocumentNode {
+			parent = parent.Content[0]
+		}
+		for _, segment := range segments[:len(segments)-1] {
+			if parent = childNode(parent, pointerUnescapes.Replace(segment)); parent == nil {
+				return fmt.Errorf("operation add %s: %s is not there", op.Path, segment)
+			}
+		}
+		if err := addChild(parent, pointerUnescapes.Replace(segments[len(segments)-1]), value.Content[0]); err != nil {
+			return fmt.Errorf("operation add %s: %w", op.Path, err)
+		}
+	}
+	return nil
+}
+
+func childNode(parent *yamlv3.Node, name string) *yamlv3.Node {
+	switch parent.Kind {
+	case yamlv3.SequenceNode:
+		if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < len(parent.Content) {
+			return parent.Content[i]
+		}
+	case yamlv3.MappingNode:
+		for i := 0; i+1 < len(parent.Content); i += 2 {
+			if parent.Content[i].Value == name {
+				return parent.Content[i+1]
+			}
+		}
+	}
+	return nil
+}
+
+func addChild(parent *yamlv3.Node, name string, value *yamlv3.Node) error {
+	switch parent.Kind {
+	case yamlv3.SequenceNode:
+		at := len(parent.Content)
+		if name != "-" {
+			var err error
+			if at, err = strconv.Atoi(name); err != nil || at < 0 || at > len(parent.Content) {
+				return fmt.Errorf("%q is not an index of the list", name)
+			}
+		}
+		parent.Style = 0
+		parent.Content = append(parent.Content, nil)
+		copy(parent.Content[at+1:], parent.Content[at:])
+		parent.Content[at] = value
+		return nil
+	case yamlv3.MappingNode:
+		parent.Style = 0
+		if have := childNode(parent, name); have != nil {
+			*have = *value
+			return nil
+		}
+		key := &yamlv3.Node{}
+		key.SetString(name)
+		parent.Content = append(parent.Content, key, value)
+		return nil
+	}
+	return fmt.Errorf("its parent is neither a mapping nor a list")
+}

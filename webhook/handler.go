@@ -1,0 +1,269 @@
+// Package webhook is everything that talks to Kubernetes: the admission handler, what it reads from the cluster, the
+// server it runs in, and its metrics. What happens to a pod is decided in package inject.
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+const (
+	// MaxRequestBytes bounds one request. The API server accepts objects of up to 3 MiB; managedFields and the review around
+	// it come on top.
+	MaxRequestBytes = 7 << 20
+	// maxBytesInFlight bounds all requests that are read at one time: any pod of the cluster can post to the Service.
+	maxBytesInFlight = 32 << 20
+	// bodyTimeout bounds how long a request may hold its share of those while its body arrives.
+	bodyTimeout = 3 * time.Second
+	// keptValues is how large an index a pooled document may keep: that of a review of about 100 KB.
+	keptValues = 8192
+)
+
+// Namespaces tells what is known of a namespace.
+type Namespaces interface {
+	// Namespace returns the namespace's labels and annotations. An error is an internal fault: the request is answered as by
+	// a webhook that cannot be reached, so that failurePolicy decides.
+	Namespace(ctx context.Context, name string) (inject.Namespace, error)
+}
+
+// Handler answers admission reviews of pods. It is a plain http.Handler and not controller-runtime's admission.Webhook,
+// which turns a panic into `allowed: false` and so rejects pods even under failurePolicy Ignore.
+type Handler struct {
+	// Entry is the webhook entry that the handler serves.
+	Entry inject.Entry
+	// Policy returns the policy that holds in a namespace.
+	Policy func(namespace string) *inject.Policy
+	// Namespaces tells what is known of a pod's namespace.
+	Namespaces Namespaces
+	// Metrics counts and times requests.
+	Metrics *Metrics
+	// Log gets one line a decision.
+	Log *slog.Logger
+	// Version is this program's version.
+	Version string
+
+	// decide is inject.Decide; tests replace it to fail on purpose.
+	decide func(inject.Input) *inject.Plan
+}
+
+var inFlight = semaphore.NewWeighted(maxBytesInFlight)
+
+// buffers pools what a request is read into and indexed by.
+var buffers = sync.Pool{New: func() any { return &buffer{} }}
+
+type buffer struct {
+	body []byte
+	doc  rawjson.Document
+}
+
+func (b *buffer) release() {
+	b.doc.Reset(keptValues)
+	if cap(b.body) > 256<<10 {
+		b.body = nil
+	}
+	buffers.Put(b)
+}
+
+// httpError is an answer other than 200. The API server counts it as a failed call, and shows the message where the body is
+// a Status.
+type httpError struct {
+	code    int
+	reason  inject.Reason
+	message string
+}
+
+func (e *httpError) Error() string { return e.message }
+
+func badRequest(code int, format string, args ...any) error {
+	return &httpError{code: code, reason: inject.ReasonBadRequest, message: fmt.Sprintf(format, args...)}
+}
+
+// ServeHTTP answers one admission review.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	started := time.Now()
+	outcome := outcome{decision: inject.DecisionError, reason: inject.ReasonInternalError}
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			h.Log.Error("panic", "entry", h.Entry, "panic", fmt.Sprint(panicked), "stack", string(debug.Stack()))
+			outcome.decision, outcome.reason = inject.DecisionError, inject.ReasonInternalError
+			writeError(w, http.StatusInternalServerError, "the webhook panicked: see its log")
+		}
+		h.Metrics.observe(h.Entry, outcome.decision, outcome.reason, time.Since(started))
+	}()
+	// Not supported by a recorder in a test, and nothing to do about it elsewhere.
+	_ = http.NewResponseController(w).SetReadDeadline(started.Add(bodyTimeout))
+	answer, err := h.serve(req, &outcome)
+	if err != nil {
+		var he *httpError
+		if !errors.As(err, &he) {
+			he = &httpError{code: http.StatusInternalServerError, reason: inject.ReasonInternalError, message: err.Error()}
+		}
+		outcome.reason = he.reason
+		h.Log.Warn("request not answered", "entry", h.Entry, "decision", outcome.decision, "reason", he.reason,
+			"code", he.code, "error", he.message)
+		writeError(w, he.code, he.message)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(answer)
+	outcome.log(h, time.Since(started))
+}
+
+// outcome is what a request came to, for the log and the metrics.
+type outcome struct {
+	decision inject.Decision
+	reason   inject.Reason
+	request  request
+	name     string
+	plan     *inject.Plan
+}
+
+func (o *outcome) log(h *Handler, took time.Duration) {
+	level := slog.LevelInfo
+	if o.decision == inject.DecisionRefused || o.decision == inject.DecisionAdmitted {
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{
+		slog.String("decision", string(o.decision)), slog.String("reason", string(o.reason)),
+		slog.String("namespace", o.request.namespace), slog.String("pod", o.name), slog.String("uid", o.request.uid),
+		slog.String("entry", string(h.Entry)), slog.Bool("dryRun", o.request.dryRun),
+		slog.Int("operations", len(o.plan.Operations)), slog.Duration("took", took),
+	}
+	if o.plan.System != inject.SystemNone {
+		attrs = append(attrs, slog.String("system", string(o.plan.System)))
+	}
+	if o.plan.Detail != "" {
+		attrs = append(attrs, slog.String("detail", o.plan.Detail))
+	}
+	h.Log.LogAttrs(context.Background(), level, "decided", attrs...)
+}
+
+func (h *Handler) serve(req *http.Request, o *outcome) ([]byte, error) {
+	if err := checkHeaders(req); err != nil {
+		return nil, err
+	}
+	size := req.ContentLength
+	if size < 0 {
+		size = MaxRequestBytes
+	}
+	if !inFlight.TryAcquire(size) {
+		return nil, &httpError{http.StatusServiceUnavailable, inject.ReasonInternalError, "too many requests at one time: try again"}
+	}
+	defer inFlight.Release(size)
+	b := buffers.Get().(*buffer)
+	defer b.release()
+	text, err := b.read(req)
+	if err != nil {
+		return nil, err
+	}
+	review, err := b.doc.Parse(text)
+	if err != nil {
+		return nil, badRequest(http.StatusBadRequest, "%v", err)
+	}
+	r, err := readRequest(review)
+	if err != nil {
+		return nil, badRequest(http.StatusBadRequest, "%v", err)
+	}
+	o.request, o.name = *r, r.podName()
+	// The server cancels the contexts of running requests when it stops. A request that is half answered is still answered.
+	plan, err := h.plan(context.WithoutCancel(req.Context()), r)
+	if err != nil {
+		return nil, err
+	}
+	if plan.Decision == inject.DecisionError {
+		return nil, badRequest(http.StatusBadRequest, "request.object: %s", plan.Detail)
+	}
+	answer, err := respond(r, plan)
+	if err == nil {
+		o.plan, o.decision, o.reason = plan, plan.Decision, plan.Reason
+	}
+	return answer, err
+}
+
+func (h *Handler) plan(ctx context.Context, r *request) (*inject.Plan, error) {
+	if r.operation != string(admissionv1.Create) {
+		// Only creations are ours. A webhook registered for more must not stop anybody's updates.
+		return &inject.Plan{Decision: inject.DecisionSkipped, Reason: inject.ReasonNotRequested, Detail: "the operation is not CREATE"}, nil
+	}
+	ns, err := h.Namespaces.Namespace(ctx, r.namespace)
+	if err != nil {
+		return nil, fmt.Errorf("reading namespace %s: %w", r.namespace, err)
+	}
+	decide := h.decide
+	if decide == nil {
+		decide = inject.Decide
+	}
+	return decide(inject.Input{
+		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policy: h.Policy(r.namespace), Version: h.Version,
+	}), nil
+}
+
+func checkHeaders(req *http.Request) error {
+	if req.Method != http.MethodPost {
+		return badRequest(http.StatusMethodNotAllowed, "want a POST of an AdmissionReview, got %.20q", req.Method)
+	}
+	if t, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return badRequest(http.StatusUnsupportedMediaType, "want the content type application/json, got %.60q", req.Header.Get("Content-Type"))
+	}
+	if req.ContentLength > MaxRequestBytes {
+		return tooLarge()
+	}
+	return nil
+}
+
+func tooLarge() error {
+	return badRequest(http.StatusRequestEntityTooLarge, "the request has more than the %d bytes accepted", MaxRequestBytes)
+}
+
+// read returns the body. The text is a copy of its own: values of the document point into it for as long as they are used,
+// while the buffer is read into again.
+func (b *buffer) read(req *http.Request) (string, error) {
+	if n := req.ContentLength; n >= 0 {
+		if int64(cap(b.body)) < n {
+			b.body = make([]byte, n)
+		}
+		b.body = b.body[:n]
+		if _, err := io.ReadFull(req.Body, b.body); err != nil {
+			return "", badRequest(http.StatusBadRequest, "reading the request: %v", err)
+		}
+		return string(b.body), nil
+	}
+	body, err := io.ReadAll(io.LimitReader(req.Body, MaxRequestBytes+1))
+	if err != nil {
+		return "", badRequest(http.StatusBadRequest, "reading the request: %v", err)
+	}
+	if len(body) > MaxRequestBytes {
+		return "", tooLarge()
+	}
+	return string(body), nil
+}
+
+func writeError(w http.ResponseWriter, code int, message string) {
+	reason := metav1.StatusReasonBadRequest
+	if code >= http.StatusInternalServerError {
+		reason = metav1.StatusReasonInternalError
+	}
+	body, err := json.Marshal(status(int32(code), reason, message))
+	if err != nil {
+		body = nil
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_, _ = w.Write(append(body, '\n'))
+}

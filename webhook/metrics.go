@@ -1,0 +1,38 @@
+package webhook
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+)
+
+// Metrics counts and times admission requests.
+type Metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+// NewMetrics registers the metrics in r. controller-runtime's own latency histogram has one bucket a decade; this one
+// resolves what a fast webhook does, from 0.25 ms to 1 s.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dagger_inject_requests_total",
+			Help: "Admission requests by decision and reason.",
+		}, []string{"decision", "reason"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "dagger_inject_request_duration_seconds",
+			Help:    "Time to answer an admission request, from the request's headers to the answer's last byte, by webhook entry.",
+			Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1},
+		}, []string{"entry"}),
+	}
+	r.MustRegister(m.requests, m.duration)
+	return m
+}
+
+func (m *Metrics) observe(entry inject.Entry, decision inject.Decision, reason inject.Reason, took time.Duration) {
+	m.requests.WithLabelValues(string(decision), string(reason)).Inc()
+	m.duration.WithLabelValues(string(entry)).Observe(took.Seconds())
+}
