@@ -39,8 +39,8 @@ type Options struct {
 	Port int
 	// CertDir is the folder with tls.crt and tls.key. Both are read again when they change.
 	CertDir string
-	// Policy holds in every namespace.
-	Policy *inject.Policy
+	// Policy returns the policy that holds in a namespace. It is called for every request and must be fast.
+	Policy func(namespace string) *inject.Policy
 	// Version is this program's version.
 	Version string
 	// Log gets everything that is logged.
@@ -75,6 +75,8 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if err != nil {
 		return fmt.Errorf("watching namespaces: %w", err)
 	}
+	// The manager starts its webhook server only once it was asked for.
+	mgr.GetWebhookServer()
 	register(server.Options.WebhookMux, &o, newClusterNamespaces(mgr.GetCache(), mgr.GetAPIReader()), NewMetrics(metrics.Registry))
 	// Ready is listening with a certificate, and knowing the namespaces: controller-runtime starts webhooks before caches.
 	checks := map[string]healthz.Checker{
@@ -123,7 +125,7 @@ func register(mux *http.ServeMux, o *Options, namespaces Namespaces, m *Metrics)
 	for path, entry := range map[string]inject.Entry{PathPod: inject.EntryPod, PathNamespace: inject.EntryNamespace} {
 		mux.Handle(path, &Handler{
 			Entry:      entry,
-			Policy:     func(string) *inject.Policy { return o.Policy },
+			Policy:     o.Policy,
 			Namespaces: namespaces,
 			Metrics:    m,
 			Log:        o.Log,

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
@@ -74,7 +75,7 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		Host:           f.bindAddress,
 		Port:           f.port,
 		CertDir:        f.certDir,
-		Policy:         policy,
+		Policy:         func(string) *inject.Policy { return policy },
 		Version:        version,
 		Log:            slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level})),
 		MetricsAddress: f.metrics,

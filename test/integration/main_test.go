@@ -1,0 +1,204 @@
+// Package integration runs the webhook behind a real kube-apiserver, over TLS, on pods that real controllers made.
+package integration
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/stretchr/testify/require"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/test/controlplane"
+	"github.com/dagger-inject/dagger-inject/webhook"
+)
+
+// shared is one control plane with our webhook registered, for all tests.
+var shared struct {
+	*controlplane.ControlPlane
+	*server
+}
+
+func TestMain(m *testing.M) {
+	log.SetLogger(logr.New(log.NullLogSink{}))
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	cp, err := controlplane.Start(ctx, controlplane.Options{Output: os.Stderr, AuditPolicy: auditPods})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = cp.Stop() }()
+	dir, err := os.MkdirTemp("", "integration-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	shared.ControlPlane = cp
+	if shared.server, err = startServer(ctx, cp, dir); err == nil {
+		err = cp.RegisterWebhooks(ctx, shared.configuration())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+const auditPods = `
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  verbs: [create]
+  resources: [{group: "", resources: [pods]}]
+- level: None
+`
+
+// server is our webhook in this process, with a policy for each namespace.
+type server struct {
+	port     int
+	ca       []byte
+	client   *http.Client
+	mu       sync.RWMutex
+	policies map[string]func() *inject.Policy
+	asked    map[string]int
+	logs     *lockedBuffer
+}
+
+// releaseNamespace is where the webhook pretends to run.
+const releaseNamespace = "dagger-inject"
+
+func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string) (*server, error) {
+	s := &server{policies: map[string]func() *inject.Policy{}, asked: map[string]int{}, logs: &lockedBuffer{}}
+	if _, err := webhook.EnsureCertificate(dir); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.ca, err = os.ReadFile(filepath.Join(dir, "tls.crt")); err != nil {
+		return nil, err
+	}
+	if s.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	builtIn := inject.NewPolicy(config.Default(), "built-in")
+	go func() {
+		err := webhook.Run(ctx, cp.Config(), webhook.Options{
+			Host: "127.0.0.1", Port: s.port, CertDir: dir, Version: "dev",
+			Policy:         func(namespace string) *inject.Policy { return s.policy(namespace, builtIn) },
+			Log:            slog.New(slog.NewJSONHandler(s.logs, nil)),
+			MetricsAddress: "0",
+		})
+		if err != nil && ctx.Err() == nil {
+			fmt.Fprintln(os.Stderr, "the webhook ended:", err)
+		}
+	}()
+	s.client = &http.Client{Transport: &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: pool(s.ca), MinVersion: tls.VersionTLS13},
+		ForceAttemptHTTP2: true,
+	}}
+	for range 200 {
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), time.Second)
+		if err == nil {
+			return s, conn.Close()
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil, fmt.Errorf("the webhook does not listen:\n%s", s.logs.String())
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
+}
+
+func (s *server) policy(namespace string, otherwise *inject.Policy) *inject.Policy {
+	s.mu.Lock()
+	s.asked[namespace]++
+	policy := s.policies[namespace]
+	s.mu.Unlock()
+	if policy != nil {
+		return policy()
+	}
+	return otherwise
+}
+
+// setPolicy makes a policy hold in one namespace.
+func (s *server) setPolicy(namespace string, policy func() *inject.Policy) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.policies[namespace] = policy
+}
+
+// calls returns how often a decision was made for a namespace.
+func (s *server) calls(namespace string) int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.asked[namespace]
+}
+
+func (s *server) configuration() *admissionregistrationv1.MutatingWebhookConfiguration {
+	return webhook.Configuration(clientConfig(s.port, s.ca), releaseNamespace)
+}
+
+func clientConfig(port int, ca []byte) func(string) admissionregistrationv1.WebhookClientConfig {
+	return func(path string) admissionregistrationv1.WebhookClientConfig {
+		return admissionregistrationv1.WebhookClientConfig{
+			URL: ptr.To(fmt.Sprintf("https://localhost:%d%s", port, path)), CABundle: ca,
+		}
+	}
+}
+
+// post sends a body to one of the webhook's paths and returns the answer.
+func (s *server) post(t *testing.T, path string, body []byte) (int, []byte) {
+	t.Helper()
+	response, err := s.client.Post(fmt.Sprintf("https://localhost:%d%s", s.port, path), "application/json", bytes.NewReader(body))
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, text
+}
+
+// lockedBuffer is a log that is written and read at one time.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
