@@ -92,18 +92,6 @@ func (r *reader) strings(v rawjson.Value) rawjson.Value {
 	return object
 }
 
-func (r *reader) integer(v rawjson.Value) (int64, bool) {
-	number := r.typed(v, rawjson.Number)
-	if number.Kind() == rawjson.Missing {
-		return 0, false
-	}
-	i, ok := number.Int64()
-	if !ok && r.err == nil {
-		r.err = fmt.Errorf("%s: want an integer, got %.40s", v.PathFrom(r.base), v.Text())
-	}
-	return i, ok
-}
-
 // readPod views raw, a v1 Pod or a pod template, of which runnerSpec says whether its spec is legacy ARC's RunnerSpec. The
 // error names the field that is not what Kubernetes has there.
 func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {

@@ -143,7 +143,7 @@ func (o *outcome) log(h *Handler, took time.Duration) {
 		slog.String("decision", string(o.decision)), slog.String("reason", string(o.reason)),
 		slog.String("namespace", o.request.namespace), slog.String("pod", o.name), slog.String("uid", o.request.uid),
 		slog.String("entry", string(h.Entry)), slog.Bool("dryRun", o.request.dryRun),
-		slog.Int("operations", len(o.plan.Operations)), slog.Duration("took", took),
+		slog.Int("operations", len(o.plan.Operations)), slog.Float64("tookMs", float64(took.Microseconds())/1000),
 	}
 	if o.plan.System != inject.SystemNone {
 		attrs = append(attrs, slog.String("system", string(o.plan.System)))

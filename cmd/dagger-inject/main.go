@@ -58,18 +58,33 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 
   # Serve the webhook without a cluster, to post an AdmissionReview to
   dagger-inject webhook --standalone --port 8443 --cert-dir certs`,
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
+	root.SuggestionsMinimumDistance = 2
 	// Cobra's own complaints about flags and arguments are about what the user gave.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.AddCommand(newInjectCommand(s), newWebhookCommand(s), newVersionCommand(s))
 	return root
+}
+
+// knownCommand refuses a word that is no command, and names the one it is closest to.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "see dagger-inject --help"
+	if close := root.SuggestionsFor(args[0]); len(close) > 0 {
+		hint = "did you mean " + close[0] + "?"
+	}
+	return badInputf("unknown command %q: %s", args[0], hint)
 }
 
 // noArguments refuses arguments in a sentence that says what the command takes instead.

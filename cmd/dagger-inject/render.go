@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
-
-	"github.com/pmezard/go-difflib/difflib"
 
 	"github.com/dagger-inject/dagger-inject/inject/patch"
+	"github.com/dagger-inject/dagger-inject/internal/textdiff"
 )
 
 var renderers = map[string]func(streams, []result) error{
@@ -90,43 +88,16 @@ func renderDiff(s streams, results []result) error {
 		if err != nil {
 			return err
 		}
-		text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
-			A: strings.SplitAfter(string(before), "\n"), B: strings.SplitAfter(string(after), "\n"),
-			FromFile: r.name, ToFile: r.name + " (injected)", Context: 3,
-		})
+		text, err := textdiff.Unified(r.name, string(before), r.name+" (injected)", string(after))
 		if err != nil {
 			return err
 		}
 		if s.outIsTerminal() {
-			text = colour(text)
+			text = textdiff.Colour(text)
 		}
 		if _, err := io.WriteString(s.out, text); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// colour marks the lines of a unified diff as git does.
-func colour(diff string) string {
-	var b strings.Builder
-	for line := range strings.Lines(diff) {
-		code := ""
-		switch {
-		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"):
-			code = "1"
-		case strings.HasPrefix(line, "+"):
-			code = "32"
-		case strings.HasPrefix(line, "-"):
-			code = "31"
-		case strings.HasPrefix(line, "@@"):
-			code = "36"
-		}
-		if code == "" {
-			b.WriteString(line)
-			continue
-		}
-		b.WriteString("\x1b[" + code + "m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n")
-	}
-	return b.String()
 }

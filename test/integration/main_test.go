@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +25,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/test/controlplane"
+	"github.com/dagger-inject/dagger-inject/test/program"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
@@ -34,6 +34,9 @@ var shared struct {
 	*controlplane.ControlPlane
 	*server
 }
+
+// temporary is a folder that goes away with the tests.
+var temporary string
 
 func TestMain(m *testing.M) {
 	log.SetLogger(logr.New(log.NullLogSink{}))
@@ -49,14 +52,13 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = cp.Stop() }()
-	dir, err := os.MkdirTemp("", "integration-")
-	if err != nil {
+	if temporary, err = os.MkdirTemp("", "integration-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer func() { _ = os.RemoveAll(temporary) }()
 	shared.ControlPlane = cp
-	if shared.server, err = startServer(ctx, cp, dir); err == nil {
+	if shared.server, err = startServer(ctx, cp, temporary); err == nil {
 		err = cp.RegisterWebhooks(ctx, shared.configuration())
 	}
 	if err != nil {
@@ -85,14 +87,14 @@ type server struct {
 	mu       sync.RWMutex
 	policies map[string]func() *inject.Policy
 	asked    map[string]int
-	logs     *lockedBuffer
+	logs     *program.Log
 }
 
 // releaseNamespace is where the webhook pretends to run.
 const releaseNamespace = "dagger-inject"
 
 func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string) (*server, error) {
-	s := &server{policies: map[string]func() *inject.Policy{}, asked: map[string]int{}, logs: &lockedBuffer{}}
+	s := &server{policies: map[string]func() *inject.Policy{}, asked: map[string]int{}, logs: &program.Log{}}
 	if _, err := webhook.EnsureCertificate(dir); err != nil {
 		return nil, err
 	}
@@ -100,9 +102,11 @@ func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string)
 	if s.ca, err = os.ReadFile(filepath.Join(dir, "tls.crt")); err != nil {
 		return nil, err
 	}
-	if s.port, err = freePort(); err != nil {
+	free, err := program.FreePorts(1)
+	if err != nil {
 		return nil, err
 	}
+	s.port = free[0]
 	builtIn := inject.NewPolicy(config.Default(), "built-in")
 	go func() {
 		err := webhook.Run(ctx, cp.Config(), webhook.Options{
@@ -120,21 +124,13 @@ func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string)
 		ForceAttemptHTTP2: true,
 	}}
 	for range 200 {
-		conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), time.Second)
+		conn, err := net.DialTimeout("tcp", program.Loopback(s.port), time.Second)
 		if err == nil {
 			return s, conn.Close()
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	return nil, fmt.Errorf("the webhook does not listen:\n%s", s.logs.String())
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }
 
 func (s *server) policy(namespace string, otherwise *inject.Policy) *inject.Policy {
@@ -183,22 +179,4 @@ func (s *server) post(t *testing.T, path string, body []byte) (int, []byte) {
 	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	return response.StatusCode, text
-}
-
-// lockedBuffer is a log that is written and read at one time.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -1,0 +1,48 @@
+SHELL := /bin/bash -o pipefail
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Flags for every go test, as in: make test TESTFLAGS=-race
+TESTFLAGS ?=
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Inject an ARC and a GitLab pod on a real control plane, and show what changed
+	@assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go run ./test/demo
+
+.PHONY: test
+test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens, real API server
+	go vet ./...
+	assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go test -timeout 30m $(TESTFLAGS) ./...
+
+.PHONY: build
+build: ## Build bin/dagger-inject
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/dagger-inject ./cmd/dagger-inject
+
+.PHONY: golden
+golden: ## Rewrite the expected outputs and the README's generated parts
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestReadme' -update
+	git --no-pager diff --stat -- test/fixtures README.md
+
+.PHONY: bench
+bench: ## Measure against a do-nothing server and a typed webhook, in one run
+	go run ./test/bench
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME (30s)
+	@for package in ./inject/rawjson ./inject/patch ./inject ./config ./webhook; do \
+	  for target in $$(go test $$package -list '^Fuzz' | grep '^Fuzz'); do \
+	    echo "== $$package $$target"; go test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
+	  done; \
+	done
+
+.PHONY: lint
+lint: ## Check formatting and run golangci-lint's standard set
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-clean: $$unformatted"; exit 1; }
+	go run $(GOLANGCI_LINT) run ./...
+	cd test/cluster && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/dagger-inject/dagger-inject/internal/textdiff"
+	"github.com/dagger-inject/dagger-inject/test/fixtures"
+)
+
+func TestWorkloads(t *testing.T) {
+	const spec = `
+      spec:
+        containers:
+        - name: main
+          image: i
+          futureField: {n: 9007199254740993, f: 1.50}
+`
+	indent := func(by int) string { return strings.ReplaceAll(spec, "\n      ", "\n"+strings.Repeat(" ", by)) }
+	template := func(by int) string {
+		pad := strings.Repeat(" ", by)
+		return "\n" + pad + "metadata: {labels: {dagger.io/inject: 'true'}}" + indent(by)
+	}
+	cases := map[string]struct{ object, containers string }{
+		"Deployment":  {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec:\n  replicas: 2\n  template:" + template(4), "spec.template.spec"},
+		"StatefulSet": {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: w}\nspec:\n  template:" + template(4), "spec.template.spec"},
+		"DaemonSet":   {"apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: w}\nspec:\n  template:" + template(4), "spec.template.spec"},
+		"Job":         {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: w}\nspec:\n  template:" + template(4), "spec.template.spec"},
+		"CronJob":     {"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: w}\nspec:\n  jobTemplate:\n    spec:\n      template:" + template(8), "spec.jobTemplate.spec.template.spec"},
+		"AutoscalingRunnerSet": {"apiVersion: actions.github.com/v1alpha1\nkind: AutoscalingRunnerSet\nmetadata: {name: w}\nspec:\n  githubConfigUrl: u\n  template:" +
+			strings.ReplaceAll(template(4), "name: main", "name: runner"), "spec.template.spec"},
+		"EphemeralRunner": {"apiVersion: actions.github.com/v1alpha1\nkind: EphemeralRunner\nmetadata: {name: w}\nspec:\n  githubConfigUrl: u" +
+			strings.ReplaceAll(template(2), "name: main", "name: runner"), "spec.spec"},
+		"RunnerSet": {"apiVersion: actions.summerwind.dev/v1alpha1\nkind: RunnerSet\nmetadata: {name: w}\nspec:\n  template:" +
+			strings.ReplaceAll(template(4), "name: main", "name: runner"), "spec.template.spec"},
+	}
+	for kind, c := range cases {
+		t.Run(kind, func(t *testing.T) {
+			code, out, report := execute(t, c.object, "inject", "-f", "-", "-o", "yaml")
+			require.Zero(t, code, report)
+			require.Contains(t, report, kind+" default/w: injected (injected): ")
+			require.Contains(t, out, "n: 9007199254740993, f: 1.50", "unknown fields keep their tokens")
+			var tree any
+			require.NoError(t, yaml.Unmarshal([]byte(out), &tree))
+			for name := range strings.SplitSeq(c.containers, ".") {
+				tree = tree.(map[string]any)[name]
+			}
+			podSpec := tree.(map[string]any)
+			require.Len(t, podSpec["containers"].([]any)[0].(map[string]any)["env"], 2)
+			require.Len(t, podSpec["initContainers"], 1)
+		})
+	}
+}
+
+func TestARunnerDeploymentIsWiredInItsSpec(t *testing.T) {
+	code, out, report := execute(t, `
+apiVersion: actions.summerwind.dev/v1alpha1
+kind: RunnerDeployment
+metadata: {name: w, namespace: ci}
+spec:
+  template:
+    metadata: {labels: {dagger.io/inject: "true"}}
+    spec:
+      repository: acme/widgets   # whose jobs
+`, "inject", "-f", "-", "-o", "yaml")
+	require.Zero(t, code, report)
+	require.Contains(t, out, "repository: acme/widgets # whose jobs", "comments survive")
+	require.Contains(t, out, "_EXPERIMENTAL_DAGGER_RUNNER_HOST")
+	require.NotContains(t, out, "containers:\n      - name: runner")
+}
+
+func TestSeveralDocumentsAndLists(t *testing.T) {
+	pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: NAME, labels: {dagger.io/inject: 'true'}}\nspec: {containers: [{name: a, image: i}]}\n"
+	input := "# only a comment\n---\n" + strings.Replace(pod, "NAME", "one", 1) +
+		"---\napiVersion: v1\nkind: Service\nmetadata: {name: other}\n---\n" +
+		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: s}}\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: two, labels: {dagger.io/inject: 'true'}}\n  spec: {containers: [{name: a}]}\n"
+	code, out, report := execute(t, input, "inject", "-f", "-", "-o", "yaml")
+	require.Zero(t, code, report)
+	require.Equal(t, 2, strings.Count(out, "---\n"))
+	require.Equal(t, []string{"Pod default/one: injected", "Service default/other: unchanged", "Secret default/s: unchanged", "Pod default/two: injected"}, heads(report))
+
+	code, patches, _ := execute(t, input, "inject", "-f", "-", "-o", "patch")
+	require.Zero(t, code)
+	require.Contains(t, patches, `"path": "/items/1/spec/containers/0/env"`)
+
+	code, again, report := execute(t, out, "inject", "-f", "-", "-o", "yaml")
+	require.Zero(t, code)
+	require.Equal(t, out, again, "what is injected stays as it is")
+	require.Contains(t, report, "Pod default/one: injected (already_injected)")
+}
+
+// heads returns the subject and the decision of each line.
+func heads(report string) []string {
+	var heads []string
+	for line := range strings.Lines(strings.TrimSpace(report)) {
+		parts := strings.SplitN(line, ": ", 3)
+		word, _, _ := strings.Cut(parts[1], " ")
+		heads = append(heads, parts[0]+": "+word)
+	}
+	return heads
+}
+
+func TestOutputFormatsAgree(t *testing.T) {
+	for _, c := range fixtures.All(t) {
+		code, asYAML, _ := execute(t, "", append(c.Args(), "-o", "yaml")...)
+		require.Zero(t, code)
+		code, asJSON, _ := execute(t, "", append(c.Args(), "-o", "json")...)
+		require.Zero(t, code)
+		converted, err := yaml.YAMLToJSON([]byte(asYAML))
+		require.NoError(t, err)
+		require.JSONEq(t, asJSON, string(converted), c.Name)
+
+		code, fromJSON, _ := execute(t, string(c.Pod(t)), append(c.Args(), "-f", "-", "-o", "json")...)
+		require.Zero(t, code)
+		require.JSONEq(t, asJSON, fromJSON, "the same pod as JSON")
+	}
+}
+
+func TestADiffHasOnlyAdditionsAndNoColourInAFile(t *testing.T) {
+	c := fixtures.All(t)[0]
+	code, diff, _ := execute(t, "", append(c.Args(), "-o", "diff")...)
+	require.Zero(t, code)
+	require.NotContains(t, diff, "\x1b[")
+	added := 0
+	for line := range strings.Lines(diff) {
+		if strings.HasPrefix(line, "+") && !strings.HasPrefix(line, "+++") {
+			added++
+		}
+		if strings.HasPrefix(line, "-") && !strings.HasPrefix(line, "---") {
+			require.True(t, strings.HasSuffix(line, ": {}\n"), "only what was empty is written anew: %s", line)
+		}
+	}
+	require.Greater(t, added, 20)
+	require.Contains(t, textdiff.Colour(diff), "\x1b[32m+")
+}
+
+func TestAnAnchorIsNotSharedWithOtherPlaces(t *testing.T) {
+	code, out, report := execute(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: p, labels: {dagger.io/inject: "true"}, annotations: {dagger.io/containers: a}}
+spec:
+  containers:
+  - {name: a, image: i, env: &shared [{name: X, value: "1"}]}
+  - {name: b, image: i, env: *shared}
+`, "inject", "-f", "-", "-o", "json")
+	require.Zero(t, code, report)
+	var pod struct {
+		Spec struct {
+			Containers []struct{ Env []any }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &pod))
+	require.Len(t, pod.Spec.Containers[0].Env, 3)
+	require.Len(t, pod.Spec.Containers[1].Env, 1)
+	code, asYAML, _ := execute(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {dagger.io/inject: 'true'}}\nspec:\n  containers:\n  - {name: a, env: &e [{name: X}]}\n  - {name: b, env: *e}\n",
+		"inject", "-f", "-", "-o", "yaml")
+	require.Zero(t, code)
+	require.Equal(t, 2, strings.Count(asYAML, "name: _EXPERIMENTAL_DAGGER_RUNNER_HOST"))
+}
+
+// TestBadInput has what a user reads, and the exit code 2: which file, which document, which field.
+func TestBadInput(t *testing.T) {
+	dir := t.TempDir()
+	policy := filepath.Join(dir, "policy.yaml")
+	require.NoError(t, os.WriteFile(policy, []byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {sockets: {}}\n"), 0o600))
+	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {dagger.io/inject: 'true'}}\nspec: {containers: [{name: a}]}\n"
+	cases := map[string]struct {
+		stdin string
+		args  []string
+		want  string
+	}{
+		"no file given":          {"", []string{"inject"}, "missing -f FILE"},
+		"a file that is missing": {"", []string{"inject", "-f", filepath.Join(dir, "none.yaml")}, "no such file or directory"},
+		"nothing in it":          {"# nothing\n", []string{"inject", "-f", "-"}, "standard input has no object in it"},
+		"not YAML":               {"a: [", []string{"inject", "-f", "-"}, "standard input: document 1: yaml: line 1"},
+		"not an object":          {pod + "---\n- a\n", []string{"inject", "-f", "-"}, "standard input: document 2: want a Kubernetes object"},
+		"not JSON":               {`{"kind": "Pod",`, []string{"inject", "-f", "-"}, "standard input: yaml:"},
+		"a duplicate key":        {pod + "kind: Pod\n", []string{"inject", "-f", "-"}, `key "kind" already set in map`},
+		"a duplicate key, JSON":  {`{"kind":"Pod","kind":"Pod"}`, []string{"inject", "-f", "-"}, `standard input: invalid JSON at byte 14: member "kind" appears twice`},
+		"no kind":                {"a: b\n", []string{"inject", "-f", "-"}, "kind: missing"},
+		"a wrong type":           {pod + "---\n" + strings.Replace(pod, "name: a", "name: [a]", 1), []string{"inject", "-f", "-"}, "document 2: Pod default/p: spec.containers[0].name: want a string, got a list"},
+		"a wrong type in a template": {"kind: Job\nmetadata: {name: j}\nspec: {template: {metadata: {labels: 1}, spec: {containers: []}}}\n", []string{"inject", "-f", "-"},
+			"Job default/j: spec.template.metadata.labels: want an object, got a number"},
+		"an output unheard of": {pod, []string{"inject", "-f", "-", "-o", "table"}, `-o "table" is not accepted: accepted is yaml, json, patch or diff`},
+		"an unknown flag":      {pod, []string{"inject", "--file-name", "x"}, "unknown flag: --file-name (see dagger-inject inject --help)"},
+		"an argument":          {pod, []string{"inject", "pod.yaml"}, `dagger-inject inject takes no arguments, got "pod.yaml"`},
+		"a policy that is bad": {pod, []string{"inject", "-f", "-", "--policy", policy}, policy + ": line 3: engine.sockets: unknown field: did you mean socket?"},
+		"a policy not there":   {pod, []string{"inject", "-f", "-", "--policy", dir + "/none"}, "reading the policy: open"},
+		"a bad label":          {pod, []string{"inject", "-f", "-", "--namespace-labels", "a"}, "a must be formatted as key=value"},
+		"a command unheard of": {"", []string{"injekt"}, `unknown command "injekt": did you mean inject?`},
+		"a port out of range":  {"", []string{"webhook", "--standalone", "--port", "0"}, "--port 0 is not accepted: want 1 to 65535"},
+		"a flag of standalone": {"", []string{"webhook", "--namespace-labels", "a=b"}, "--namespace-labels goes with --standalone"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			code, out, report := execute(t, c.stdin, c.args...)
+			require.Equal(t, exitBadInput, code)
+			require.Contains(t, report, c.want)
+			require.Empty(t, out, "half an output would be taken for a whole one")
+		})
+	}
+}
+
+func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
+	root := newRoot(streams{})
+	for _, cmd := range append(root.Commands(), root) {
+		require.NotEmpty(t, cmd.Short, cmd.Name())
+		require.NotEmpty(t, cmd.Example, cmd.Name())
+	}
+}
+
+func TestVersion(t *testing.T) {
+	code, out, _ := execute(t, "", "version", "-o", "json")
+	require.Zero(t, code)
+	var v versionInfo
+	require.NoError(t, json.Unmarshal([]byte(out), &v))
+	require.Equal(t, version, v.Version)
+}

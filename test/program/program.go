@@ -1,0 +1,111 @@
+// Package program builds and runs dagger-inject as an operator would, for tests and the demo.
+package program
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Build compiles the program into dir and returns its path.
+func Build(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "dagger-inject")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/dagger-inject/dagger-inject/cmd/dagger-inject").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building dagger-inject: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// Process is a running program.
+type Process struct {
+	cmd *exec.Cmd
+	log Log
+}
+
+// Start runs the program at path.
+func Start(path string, args ...string) (*Process, error) {
+	p := &Process{cmd: exec.Command(path, args...)}
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Stop asks the program to end and waits for it. An error says that it did not end by itself and well, with its log.
+func (p *Process) Stop() error {
+	err := errors.Join(p.cmd.Process.Signal(syscall.SIGTERM), p.cmd.Wait())
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, p.log.String())
+	}
+	return nil
+}
+
+// Log returns what the program has printed so far.
+func (p *Process) Log() string { return p.log.String() }
+
+// WaitReady polls an address until it answers 200, for half a minute at most.
+func (p *Process) WaitReady(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		if request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil); err == nil {
+			if response, err := http.DefaultClient.Do(request); err == nil {
+				_ = response.Body.Close()
+				if response.StatusCode == http.StatusOK {
+					return nil
+				}
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return fmt.Errorf("%s is not ready: %w\n%s", url, ctx.Err(), p.log.String())
+}
+
+// FreePorts returns as many ports of the loopback address that nobody listens on.
+func FreePorts(n int) ([]int, error) {
+	ports := make([]int, n)
+	for i := range ports {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		// Kept open until all are chosen, so that no port comes twice.
+		defer func() { _ = listener.Close() }()
+		ports[i] = listener.Addr().(*net.TCPAddr).Port
+	}
+	return ports, nil
+}
+
+// Loopback returns the loopback address with a port.
+func Loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// Log is a buffer that may be written and read at one time.
+type Log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write appends to the log.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// String returns what was written so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
