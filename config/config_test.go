@@ -102,7 +102,6 @@ func TestWhatIsNotSupportedYetSaysSo(t *testing.T) {
 		"engine: {discover: {namespace: dagger}}", "engine: {transport: node-tcp}", "engine: {transport: tls}", "engine: {nodeTCP: {port: 1234}}",
 		"engine: {tls: {address: 'a:1', secretName: s}}", "scheduling: {fromEngine: true}", "cli: {delivery: image-volume}",
 		"wait: {enabled: true}", "wait: {timeout: 2m}", "wait: {onTimeout: fail}", "cloudToken: {secretName: a, key: b}",
-		"namespaces: {podLabel: allow}", "overrides: {fromPods: []}",
 	} {
 		_, err := Parse([]byte(header + policy))
 		require.ErrorContains(t, err, "not supported yet: ", policy)

@@ -13,30 +13,14 @@ import (
 
 // decoder fills Go values from YAML nodes by their json tags, and gathers every mismatch instead of stopping at the first.
 type decoder struct {
-	errs  Errors
-	lines map[string]int // the line of each field that the document has
+	errs          Errors
+	fields        map[string]field // those that the document has
+	ignoreUnknown bool
+	ignored       Errors
 }
 
 func (d *decoder) fail(path string, node *yaml.Node, format string, args ...any) {
 	d.errs = append(d.errs, FieldError{Path: path, Line: node.Line, Problem: fmt.Sprintf(format, args...)})
-}
-
-// line returns where a field stands, or the closest of its parents that the document has.
-func (d *decoder) line(e FieldError) int {
-	if e.Line > 0 {
-		return e.Line
-	}
-	for path := e.Path; path != ""; {
-		if line, ok := d.lines[path]; ok {
-			return line
-		}
-		cut := strings.LastIndexAny(path, ".[")
-		if cut < 0 {
-			break
-		}
-		path = path[:cut]
-	}
-	return 0
 }
 
 func (d *decoder) decodeDocument(node *yaml.Node, policy *InjectionPolicy) {
@@ -49,7 +33,7 @@ func (d *decoder) decodeDocument(node *yaml.Node, policy *InjectionPolicy) {
 
 func (d *decoder) decode(path string, node *yaml.Node, target reflect.Value) {
 	if path != "" {
-		d.lines[path] = node.Line
+		d.fields[path] = field{line: node.Line, leaf: node.Kind != yaml.MappingNode || target.Kind() != reflect.Struct}
 	}
 	if node.Kind == yaml.AliasNode || node.Anchor != "" {
 		d.fail(path, node, "YAML anchors and aliases are not accepted: write the value out")
@@ -137,6 +121,10 @@ func (d *decoder) decodeStruct(path string, node *yaml.Node, target reflect.Valu
 	collectFields(target, fields)
 	d.members(path, node, func(key, value *yaml.Node, at string) {
 		field, known := fields[key.Value]
+		if !known && d.ignoreUnknown {
+			d.ignored = append(d.ignored, FieldError{Path: at, Line: key.Line, Problem: "unknown field, ignored"})
+			return
+		}
 		if !known {
 			d.fail(at, key, "unknown field%s", suggestion(key.Value, fields))
 			return

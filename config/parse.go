@@ -30,6 +30,8 @@ func Default() *InjectionPolicy {
 
 // FieldError is one thing wrong with a policy.
 type FieldError struct {
+	// Source is the document, as its Layer names it; empty where there is only one.
+	Source string
 	// Path is the field, as in engine.socket.hostPath; empty for the document.
 	Path string
 	// Line is where the document has it, from 1; 0 where that is not known.
@@ -38,9 +40,12 @@ type FieldError struct {
 	Problem string
 }
 
-// Error returns the problem with its line and field.
+// Error returns the problem with its source, line and field.
 func (e FieldError) Error() string {
 	var b strings.Builder
+	if e.Source != "" {
+		b.WriteString(e.Source + ": ")
+	}
 	if e.Line > 0 {
 		fmt.Fprintf(&b, "line %d: ", e.Line)
 	}
@@ -61,34 +66,6 @@ func (e Errors) Error() string {
 		texts[i] = one.Error()
 	}
 	return strings.Join(texts, "; ")
-}
-
-// Parse reads a policy from YAML or JSON, strictly: an unknown field, a wrong type or an unacceptable value is an error.
-// The error is of type Errors and names everything that is wrong at once. Fields that the document leaves out have their
-// defaults.
-func Parse(document []byte) (*InjectionPolicy, error) {
-	if len(document) > MaxSize {
-		return nil, Errors{{Problem: fmt.Sprintf("the policy has %d bytes, more than the %d accepted", len(document), MaxSize)}}
-	}
-	root, err := parseYAML(document)
-	if err != nil {
-		return nil, Errors{*err}
-	}
-	policy := withDefaults()
-	d := decoder{lines: map[string]int{}}
-	d.decodeDocument(root, policy)
-	if len(d.errs) == 0 {
-		d.errs = append(d.errs, notSupportedYet(policy, d.lines)...)
-		d.errs = append(d.errs, validate(policy)...)
-		for i := range d.errs {
-			d.errs[i].Line = d.line(d.errs[i])
-		}
-	}
-	if len(d.errs) > 0 {
-		return nil, d.errs
-	}
-	complete(policy)
-	return policy, nil
 }
 
 // parseYAML returns the one mapping that a document holds.
@@ -116,7 +93,15 @@ func withDefaults() *InjectionPolicy {
 		},
 		CLI:         CLI{Delivery: DeliveryAuto, Path: "/usr/local/bin/dagger"},
 		OnError:     OnErrorAuto,
+		Namespaces:  Namespaces{PodLabel: PodLabelAllow},
 		PodSecurity: PodSecurity{Default: PodSecurityPrivileged},
+		Overrides: Overrides{
+			FromNamespaces: []string{
+				"engine.transport", "engine.tcp", "engine.tls", "cli.delivery", "wait", "containers", "env", "cloudToken",
+				"scheduling.tolerations", "scheduling.nodeSelector", "scheduling.nodeAffinity",
+			},
+			FromPods: []string{FieldProfile, "containers.include"},
+		},
 	}
 }
 

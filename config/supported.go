@@ -4,14 +4,14 @@ import "slices"
 
 // notSupportedYet refuses the fields that the schema has and this version does not act on: a setting that does nothing
 // would be found out only when a job hangs.
-func notSupportedYet(p *InjectionPolicy, set map[string]int) Errors {
+func notSupportedYet(e *Effective) Errors {
+	p, present := e.Policy, e.isSet
 	var errs Errors
 	refuse := func(path, instead string, used bool) {
 		if used {
 			errs = append(errs, FieldError{Path: path, Problem: "not supported yet: " + instead})
 		}
 	}
-	present := func(path string) bool { _, ok := set[path]; return ok }
 	explicit := "name the engine with engine.socket.hostPath or engine.tcp.address"
 	refuse("engine.discover", explicit, present("engine.discover"))
 	refuse("engine.transport", explicit, p.Engine.Transport == TransportNodeTCP || p.Engine.Transport == TransportTLS)
@@ -21,7 +21,5 @@ func notSupportedYet(p *InjectionPolicy, set map[string]int) Errors {
 	refuse("cli.delivery", "use init-container or none", p.CLI.Delivery == DeliveryImageVolume)
 	refuse("wait", "leave it out, or set only enabled: false", p.Wait != Wait{} || present("wait.timeout") || present("wait.onTimeout"))
 	refuse("cloudToken", "use env with a secretKeyRef for DAGGER_CLOUD_TOKEN", present("cloudToken"))
-	refuse("namespaces", "the webhook configuration's selectors decide where injection happens", present("namespaces"))
-	refuse("overrides", "one policy holds for every namespace", present("overrides"))
 	return slices.Clip(errs)
 }

@@ -191,9 +191,19 @@ const (
 type Namespaces struct {
 	// Selector matches the labels of the namespaces in which pods may be injected.
 	Selector metav1.LabelSelector `json:"selector,omitempty"`
-	// PodLabel is allow or requireNamespaceLabel.
-	PodLabel string `json:"podLabel,omitempty"`
+	// PodLabel says whether a pod's own label counts in a namespace that did not opt in: allow or requireNamespaceLabel.
+	// Default: allow.
+	PodLabel PodLabel `json:"podLabel,omitempty"`
 }
+
+// PodLabel says whether a pod's own label counts in a namespace that did not opt in.
+type PodLabel string
+
+// The values of PodLabel.
+const (
+	PodLabelAllow                 PodLabel = "allow"
+	PodLabelRequireNamespaceLabel PodLabel = "requireNamespaceLabel"
+)
 
 // PodSecurity says what Pod Security level holds where a namespace has no label for it.
 type PodSecurity struct {
@@ -213,8 +223,14 @@ const (
 
 // Overrides lists the fields that lower layers may set, by field path.
 type Overrides struct {
-	// FromNamespaces are the fields that a namespace's policy may set.
+	// FromNamespaces are the fields that a namespace's policy may set, each with everything below it. Default: transport,
+	// address, CLI delivery, wait, containers, env, cloudToken and the scheduling additions.
 	FromNamespaces []string `json:"fromNamespaces,omitempty"`
-	// FromPods are the fields that a pod's annotations may set.
+	// FromPods are the fields that a pod's annotations may set: profile (dagger.io/policy), containers.include
+	// (dagger.io/containers), engine.transport (dagger.io/transport), cli.delivery (dagger.io/cli) and wait.enabled
+	// (dagger.io/wait). Default: profile and containers.include.
 	FromPods []string `json:"fromPods,omitempty"`
 }
+
+// FieldProfile stands in Overrides.FromPods for the choice of a profile, which is no field of a policy.
+const FieldProfile = "profile"

@@ -23,8 +23,6 @@ func (v *validator) fail(path, format string, args ...any) {
 
 func validate(p *InjectionPolicy) Errors {
 	v := &validator{}
-	v.oneOf("apiVersion", p.APIVersion, APIVersion)
-	v.oneOf("kind", p.Kind, Kind)
 	v.engine(&p.Engine)
 	v.scheduling(&p.Scheduling)
 	v.cli(&p.CLI)
@@ -38,10 +36,16 @@ func validate(p *InjectionPolicy) Errors {
 	v.secretRef("cloudToken", p.CloudToken)
 	v.oneOf("onError", string(p.OnError), string(OnErrorAuto), string(OnErrorRefuse), string(OnErrorAdmit))
 	v.labelSelector("namespaces.selector", p.Namespaces.Selector)
-	v.oneOf("namespaces.podLabel", p.Namespaces.PodLabel, "", "allow", "requireNamespaceLabel")
+	v.oneOf("namespaces.podLabel", string(p.Namespaces.PodLabel), string(PodLabelAllow), string(PodLabelRequireNamespaceLabel))
+	v.overrides(&p.Overrides)
 	v.oneOf("podSecurity.default", string(p.PodSecurity.Default),
 		string(PodSecurityPrivileged), string(PodSecurityBaseline), string(PodSecurityRestricted))
 	return v.errs
+}
+
+func (v *validator) header(p *InjectionPolicy) {
+	v.oneOf("apiVersion", p.APIVersion, APIVersion)
+	v.oneOf("kind", p.Kind, Kind)
 }
 
 func (v *validator) oneOf(path, value string, accepted ...string) {

@@ -11,7 +11,7 @@ import (
 
 // BenchmarkDecide is one decision, the index of the pod's JSON included.
 func BenchmarkDecide(b *testing.B) {
-	policy := inject.NewPolicy(config.Default(), "built-in")
+	policies := inject.NewPolicies(config.BuiltIn(), nil)
 	for _, c := range fixtures.All(b) {
 		switch c.Name {
 		case "gha-dind", "gitlab-default", "mesh-istio-native-gitlab-default":
@@ -28,7 +28,7 @@ func BenchmarkDecide(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if plan := inject.Decide(inject.Input{Pod: root, Namespace: facts, Policy: policy, Version: "dev"}); len(plan.Operations) == 0 {
+				if plan := inject.Decide(inject.Input{Pod: root, Namespace: facts, Policies: policies, Version: "dev"}); len(plan.Operations) == 0 {
 					b.Fatal(plan.Reason)
 				}
 			}

@@ -119,8 +119,10 @@ func (t *cliTemplates) render(u user, resources corev1.ResourceList) json.RawMes
 // cliContainer returns the init container that fits the pod.
 func (t *cliTemplates) cliContainer(p *pod, ns *Namespace) json.RawMessage {
 	u := initContainerUser(p, ns)
-	if bounded, changed := withinPodResources(p, t.resources); changed {
-		return t.render(u, bounded)
+	resources, limited := ns.Limits.fit(t.resources)
+	resources, bounded := withinPodResources(p, resources)
+	if limited || bounded {
+		return t.render(u, resources)
 	}
 	switch u {
 	case userPod:
@@ -129,6 +131,25 @@ func (t *cliTemplates) cliContainer(p *pod, ns *Namespace) json.RawMessage {
 		return t.openShift
 	}
 	return t.ownUser
+}
+
+// fit raises resources to the minimum and lowers them to the maximum.
+func (l *ContainerLimits) fit(wanted corev1.ResourceList) (corev1.ResourceList, bool) {
+	if len(l.Min)+len(l.Max) == 0 {
+		return wanted, false
+	}
+	fitted, changed := wanted.DeepCopy(), false
+	for name, least := range l.Min {
+		if have, set := fitted[name]; !set || have.Cmp(least) < 0 {
+			fitted[name], changed = least, true
+		}
+	}
+	for name, most := range l.Max {
+		if have, set := fitted[name]; set && have.Cmp(most) > 0 {
+			fitted[name], changed = most, true
+		}
+	}
+	return fitted, changed
 }
 
 // withinPodResources lowers what the init container asks for to what the pod as a whole has (spec.resources, Kubernetes

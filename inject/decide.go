@@ -25,8 +25,8 @@ type Input struct {
 	System System
 	// RunnerSpec says that the pod's spec is the RunnerSpec of legacy ARC; see Template.
 	RunnerSpec bool
-	// Policy is the policy that holds.
-	Policy *Policy
+	// Policies are those that hold in the namespace.
+	Policies *Policies
 	// Version is this program's version, for the status annotation.
 	Version string
 }
@@ -52,28 +52,40 @@ func Decide(in Input) *Plan {
 	if plan.System == SystemNone && !asked.byPod {
 		return plan.skip(ReasonNotARunner, "", false)
 	}
-	policy := in.Policy
-	if policy.err != nil {
-		return plan.cannot(ReasonPolicyInvalid, fmt.Sprintf("%s: %v", policy.source, policy.err), policy.config.OnError, asked)
+	policy, detail := in.Policies.choose(p)
+	if policy == nil {
+		return plan.cannot(ReasonAnnotationInvalid, detail, in.Policies.onError(), asked)
 	}
-	targets, detail := chooseTargets(p, plan.System, policy.config.Containers)
+	onError := policy.config.OnError
+	if policy.err != nil {
+		return plan.cannot(ReasonPolicyInvalid, policy.err.Error(), onError, asked)
+	}
+	if reason := policy.admitsNamespace(&in.Namespace, asked); reason != "" {
+		return plan.skip(reason, "", asked.byPod)
+	}
+	chosen, detail := policy.choose(p)
+	if detail != "" {
+		return plan.cannot(ReasonAnnotationInvalid, detail, onError, asked)
+	}
+	targets, detail := chooseTargets(p, plan.System, chosen, policy.config.Containers.Exclude)
 	if len(targets) == 0 {
 		return plan.skip(ReasonNoTargetContainer, detail, true)
 	}
-	transport, reason, detail := policy.chooseTransport(&in.Namespace)
+	transport, reason, detail := policy.chooseTransport(chosen.transport, &in.Namespace)
 	if reason != "" {
-		return plan.cannot(reason, detail, policy.config.OnError, asked)
+		return plan.cannot(reason, detail, onError, asked)
 	}
 	i := &injection{
 		policy:    policy,
 		pod:       p,
 		namespace: &in.Namespace,
 		transport: transport,
+		delivery:  chosen.delivery,
 		session:   patch.New(in.Pod, in.Pointer),
 		status:    &Status{Version: in.Version, Policy: PolicyStatus{Source: policy.source, Hash: policy.hash}},
 	}
 	if reason, detail := i.add(targets); reason != "" {
-		return plan.cannot(reason, detail, policy.config.OnError, asked)
+		return plan.cannot(reason, detail, onError, asked)
 	}
 	ops, err := i.session.Operations()
 	if err != nil {
@@ -101,7 +113,7 @@ func leftDetail(left []LeftContainer) string {
 
 // warnAbout tells what works differently from what the user may expect.
 func (plan *Plan) warnAbout(i *injection, targets []*container) {
-	if i.policy.config.CLI.Delivery != config.DeliveryNone && !i.policy.cli.enabled() {
+	if i.delivery != config.DeliveryNone && !i.policy.cli.enabled() {
 		plan.warn("the pod gets no dagger command: the policy names no cli.image.")
 	}
 	if plan.System != SystemARC && plan.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" {

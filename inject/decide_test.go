@@ -24,7 +24,7 @@ func input(t *testing.T, pod string) Input {
 	return Input{
 		Pod:       root,
 		Namespace: Namespace{Name: "ci"},
-		Policy:    NewPolicy(config.Default(), "built-in"),
+		Policies:  NewPolicies(config.BuiltIn(), nil),
 		Version:   "test",
 	}
 }
@@ -39,11 +39,13 @@ func patched(t *testing.T, in Input, plan *Plan) *corev1.Pod {
 	return &pod
 }
 
-func policyOf(t *testing.T, text string) *Policy {
+const header = "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"
+
+func policiesOf(t *testing.T, text string) *Policies {
 	t.Helper()
-	c, err := config.Parse([]byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n" + text))
-	require.NoError(t, err)
-	return NewPolicy(c, "test")
+	p := NewPolicies(config.FromFile("test", []byte(header+text), config.OriginCluster), nil)
+	require.NoError(t, p.Err())
+	return p
 }
 
 func TestOptInPrecedence(t *testing.T) {
@@ -101,7 +103,7 @@ func TestOnErrorDecidesWhatBecomesOfAPodThatCannot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in := input(t, c.pod)
 			in.Namespace.Labels = map[string]string{LabelInject: "true"}
-			in.Policy = policyOf(t, "onError: "+c.onError)
+			in.Policies = policiesOf(t, "onError: "+c.onError)
 			plan := Decide(in)
 			require.Equal(t, c.want, plan.Decision)
 			require.Equal(t, ReasonNoEngine, plan.Reason)
@@ -113,12 +115,11 @@ func TestOnErrorDecidesWhatBecomesOfAPodThatCannot(t *testing.T) {
 
 func TestAnInvalidPolicyIsNeverReplaced(t *testing.T) {
 	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {job.runner.gitlab.com/id: '1'}}, spec: {containers: [{name: build}]}}")
-	_, err := config.Parse([]byte("nonsense: 1"))
-	in.Policy = InvalidPolicy(err, "ConfigMap ci/dagger-inject-policy")
+	in.Policies = NewPolicies(config.FromFile("ConfigMap ci/dagger-inject-policy", []byte("nonsense: 1"), config.OriginCluster), nil)
 	plan := Decide(in)
 	require.Equal(t, DecisionRefused, plan.Decision)
 	require.Equal(t, ReasonPolicyInvalid, plan.Reason)
-	require.Contains(t, plan.Message(), "ConfigMap ci/dagger-inject-policy: line 1: nonsense: unknown field")
+	require.Contains(t, plan.Message(), "ConfigMap ci/dagger-inject-policy, key policy.yaml: line 1: nonsense: unknown field")
 	require.EqualValues(t, 5, plan.RetryAfterSeconds, "GitLab's executor would fail the job at once")
 }
 
@@ -173,7 +174,7 @@ spec:
     env: [{name: _EXPERIMENTAL_DAGGER_CLI_BIN, value: /opt/dagger}, {name: EXTRA, value: mine}]
   volumes: [{name: mine, emptyDir: {}}]
 `)
-	in.Policy = policyOf(t, `
+	in.Policies = policiesOf(t, `
 engine: {socket: {hostPath: /run/dagger-dagger-dagger-helm}}
 cli: {image: registry.dagger.io/engine:v0.21.8}
 env: [{name: EXTRA, value: ours}, {name: MORE, value: ours}]

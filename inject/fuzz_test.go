@@ -12,8 +12,8 @@ import (
 )
 
 // fuzzOne holds the invariants against any JSON, in a namespace that opts in.
-func fuzzOne(t *testing.T, policy *inject.Policy, pod string) {
-	first, ok := decideAny(policy, pod)
+func fuzzOne(t *testing.T, policies *inject.Policies, pod string) {
+	first, ok := decideAny(policies, pod)
 	if !ok {
 		return
 	}
@@ -27,12 +27,12 @@ func fuzzOne(t *testing.T, policy *inject.Policy, pod string) {
 		return
 	}
 	require.NoError(t, invariant.OnlyAdded(pod, string(patched)))
-	again, ok := decideAny(policy, string(patched))
+	again, ok := decideAny(policies, string(patched))
 	require.True(t, ok)
 	require.Empty(t, again.Operations)
 }
 
-func decideAny(policy *inject.Policy, pod string) (*inject.Plan, bool) {
+func decideAny(policies *inject.Policies, pod string) (*inject.Plan, bool) {
 	var d rawjson.Document
 	root, err := d.Parse(pod)
 	if err != nil {
@@ -41,7 +41,7 @@ func decideAny(policy *inject.Policy, pod string) (*inject.Plan, bool) {
 	return inject.Decide(inject.Input{
 		Pod:       root,
 		Namespace: inject.Namespace{Name: "ci", Labels: map[string]string{inject.LabelInject: "true"}},
-		Policy:    policy,
+		Policies:  policies,
 		Version:   "fuzz",
 	}), true
 }

@@ -16,19 +16,19 @@ import (
 )
 
 // decide runs the library on a pod's JSON, with everything else as the case has it.
-func decide(t testing.TB, c *fixtures.Case, policy *inject.Policy, pod string) *inject.Plan {
+func decide(t testing.TB, c *fixtures.Case, policies *inject.Policies, pod string) *inject.Plan {
 	t.Helper()
 	var d rawjson.Document
 	root, err := d.Parse(pod)
 	require.NoError(t, err)
-	return inject.Decide(inject.Input{Pod: root, Namespace: c.Facts(t), Policy: policy, Version: "dev"})
+	return inject.Decide(inject.Input{Pod: root, Namespace: c.Facts(t), Policies: policies, Version: "dev"})
 }
 
 func TestLibraryGivesTheGoldens(t *testing.T) {
 	for _, c := range fixtures.All(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			pod := string(c.Pod(t))
-			plan := decide(t, &c, c.Policy(t), pod)
+			plan := decide(t, &c, c.Policies(t), pod)
 			require.Contains(t, c.Expected("expected.txt"), string(plan.Decision)+" ("+string(plan.Reason)+"): ")
 			for _, warning := range plan.Warnings {
 				require.Contains(t, c.Expected("expected.txt"), warning)
@@ -42,16 +42,16 @@ func TestLibraryGivesTheGoldens(t *testing.T) {
 			expected, err := yaml.YAMLToJSON([]byte(c.Expected("expected.yaml")))
 			require.NoError(t, err)
 			require.JSONEq(t, string(expected), string(patched))
-			checkInvariants(t, &c, c.Policy(t), pod)
+			checkInvariants(t, &c, c.Policies(t), pod)
 		})
 	}
 }
 
 // checkInvariants holds the design's invariants 1 and 2 against one pod: the patch only adds, and deciding on what it gives
 // adds nothing.
-func checkInvariants(t testing.TB, c *fixtures.Case, policy *inject.Policy, pod string) {
+func checkInvariants(t testing.TB, c *fixtures.Case, policies *inject.Policies, pod string) {
 	t.Helper()
-	plan := decide(t, c, policy, pod)
+	plan := decide(t, c, policies, pod)
 	if plan.Decision == inject.DecisionRefused || plan.Decision == inject.DecisionError || plan.Decision == inject.DecisionAdmitted {
 		require.Empty(t, plan.Operations, "no partial patch")
 		return
@@ -59,7 +59,7 @@ func checkInvariants(t testing.TB, c *fixtures.Case, policy *inject.Policy, pod 
 	patched, err := patch.Apply([]byte(pod), plan.Operations)
 	require.NoError(t, err)
 	require.NoError(t, invariant.OnlyAdded(pod, string(patched)))
-	again := decide(t, c, policy, string(patched))
+	again := decide(t, c, policies, string(patched))
 	operations, _ := json.Marshal(again.Operations)
 	require.Empty(t, again.Operations, "a second call adds %s", operations)
 	if plan.Decision == inject.DecisionInjected {

@@ -15,6 +15,7 @@ type injection struct {
 	pod       *pod
 	namespace *Namespace
 	transport config.Transport
+	delivery  config.Delivery
 	session   *patch.Session
 	status    *Status
 
@@ -60,7 +61,7 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 	if mountPath != "" && c.mountAt(mountPath).Kind() == rawjson.Missing {
 		at.Member("volumeMounts").Append(i.socketMountJSON(mountPath))
 	}
-	if i.policy.cli.enabled() {
+	if i.delivery != config.DeliveryNone && i.policy.cli.enabled() {
 		i.addCLI(c, at, vars.cliBin)
 	}
 	for n, e := range i.policy.env {

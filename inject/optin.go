@@ -1,12 +1,14 @@
 package inject
 
-import "fmt"
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+)
 
 const (
 	// LabelInject, on a pod or its namespace, asks for injection.
 	LabelInject = "dagger.io/inject"
-	// AnnotationContainers chooses a pod's containers: comma-separated names or patterns of path.Match.
-	AnnotationContainers = "dagger.io/containers"
 	// AnnotationStatus is where what was done is recorded, as JSON.
 	AnnotationStatus = "dagger.io/status"
 )
@@ -27,6 +29,14 @@ type Namespace struct {
 	Name        string
 	Labels      map[string]string
 	Annotations map[string]string
+	// Limits is what LimitRanges of the namespace ask of each container.
+	Limits ContainerLimits
+}
+
+// ContainerLimits are the bounds that the LimitRanges of a namespace set for containers. A container outside of them is
+// refused with 403, on which a runner controller gives a runner up for good.
+type ContainerLimits struct {
+	Min, Max corev1.ResourceList
 }
 
 // optIn is what the labels ask for.

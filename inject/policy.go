@@ -1,13 +1,13 @@
 package inject
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
@@ -33,6 +33,8 @@ type Policy struct {
 
 	cli cliTemplates
 
+	namespaces labels.Selector // nil selects all
+
 	env          []envAddition
 	tolerations  []tolerationAddition
 	nodeSelector []labelAddition
@@ -52,9 +54,10 @@ type tolerationAddition struct {
 
 type labelAddition struct{ key, value string }
 
-// NewPolicy compiles a policy. The source says where it came from, as in "built-in" or "ConfigMap ci/dagger-inject-policy".
-func NewPolicy(c *config.InjectionPolicy, source string) *Policy {
-	p := &Policy{source: source, config: c, engine: engine.Explicit(c), hash: hash(c)}
+// newPolicy compiles a valid policy. The source says where it came from.
+func newPolicy(effective *config.Effective, source string) *Policy {
+	c := effective.Policy
+	p := &Policy{source: source, config: c, engine: engine.Explicit(c), hash: effective.Hash()}
 	if p.engine.Socket != nil {
 		p.socketVolumeJSON = p.socketVolume()
 		p.socketMountJSON = socketMount(c.Engine.Socket.MountPath)
@@ -65,8 +68,12 @@ func NewPolicy(c *config.InjectionPolicy, source string) *Policy {
 		p.tcpHost = "tcp://" + p.engine.TCP.Address
 		p.tcpHostJSON = envJSON(EnvRunnerHost, p.tcpHost)
 	}
-	if c.CLI.Delivery != config.DeliveryNone && p.engine.Image != "" {
+	if p.engine.Image != "" {
 		p.cli = newCLITemplates(&c.CLI, p.engine.Image)
+	}
+	if s := c.Namespaces.Selector; len(s.MatchLabels)+len(s.MatchExpressions) > 0 {
+		// Validation has made the same selector.
+		p.namespaces, _ = metav1.LabelSelectorAsSelector(&s)
 	}
 	for _, e := range c.Env {
 		p.env = append(p.env, envAddition{e.Name, mustMarshal(e)})
@@ -81,15 +88,9 @@ func NewPolicy(c *config.InjectionPolicy, source string) *Policy {
 	return p
 }
 
-// InvalidPolicy returns a policy under which every pod that asks ends with ReasonPolicyInvalid: an invalid policy is never
-// replaced by an older or a built-in one.
-func InvalidPolicy(err error, source string) *Policy {
-	return &Policy{source: source, err: err, config: &config.InjectionPolicy{OnError: config.OnErrorAuto}}
-}
-
-func hash(c *config.InjectionPolicy) string {
-	sum := sha256.Sum256(mustMarshal(c))
-	return "sha256:" + hex.EncodeToString(sum[:6])
+// invalidPolicy returns a policy under which every pod that asks ends with ReasonPolicyInvalid.
+func invalidPolicy(err error, source string, onError config.OnError) *Policy {
+	return &Policy{source: source, err: err, config: &config.InjectionPolicy{OnError: onError}}
 }
 
 func (p *Policy) socketHostAt(mountPath string) string {

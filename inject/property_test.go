@@ -40,11 +40,11 @@ scheduling:
     - {weight: 10, preference: {matchExpressions: [{key: disk, operator: In, values: [ssd]}]}}
 `
 
-func compile(t testing.TB, text string) *inject.Policy {
+func compile(t testing.TB, text string) *inject.Policies {
 	t.Helper()
-	policy, err := config.Parse([]byte(text))
-	require.NoError(t, err)
-	return inject.NewPolicy(policy, "test")
+	policies := inject.NewPolicies(config.FromFile("test", []byte(text), config.OriginCluster), nil)
+	require.NoError(t, policies.Err())
+	return policies
 }
 
 // TestInvariantsOnDamagedPods changes real pods at random places and holds the invariants against what results.
@@ -53,7 +53,7 @@ func TestInvariantsOnDamagedPods(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	policy := compile(t, widePolicy)
+	policies := compile(t, widePolicy)
 	outcomes := map[inject.Decision]int{}
 	for _, c := range fixtures.All(t) {
 		t.Run(c.Name, func(t *testing.T) {
@@ -69,8 +69,8 @@ func TestInvariantsOnDamagedPods(t *testing.T) {
 				}
 				text, err := json.Marshal(pod)
 				require.NoError(t, err)
-				outcomes[decide(t, &c, policy, string(text)).Decision]++
-				checkInvariants(t, &c, policy, string(text))
+				outcomes[decide(t, &c, policies, string(text)).Decision]++
+				checkInvariants(t, &c, policies, string(text))
 			}
 		})
 	}
@@ -172,14 +172,14 @@ func FuzzDecide(f *testing.F) {
 		f.Add(string(c.Pod(f)), false)
 	}
 	wide := compile(f, widePolicy)
-	builtIn := inject.NewPolicy(config.Default(), "built-in")
+	builtIn := inject.NewPolicies(config.BuiltIn(), nil)
 	f.Fuzz(func(t *testing.T, pod string, everything bool) {
-		policy := builtIn
+		policies := builtIn
 		if everything {
-			policy = wide
+			policies = wide
 		}
 		if json.Valid([]byte(pod)) {
-			fuzzOne(t, policy, pod)
+			fuzzOne(t, policies, pod)
 		}
 	})
 }

@@ -21,8 +21,12 @@ const (
 	ReasonNoTargetContainer Reason = "no_target_container"
 	ReasonAlreadyWired      Reason = "already_wired"
 
+	ReasonNamespaceNotSelected   Reason = "namespace_not_selected"
+	ReasonNamespaceLabelRequired Reason = "namespace_label_required"
+
 	// Injection was asked for and is impossible: the policy's onError decides.
 	ReasonPolicyInvalid     Reason = "policy_invalid"
+	ReasonAnnotationInvalid Reason = "annotation_invalid"
 	ReasonNoEngine          Reason = "no_engine"
 	ReasonHostPathForbidden Reason = "host_path_forbidden"
 	ReasonContradiction     Reason = "contradiction"
@@ -77,8 +81,15 @@ var explanations = map[Reason]explanation{
 	ReasonAlreadyWired: {ClassDoesNotApply, "Every container that would be injected is wired to an engine by hand, and is left as it is.",
 		"Remove _EXPERIMENTAL_DAGGER_RUNNER_HOST and the socket's mount from the pod's template to have them injected."},
 
+	ReasonNamespaceNotSelected: {ClassDoesNotApply, "The cluster's policy does not let pods of this namespace be injected.",
+		"Ask whoever runs the cluster's policy to select the namespace (namespaces.selector)."},
+	ReasonNamespaceLabelRequired: {ClassDoesNotApply, "The pod asks by its own label, which by the cluster's policy counts only where the namespace has it too.",
+		"Label the namespace dagger.io/inject=true."},
+
 	ReasonPolicyInvalid: {ClassCannot, "The injection policy is invalid.",
 		"Correct the policy."},
+	ReasonAnnotationInvalid: {ClassCannot, "An annotation of the pod cannot be honoured.",
+		"Correct or remove the annotation, or have the cluster's policy let pods set it."},
 	ReasonNoEngine: {ClassCannot, "The policy names no engine.",
 		"Set engine.socket.hostPath or engine.tcp.address in the policy."},
 	ReasonHostPathForbidden: {ClassCannot, "The engine's socket needs a hostPath volume, which the namespace's Pod Security level forbids.",
@@ -100,7 +111,8 @@ func Reasons() []Reason {
 		ReasonInjected, ReasonAlreadyInjected,
 		ReasonNotRequested, ReasonOptedOut, ReasonUnknownLabelValue, ReasonNotARunner, ReasonWindows, ReasonMirrorPod,
 		ReasonRunnerController, ReasonNoTargetContainer, ReasonAlreadyWired,
-		ReasonPolicyInvalid, ReasonNoEngine, ReasonHostPathForbidden, ReasonContradiction, ReasonNameConflict,
+		ReasonNamespaceNotSelected, ReasonNamespaceLabelRequired,
+		ReasonPolicyInvalid, ReasonAnnotationInvalid, ReasonNoEngine, ReasonHostPathForbidden, ReasonContradiction, ReasonNameConflict,
 		ReasonBadRequest, ReasonInternalError,
 	}
 }

@@ -53,7 +53,7 @@ func TestRecognisedPods(t *testing.T) {
 			require.NoError(t, err)
 			system := recognise(p)
 			require.Equal(t, c.system, system)
-			targets, detail := chooseTargets(p, system, in.Policy.config.Containers)
+			targets, detail := chooseTargets(p, system, choices{}, nil)
 			var names []string
 			for _, target := range targets {
 				names = append(names, target.name)
@@ -96,13 +96,17 @@ func TestTheAnnotationChoosesButNeverReachesInfrastructure(t *testing.T) {
 		"istio-*,docker":  {nil, "names only containers that never run jobs: istio-proxy, docker"},
 		"nothing-like-it": {nil, "matches none of jnlp, go-1, go-2, istio-proxy, docker"},
 		",":               {nil, "is empty"},
-		"[":               {nil, "malformed pattern"},
+		"[":               {nil, "is malformed"},
 	}
 	for chosen, c := range cases {
 		t.Run(chosen, func(t *testing.T) {
 			plan := Decide(input(t, pod(chosen)))
 			if c.containers == nil {
-				require.Equal(t, ReasonNoTargetContainer, plan.Reason)
+				want := ReasonNoTargetContainer
+				if chosen == "," || chosen == "[" {
+					want = ReasonAnnotationInvalid
+				}
+				require.Equal(t, want, plan.Reason)
 				require.Contains(t, plan.Detail, c.detail)
 				return
 			}

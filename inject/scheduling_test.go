@@ -12,6 +12,8 @@ import (
 	"k8s.io/klog/v2"
 
 	schedulingcorev1 "k8s.io/component-helpers/scheduling/corev1"
+
+	"github.com/dagger-inject/dagger-inject/config"
 )
 
 // TestCoversAgreesWithTheScheduler tries every pair of tolerations of a small universe on every taint of it: what covers
@@ -102,10 +104,10 @@ func TestNodeSelectionIsTheConjunction(t *testing.T) {
 				t.Run(fmt.Sprintf("%s and %s and %s", podName, policyName, selector), func(t *testing.T) {
 					in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], affinity: "+affinity(podTerms)+"}}")
 					own := patched(t, in, &Plan{})
-					in.Policy = policyOf(t, "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: none}\nscheduling: {nodeSelector: "+selector+", nodeAffinity: "+nodeAffinity(policyTerms)+"}")
+					in.Policies = policiesOf(t, "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: none}\nscheduling: {nodeSelector: "+selector+", nodeAffinity: "+nodeAffinity(policyTerms)+"}")
 					policyPod := &corev1.Pod{Spec: corev1.PodSpec{
-						NodeSelector: in.Policy.config.Scheduling.NodeSelector,
-						Affinity:     &corev1.Affinity{NodeAffinity: &in.Policy.config.Scheduling.NodeAffinity},
+						NodeSelector: in.Policies.profiles[config.DefaultProfile].config.Scheduling.NodeSelector,
+						Affinity:     &corev1.Affinity{NodeAffinity: &in.Policies.profiles[config.DefaultProfile].config.Scheduling.NodeAffinity},
 					}}
 					plan := Decide(in)
 					if plan.Reason == ReasonContradiction {
@@ -156,7 +158,7 @@ func TestContradictionsAreReported(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], "+c.spec+"}}")
-			in.Policy = policyOf(t, "engine: {socket: {hostPath: /run/d}}\nscheduling: {"+c.scheduling+"}")
+			in.Policies = policiesOf(t, "engine: {socket: {hostPath: /run/d}}\nscheduling: {"+c.scheduling+"}")
 			plan := Decide(in)
 			require.Equal(t, ReasonContradiction, plan.Reason)
 			require.Equal(t, DecisionRefused, plan.Decision)
@@ -168,7 +170,7 @@ func TestContradictionsAreReported(t *testing.T) {
 
 func TestTaintsOfTheEngineAreTolerated(t *testing.T) {
 	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], tolerations: null}}")
-	in.Policy = policyOf(t, "engine: {socket: {hostPath: /run/d}}\nscheduling: {tolerations: [{key: dagger-node, operator: Exists}, {key: dagger-node, value: x, effect: NoSchedule}]}")
+	in.Policies = policiesOf(t, "engine: {socket: {hostPath: /run/d}}\nscheduling: {tolerations: [{key: dagger-node, operator: Exists}, {key: dagger-node, value: x, effect: NoSchedule}]}")
 	after := patched(t, in, Decide(in))
 	require.Len(t, after.Spec.Tolerations, 1, "the second is covered by the first")
 	taints := []corev1.Taint{{Key: "dagger-node", Effect: corev1.TaintEffectNoSchedule}}

@@ -4,25 +4,14 @@ import (
 	"fmt"
 	"path"
 	"strings"
-
-	"github.com/dagger-inject/dagger-inject/config"
 )
 
 // chooseTargets returns the containers that injection should reach, or why there are none. The annotation's choice comes
 // before the policy's include, and that before what the system implies; the policy's exclude always holds.
-func chooseTargets(p *pod, system System, policy config.Containers) (targets []*container, detail string) {
-	include := policy.Include
-	source := "the policy's containers.include"
-	if chosen, ok := p.annotation(AnnotationContainers); ok {
-		include, source = splitNames(chosen), "the annotation "+AnnotationContainers
-		if len(include) == 0 {
-			return nil, source + " is empty"
-		}
-		for _, glob := range include {
-			if _, err := path.Match(glob, ""); err != nil {
-				return nil, fmt.Sprintf("%s has the malformed pattern %.60q", source, glob)
-			}
-		}
+func chooseTargets(p *pod, system System, chosen choices, exclude []string) (targets []*container, detail string) {
+	include, source := chosen.include, "the policy's containers.include"
+	if chosen.included {
+		source = "the annotation " + AnnotationContainers
 	}
 	var kept, excluded []string
 	for i := range p.containers {
@@ -38,7 +27,7 @@ func chooseTargets(p *pod, system System, policy config.Containers) (targets []*
 		} else if !system.runsJobs(p, c) {
 			continue
 		}
-		if matchesAny(policy.Exclude, c.name) {
+		if matchesAny(exclude, c.name) {
 			excluded = append(excluded, c.name)
 			continue
 		}
@@ -68,6 +57,16 @@ func splitNames(list string) []string {
 		}
 	}
 	return names
+}
+
+// malformed returns what is wrong with the first pattern that is not one.
+func malformed(globs []string) string {
+	for _, glob := range globs {
+		if _, err := path.Match(glob, ""); err != nil {
+			return fmt.Sprintf("the pattern %.60q is malformed", glob)
+		}
+	}
+	return ""
 }
 
 func matchesAny(globs []string, name string) bool {

@@ -20,10 +20,11 @@ const (
 )
 
 // chooseTransport returns how the pod reaches the engine, or why it cannot.
-func (policy *Policy) chooseTransport(ns *Namespace) (config.Transport, Reason, string) {
-	wanted := policy.config.Engine.Transport
+func (policy *Policy) chooseTransport(wanted config.Transport, ns *Namespace) (config.Transport, Reason, string) {
 	by, forbidden := ns.forbidsHostPath(policy.config.PodSecurity)
 	switch {
+	case wanted == config.TransportTCP && policy.engine.TCP == nil:
+		return "", ReasonNoEngine, "the transport is tcp, and there is no engine.tcp.address"
 	case wanted == config.TransportTCP, wanted == config.TransportAuto && policy.engine.Socket == nil && policy.engine.TCP != nil:
 		return config.TransportTCP, "", ""
 	case policy.engine.Socket == nil:

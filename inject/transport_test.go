@@ -65,7 +65,8 @@ func TestTransports(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			transport, reason, _ := policyOf(t, "engine: {"+c.engine+"}\n"+c.extra).chooseTransport(&c.namespace)
+			policy := policiesOf(t, "engine: {"+c.engine+"}\n"+c.extra).profiles[config.DefaultProfile]
+			transport, reason, _ := policy.chooseTransport(policy.config.Engine.Transport, &c.namespace)
 			require.Equal(t, c.want, transport)
 			require.Equal(t, c.reason, reason)
 		})
@@ -93,7 +94,7 @@ func TestTheInitContainersSecurityContext(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], securityContext: "+c.securityContext+"}}")
 			in.Namespace = c.namespace
-			in.Policy = policyOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: i}")
+			in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: i}")
 			pod := patched(t, in, Decide(in))
 			sc := pod.Spec.InitContainers[0].SecurityContext
 			require.Equal(t, c.user, sc.RunAsUser)
@@ -108,7 +109,7 @@ func TestTheInitContainersSecurityContext(t *testing.T) {
 
 func TestTheInitContainerComesFirstAndIsGuaranteed(t *testing.T) {
 	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], initContainers: [{name: own, restartPolicy: Always}]}}")
-	in.Policy = policyOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1', resources: {limits: {cpu: 200m, ephemeral-storage: 1Gi}}}")
+	in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1', resources: {limits: {cpu: 200m, ephemeral-storage: 1Gi}}}")
 	pod := patched(t, in, Decide(in))
 	require.Equal(t, "dagger-cli", pod.Spec.InitContainers[0].Name)
 	require.Equal(t, "own", pod.Spec.InitContainers[1].Name)

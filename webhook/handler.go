@@ -35,11 +35,11 @@ const (
 	keptValues = 8192
 )
 
-// Namespaces tells what is known of a namespace.
-type Namespaces interface {
-	// Namespace returns the namespace's labels and annotations. An error is an internal fault: the request is answered as by
-	// a webhook that cannot be reached, so that failurePolicy decides.
-	Namespace(ctx context.Context, name string) (inject.Namespace, error)
+// Source tells what holds in a namespace.
+type Source interface {
+	// Lookup returns what is known of the namespace, and its policies. An error is an internal fault: the request is answered
+	// as by a webhook that cannot be reached, so that failurePolicy decides.
+	Lookup(ctx context.Context, namespace string) (inject.Namespace, *inject.Policies, error)
 }
 
 // Handler answers admission reviews of pods. It is a plain http.Handler and not controller-runtime's admission.Webhook,
@@ -47,10 +47,8 @@ type Namespaces interface {
 type Handler struct {
 	// Entry is the webhook entry that the handler serves.
 	Entry inject.Entry
-	// Policy returns the policy that holds in a namespace.
-	Policy func(namespace string) *inject.Policy
-	// Namespaces tells what is known of a pod's namespace.
-	Namespaces Namespaces
+	// Source tells what holds in a pod's namespace.
+	Source Source
 	// Metrics counts and times requests.
 	Metrics *Metrics
 	// Log gets one line a decision.
@@ -201,16 +199,16 @@ func (h *Handler) plan(ctx context.Context, r *request) (*inject.Plan, error) {
 		// Only creations are ours. A webhook registered for more must not stop anybody's updates.
 		return &inject.Plan{Decision: inject.DecisionSkipped, Reason: inject.ReasonNotRequested, Detail: "the operation is not CREATE"}, nil
 	}
-	ns, err := h.Namespaces.Namespace(ctx, r.namespace)
+	ns, policies, err := h.Source.Lookup(ctx, r.namespace)
 	if err != nil {
-		return nil, fmt.Errorf("reading namespace %s: %w", r.namespace, err)
+		return nil, err
 	}
 	decide := h.decide
 	if decide == nil {
 		decide = inject.Decide
 	}
 	return decide(inject.Input{
-		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policy: h.Policy(r.namespace), Version: h.Version,
+		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, Version: h.Version,
 	}), nil
 }
 

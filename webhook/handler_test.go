@@ -33,14 +33,13 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	log := &bytes.Buffer{}
-	policy := inject.NewPolicy(config.Default(), "built-in")
+	policies := inject.NewPolicies(config.BuiltIn(), nil)
 	return &fixture{log: log, Handler: &Handler{
-		Entry:      inject.EntryPod,
-		Policy:     func(string) *inject.Policy { return policy },
-		Namespaces: StaticNamespaces{},
-		Metrics:    NewMetrics(prometheus.NewRegistry()),
-		Log:        slog.New(slog.NewJSONHandler(log, nil)),
-		Version:    "test",
+		Entry:   inject.EntryPod,
+		Source:  Static{Policies: policies},
+		Metrics: NewMetrics(prometheus.NewRegistry()),
+		Log:     slog.New(slog.NewJSONHandler(log, nil)),
+		Version: "test",
 	}}
 }
 
@@ -105,12 +104,12 @@ func TestNothingToDoHasNoPatch(t *testing.T) {
 
 func TestARefusalIs503(t *testing.T) {
 	f := newFixture(t)
-	f.Policy = func(string) *inject.Policy { return inject.InvalidPolicy(errors.New("line 1: x"), "ConfigMap a/b") }
+	f.Source = Static{Policies: inject.NewPolicies(config.FromFile("ConfigMap a/b", []byte("x: 1"), config.OriginCluster), nil)}
 	answer := response(t, f.post(reviewOf(asking)))
 	require.False(t, answer.Allowed)
 	require.EqualValues(t, http.StatusServiceUnavailable, answer.Result.Code)
 	require.Equal(t, metav1.StatusReasonServiceUnavailable, answer.Result.Reason)
-	require.Contains(t, answer.Result.Message, "ConfigMap a/b: line 1: x")
+	require.Contains(t, answer.Result.Message, "ConfigMap a/b, key policy.yaml: line 1: x: unknown field")
 	require.EqualValues(t, 1, f.counted(inject.DecisionRefused, inject.ReasonPolicyInvalid))
 }
 
@@ -237,18 +236,18 @@ func TestAPanicIsAnInternalFault(t *testing.T) {
 	require.EqualValues(t, 1, f.counted(inject.DecisionError, inject.ReasonInternalError))
 }
 
-type brokenNamespaces struct{}
+type brokenSource struct{}
 
-func (brokenNamespaces) Namespace(context.Context, string) (inject.Namespace, error) {
-	return inject.Namespace{}, errors.New("no route to host")
+func (brokenSource) Lookup(context.Context, string) (inject.Namespace, *inject.Policies, error) {
+	return inject.Namespace{}, nil, errors.New("no route to host")
 }
 
 func TestANamespaceThatCannotBeReadIsAnInternalFault(t *testing.T) {
 	f := newFixture(t)
-	f.Namespaces = brokenNamespaces{}
+	f.Source = brokenSource{}
 	w := f.post(reviewOf(asking))
 	require.Equal(t, http.StatusInternalServerError, w.Code)
-	require.Contains(t, w.Body.String(), "reading namespace ci: no route to host")
+	require.Contains(t, w.Body.String(), "no route to host")
 	require.EqualValues(t, 1, f.counted(inject.DecisionError, inject.ReasonInternalError))
 }
 
@@ -266,9 +265,9 @@ func FuzzHandler(f *testing.F) {
 		f.Add(reviewOf(pod))
 	}
 	f.Add("")
-	policy := inject.NewPolicy(config.Default(), "built-in")
+	policies := inject.NewPolicies(config.BuiltIn(), nil)
 	handler := &Handler{
-		Entry: inject.EntryNamespace, Policy: func(string) *inject.Policy { return policy }, Namespaces: StaticNamespaces{},
+		Entry: inject.EntryNamespace, Source: Static{Policies: policies},
 		Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
 	}
 	f.Fuzz(func(t *testing.T, body string) {

@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	ignored  prometheus.Gauge
 }
 
 // NewMetrics registers the metrics in r. controller-runtime's own latency histogram has one bucket a decade; this one
@@ -28,7 +29,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1},
 		}, []string{"entry"}),
 	}
-	r.MustRegister(m.requests, m.duration)
+	m.ignored = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "dagger_inject_policy_ignored_fields",
+		Help: "Fields of the cluster's policy that this version does not know and ignores, as a newer chart wrote it.",
+	})
+	r.MustRegister(m.requests, m.duration, m.ignored)
 	return m
 }
 

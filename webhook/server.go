@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,13 +13,12 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
+	policy "github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
@@ -29,6 +27,8 @@ const (
 	PathPod = "/inject/pod"
 	// PathNamespace is where the entry namespace.inject.dagger.io is served.
 	PathNamespace = "/inject/namespace"
+	// PathValidate is where policies are validated at the door.
+	PathValidate = "/validate/policy"
 )
 
 // Options is what a server needs.
@@ -39,8 +39,11 @@ type Options struct {
 	Port int
 	// CertDir is the folder with tls.crt and tls.key. Both are read again when they change.
 	CertDir string
-	// Policy returns the policy that holds in a namespace. It is called for every request and must be fast.
-	Policy func(namespace string) *inject.Policy
+	// ReleaseNamespace is where the cluster's policy is, in the ConfigMap dagger-inject-policy; those of other namespaces
+	// refine it there. It is not needed where Policies is set.
+	ReleaseNamespace string
+	// Policies returns the policies that hold in a namespace, in place of ConfigMaps. It is called for every request.
+	Policies func(namespace string) *inject.Policies
 	// Version is this program's version.
 	Version string
 	// Log gets everything that is logged.
@@ -56,38 +59,36 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return err
 	}
-	server, shared := newServer(&o), true
+	server := newServer(&o)
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                 scheme,
 		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress: o.HealthAddress,
 		WebhookServer:          server,
-		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
-			// Nothing here writes what it reads, so the cache need not copy on every read.
-			ByObject: map[client.Object]cache.ByObject{namespaceType(): {UnsafeDisableDeepCopy: &shared}},
-		},
+		Cache:                  cacheOptions(),
 	})
 	if err != nil {
 		return fmt.Errorf("setting up the manager: %w", err)
 	}
-	informer, err := mgr.GetCache().GetInformer(ctx, namespaceType(), cache.BlockUntilSynced(false))
+	m := NewMetrics(metrics.Registry)
+	var store *PolicyStore
+	if o.Policies == nil {
+		store = NewPolicyStore(o.ReleaseNamespace)
+		store.onIgnored = func(fields policy.Errors) { reportIgnored(m, o.Log, fields) }
+		o.Policies = store.Policies
+	}
+	read, err := watch(ctx, mgr.GetCache(), store)
 	if err != nil {
-		return fmt.Errorf("watching namespaces: %w", err)
+		return err
 	}
 	// The manager starts its webhook server only once it was asked for.
 	mgr.GetWebhookServer()
-	register(server.Options.WebhookMux, &o, newClusterNamespaces(mgr.GetCache(), mgr.GetAPIReader()), NewMetrics(metrics.Registry))
-	// Ready is listening with a certificate, and knowing the namespaces: controller-runtime starts webhooks before caches.
-	checks := map[string]healthz.Checker{
-		"webhook": server.StartedChecker(),
-		"namespaces": func(*http.Request) error {
-			if !informer.HasSynced() {
-				return errors.New("the namespaces are not read yet")
-			}
-			return nil
-		},
+	register(server.Options.WebhookMux, &o, newClusterSource(mgr.GetCache(), mgr.GetAPIReader(), o.Policies, store), m)
+	if store != nil {
+		server.Options.WebhookMux.Handle(PathValidate, &PolicyValidator{Store: store, Metrics: m, Log: o.Log})
 	}
+	// Ready is listening with a certificate, and knowing the cluster: controller-runtime starts webhooks before caches.
+	checks := map[string]healthz.Checker{"webhook": server.StartedChecker(), "caches": read}
 	for name, check := range checks {
 		if err := mgr.AddReadyzCheck(name, check); err != nil {
 			return err
@@ -99,12 +100,20 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	return mgr.Start(ctx)
 }
 
-// RunStandalone serves without a cluster: every namespace is as namespaces says. It ends when ctx does.
-func RunStandalone(ctx context.Context, o Options, namespaces Namespaces) error {
+// RunStandalone serves without a cluster: what holds is as the source says. It ends when ctx does.
+func RunStandalone(ctx context.Context, o Options, source Source) error {
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
 	server := newServer(&o)
-	register(server.Options.WebhookMux, &o, namespaces, NewMetrics(prometheus.NewRegistry()))
+	register(server.Options.WebhookMux, &o, source, NewMetrics(prometheus.NewRegistry()))
 	return server.Start(ctx)
+}
+
+// reportIgnored tells of fields that a newer chart's policy has and this program does not know.
+func reportIgnored(m *Metrics, log *slog.Logger, fields policy.Errors) {
+	m.ignored.Set(float64(len(fields)))
+	for _, field := range fields {
+		log.Warn("policy field ignored", "source", field.Source, "field", field.Path, "line", field.Line)
+	}
 }
 
 func newServer(o *Options) *ctrlwebhook.DefaultServer {
@@ -121,15 +130,14 @@ func newServer(o *Options) *ctrlwebhook.DefaultServer {
 
 // register serves both entries on mux directly: controller-runtime's Register would count every request a second time, in
 // histograms too coarse to use.
-func register(mux *http.ServeMux, o *Options, namespaces Namespaces, m *Metrics) {
+func register(mux *http.ServeMux, o *Options, source Source, m *Metrics) {
 	for path, entry := range map[string]inject.Entry{PathPod: inject.EntryPod, PathNamespace: inject.EntryNamespace} {
 		mux.Handle(path, &Handler{
-			Entry:      entry,
-			Policy:     o.Policy,
-			Namespaces: namespaces,
-			Metrics:    m,
-			Log:        o.Log,
-			Version:    o.Version,
+			Entry:   entry,
+			Source:  source,
+			Metrics: m,
+			Log:     o.Log,
+			Version: o.Version,
 		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 type injectFlags struct {
 	file                 string
 	policy               string
+	namespacePolicy      string
 	namespace            string
 	namespaceLabels      map[string]string
 	namespaceAnnotations map[string]string
@@ -49,6 +50,7 @@ The exit code is 0 when every object was decided, injected or not, and 2 when th
 	flags := cmd.Flags()
 	flags.StringVarP(&f.file, "file", "f", "", "file to read; - is standard input")
 	flags.StringVar(&f.policy, "policy", "", policyHelp)
+	flags.StringVar(&f.namespacePolicy, "namespace-policy", "", namespacePolicyHelp)
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace the objects are created in (default: the objects' own, else default)")
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "labels of that namespace")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "annotations of that namespace")
@@ -70,7 +72,7 @@ func runInject(s streams, f *injectFlags) error {
 	if !ok {
 		return badInputf("-o %q is not accepted: accepted is yaml, json, patch or diff", f.output)
 	}
-	policy, err := loadPolicy(f.policy)
+	policies, err := loadPolicies(f.policy, f.namespacePolicy)
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,7 @@ func runInject(s streams, f *injectFlags) error {
 	// Every document is decided before any is written: half an output would be taken for a whole one.
 	results := make([]result, len(documents))
 	for i, d := range documents {
-		if results[i], err = f.decide(d, policy); err != nil {
+		if results[i], err = f.decide(d, policies); err != nil {
 			return err
 		}
 	}
@@ -101,7 +103,7 @@ type result struct {
 }
 
 // decide decides on a document's object, or on each item of a List.
-func (f *injectFlags) decide(d document, policy *inject.Policy) (result, error) {
+func (f *injectFlags) decide(d document, policies *inject.Policies) (result, error) {
 	r := result{document: d}
 	var index rawjson.Document
 	root, err := index.Parse(string(d.json))
@@ -111,17 +113,17 @@ func (f *injectFlags) decide(d document, policy *inject.Policy) (result, error) 
 	items := root.Get("items")
 	kind, _ := root.Get("kind").Str()
 	if !strings.HasSuffix(kind, "List") || items.Kind() != rawjson.Array {
-		return r, f.decideObject(&r, root, "", policy)
+		return r, f.decideObject(&r, root, "", policies)
 	}
 	for i, item := range items.Elements() {
-		if err := f.decideObject(&r, item, "/items/"+strconv.Itoa(i), policy); err != nil {
+		if err := f.decideObject(&r, item, "/items/"+strconv.Itoa(i), policies); err != nil {
 			return r, err
 		}
 	}
 	return r, nil
 }
 
-func (f *injectFlags) decideObject(r *result, object rawjson.Value, pointer string, policy *inject.Policy) error {
+func (f *injectFlags) decideObject(r *result, object rawjson.Value, pointer string, policies *inject.Policies) error {
 	kind, _ := object.Get("kind").Str()
 	if kind == "" {
 		return badInputf("%s: %skind: missing: want a Kubernetes object", r.name, fieldPrefix(pointer))
@@ -144,7 +146,7 @@ func (f *injectFlags) decideObject(r *result, object rawjson.Value, pointer stri
 		Namespace:  inject.Namespace{Name: namespace, Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations},
 		System:     template.System,
 		RunnerSpec: template.RunnerSpec,
-		Policy:     policy,
+		Policies:   policies,
 		Version:    version,
 	})
 	if plan.Decision == inject.DecisionError {

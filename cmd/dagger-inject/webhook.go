@@ -1,14 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
@@ -16,6 +20,7 @@ import (
 type webhookFlags struct {
 	standalone           bool
 	policy               string
+	releaseNamespace     string
 	port                 int
 	bindAddress          string
 	certDir              string
@@ -33,10 +38,10 @@ func newWebhookCommand(s streams) *cobra.Command {
 		Short: "Serve the admission webhook",
 		Long: `Serve the admission webhook over TLS 1.3, at /inject/pod and /inject/namespace.
 
-In a cluster it reads the labels and annotations of namespaces, and serves metrics and probes. With --standalone it needs no
+In a cluster it reads namespaces, LimitRanges and policy ConfigMaps, and serves metrics and probes. With --standalone it needs no
 cluster: every namespace is as --namespace-labels says, and a self-signed certificate is made where --cert-dir has none.`,
 		Example: `  # In a cluster
-  dagger-inject webhook --policy policy.yaml --cert-dir /etc/webhook/certs
+  dagger-inject webhook --release-namespace dagger-inject --cert-dir /etc/webhook/certs
 
   # Without one: post a recorded AdmissionReview and read the answer
   dagger-inject webhook --standalone --port 8443 --cert-dir certs &
@@ -46,13 +51,15 @@ cluster: every namespace is as --namespace-labels says, and a self-signed certif
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.standalone, "standalone", false, "serve without a cluster, on the loopback address unless --bind-address is given")
-	flags.StringVar(&f.policy, "policy", "", policyHelp)
+	flags.StringVar(&f.policy, "policy", "", "file with the one policy that holds everywhere, in place of ConfigMaps")
+	flags.StringVar(&f.releaseNamespace, "release-namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "dagger-inject"),
+		"namespace with the cluster's policy, in the ConfigMap "+config.ConfigMapName+"; those of other namespaces refine it there")
 	flags.IntVar(&f.port, "port", 10250, "port to serve admission reviews on")
 	flags.StringVar(&f.bindAddress, "bind-address", "", "IP address to listen on (default: every address, or 127.0.0.1 with --standalone)")
 	flags.StringVar(&f.certDir, "cert-dir", "/etc/dagger-inject/certs", "folder with tls.crt and tls.key; both are read again when they change")
 	flags.StringVar(&f.metrics, "metrics-bind-address", ":8080", "address to serve /metrics on; 0 turns it off")
 	flags.StringVar(&f.health, "health-probe-bind-address", ":8081", "address to serve /healthz and /readyz on")
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file (default: the pod's own service account, else $KUBECONFIG)")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "with --standalone: labels that every namespace has")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "with --standalone: annotations that every namespace has")
 	flags.StringVar(&f.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
@@ -67,15 +74,10 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 	if f.port < 1 || f.port > 65535 {
 		return badInputf("--port %d is not accepted: want 1 to 65535", f.port)
 	}
-	policy, err := loadPolicy(f.policy)
-	if err != nil {
-		return err
-	}
 	options := webhook.Options{
 		Host:           f.bindAddress,
 		Port:           f.port,
 		CertDir:        f.certDir,
-		Policy:         func(string) *inject.Policy { return policy },
 		Version:        version,
 		Log:            slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level})),
 		MetricsAddress: f.metrics,
@@ -89,17 +91,40 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 			return badInputf("--%s goes with --standalone: in a cluster, namespaces are read from it", flag)
 		}
 	}
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = f.kubeconfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if err != nil {
-		return fmt.Errorf("finding the cluster: %w (--standalone serves without one)", err)
+	if f.policy != "" {
+		policies, err := loadPolicies(f.policy, "")
+		if err != nil {
+			return err
+		}
+		options.Policies = func(string) *inject.Policies { return policies }
 	}
-	return webhook.Run(cmd.Context(), config, options)
+	options.ReleaseNamespace = f.releaseNamespace
+	restConfig, err := clusterConfig(f.kubeconfig)
+	if err != nil {
+		return fmt.Errorf("%w (--standalone serves without a cluster)", err)
+	}
+	return webhook.Run(cmd.Context(), restConfig, options)
+}
+
+const kubeconfigHelp = "kubeconfig file (default: the pod's own service account, else $KUBECONFIG)"
+
+// clusterConfig says how to reach the cluster.
+func clusterConfig(kubeconfig string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	restConfig, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cluster: %w", err)
+	}
+	return restConfig, nil
 }
 
 func serveStandalone(cmd *cobra.Command, s streams, f *webhookFlags, options webhook.Options) error {
-	namespaces := webhook.StaticNamespaces{Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations}
+	policies, err := loadPolicies(f.policy, "")
+	if err != nil {
+		return err
+	}
+	source := webhook.Static{Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations, Policies: policies}
 	if options.Host == "" {
 		options.Host = "127.0.0.1"
 	}
@@ -115,5 +140,5 @@ func serveStandalone(cmd *cobra.Command, s streams, f *webhookFlags, options web
 	}
 	_, _ = fmt.Fprintf(s.err, "serving on https://%s; try:\n  curl --cacert %s/tls.crt -H 'Content-Type: application/json' --data @review.json https://localhost:%d%s\n",
 		net.JoinHostPort(options.Host, strconv.Itoa(options.Port)), options.CertDir, options.Port, webhook.PathPod)
-	return webhook.RunStandalone(cmd.Context(), options, namespaces)
+	return webhook.RunStandalone(cmd.Context(), options, source)
 }

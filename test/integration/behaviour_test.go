@@ -97,7 +97,7 @@ func TestDryRun(t *testing.T) {
 // TestAPanicIsLikeAWebhookThatCannotBeReached shows why the handler is not controller-runtime's admission.Webhook: behind
 // the entry that ignores failures the pod is created, behind the other the answer is one that controllers retry.
 func TestAPanicIsLikeAWebhookThatCannotBeReached(t *testing.T) {
-	shared.setPolicy("panics", func() *inject.Policy { panic("on purpose") })
+	shared.setPolicies("panics", func() *inject.Policies { panic("on purpose") })
 	require.NoError(t, shared.CreateNamespace(t.Context(), "panics", optedIn, nil))
 
 	ignored := create(t, "panics", runner("by-namespace", nil), "")

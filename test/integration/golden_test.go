@@ -27,8 +27,8 @@ func TestGoldensOnTheAPIServer(t *testing.T) {
 	for _, c := range fixtures.All(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			policy := c.Policy(t)
-			shared.setPolicy(c.Name, func() *inject.Policy { return policy })
+			policies := c.Policies(t)
+			shared.setPolicies(c.Name, func() *inject.Policies { return policies })
 			var pod corev1.Pod
 			require.NoError(t, json.Unmarshal(c.Pod(t), &pod))
 			pod.Namespace = c.Name

@@ -85,7 +85,7 @@ type server struct {
 	ca       []byte
 	client   *http.Client
 	mu       sync.RWMutex
-	policies map[string]func() *inject.Policy
+	policies map[string]func() *inject.Policies
 	asked    map[string]int
 	logs     *program.Log
 }
@@ -94,7 +94,7 @@ type server struct {
 const releaseNamespace = "dagger-inject"
 
 func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string) (*server, error) {
-	s := &server{policies: map[string]func() *inject.Policy{}, asked: map[string]int{}, logs: &program.Log{}}
+	s := &server{policies: map[string]func() *inject.Policies{}, asked: map[string]int{}, logs: &program.Log{}}
 	if _, err := webhook.EnsureCertificate(dir); err != nil {
 		return nil, err
 	}
@@ -107,11 +107,11 @@ func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string)
 		return nil, err
 	}
 	s.port = free[0]
-	builtIn := inject.NewPolicy(config.Default(), "built-in")
+	builtIn := inject.NewPolicies(config.BuiltIn(), nil)
 	go func() {
 		err := webhook.Run(ctx, cp.Config(), webhook.Options{
 			Host: "127.0.0.1", Port: s.port, CertDir: dir, Version: "dev",
-			Policy:         func(namespace string) *inject.Policy { return s.policy(namespace, builtIn) },
+			Policies:       func(namespace string) *inject.Policies { return s.policiesOf(namespace, builtIn) },
 			Log:            slog.New(slog.NewJSONHandler(s.logs, nil)),
 			MetricsAddress: "0",
 		})
@@ -133,22 +133,22 @@ func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string)
 	return nil, fmt.Errorf("the webhook does not listen:\n%s", s.logs.String())
 }
 
-func (s *server) policy(namespace string, otherwise *inject.Policy) *inject.Policy {
+func (s *server) policiesOf(namespace string, otherwise *inject.Policies) *inject.Policies {
 	s.mu.Lock()
 	s.asked[namespace]++
-	policy := s.policies[namespace]
+	policies := s.policies[namespace]
 	s.mu.Unlock()
-	if policy != nil {
-		return policy()
+	if policies != nil {
+		return policies()
 	}
 	return otherwise
 }
 
-// setPolicy makes a policy hold in one namespace.
-func (s *server) setPolicy(namespace string, policy func() *inject.Policy) {
+// setPolicies makes policies hold in one namespace.
+func (s *server) setPolicies(namespace string, policies func() *inject.Policies) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.policies[namespace] = policy
+	s.policies[namespace] = policies
 }
 
 // calls returns how often a decision was made for a namespace.

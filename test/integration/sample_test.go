@@ -38,10 +38,9 @@ func TestTheGuidesSample(t *testing.T) {
 	require.NoError(t, json.Unmarshal(cases[at].Pod(t), &written))
 	written.Namespace = "guide"
 	require.NoError(t, shared.CreateNamespace(t.Context(), "guide", nil, nil))
-	parsed, err := config.Parse([]byte(guidePolicy))
-	require.NoError(t, err)
-	policy := inject.NewPolicy(parsed, "guide")
-	shared.setPolicy("guide", func() *inject.Policy { return policy })
+	policies := inject.NewPolicies(config.FromFile("guide", []byte(guidePolicy), config.OriginCluster), nil)
+	require.NoError(t, policies.Err())
+	shared.setPolicies("guide", func() *inject.Policies { return policies })
 
 	stripped := written.DeepCopy()
 	stripped.Name += "-stripped"

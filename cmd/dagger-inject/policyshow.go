@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	yamlv3 "go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+type policyShowFlags struct {
+	policy, namespacePolicy string
+	profile, pod            string
+	kubeconfig              string
+	releaseNamespace        string
+	output                  string
+}
+
+func newPolicyCommand(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "policy",
+		Short:   "Look at policies",
+		Example: "  dagger-inject policy show ci",
+		Args:    noArguments,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newPolicyShowCommand(s))
+	return cmd
+}
+
+func newPolicyShowCommand(s streams) *cobra.Command {
+	var f policyShowFlags
+	cmd := &cobra.Command{
+		Use:   "show [NAMESPACE]",
+		Short: "Show the policy that holds in a namespace, and who set each field",
+		Long: `Show the policy that holds in a namespace, with each field's origin: default, cluster, namespace or pod.
+
+The policies are read from the cluster, or, with --policy, from files.`,
+		Example: `  dagger-inject policy show ci
+  dagger-inject policy show ci --profile large
+  dagger-inject policy show ci --pod pod.yaml -o json
+  dagger-inject policy show --policy cluster.yaml --namespace-policy team.yaml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 1:
+				return badInputf("%s takes one namespace, got %d", cmd.CommandPath(), len(args))
+			case len(args) == 0 && f.policy == "":
+				return badInputf("missing NAMESPACE (or --policy, to read files instead of the cluster; see %s --help)", cmd.CommandPath())
+			case f.namespacePolicy != "" && f.policy == "":
+				return badInputf("--namespace-policy goes with --policy: without it, policies are read from the cluster")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runPolicyShow(cmd.Context(), s, &f, strings.Join(args, ""))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.policy, "policy", "", "file with the cluster's policy, or the ConfigMap with it")
+	flags.StringVar(&f.namespacePolicy, "namespace-policy", "", namespacePolicyHelp)
+	flags.StringVar(&f.profile, "profile", config.DefaultProfile, "profile to show")
+	flags.StringVar(&f.pod, "pod", "", "file with a pod, whose annotations are the last layer")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
+	flags.StringVar(&f.releaseNamespace, "release-namespace", "dagger-inject", "namespace with the cluster's policy")
+	flags.StringVarP(&f.output, "output", "o", "yaml", "output format: yaml or json")
+	return cmd
+}
+
+func runPolicyShow(ctx context.Context, s streams, f *policyShowFlags, namespace string) error {
+	if f.output != "yaml" && f.output != "json" {
+		return badInputf("-o %q is not accepted: accepted is yaml or json", f.output)
+	}
+	pod, err := f.readPod()
+	if err != nil {
+		return err
+	}
+	policies, err := f.load(ctx, namespace)
+	if err != nil {
+		return err
+	}
+	effective, err := policies.Effective(f.profile, pod)
+	if err != nil {
+		return errors.New(strings.Join(explain(err), "\n  "))
+	}
+	if f.output == "json" {
+		return effectiveJSON(s, effective)
+	}
+	return effectiveYAML(s, effective)
+}
+
+func (f *policyShowFlags) readPod() (rawjson.Value, error) {
+	if f.pod == "" {
+		return rawjson.Value{}, nil
+	}
+	documents, err := readDocuments(f.pod, nil)
+	if err != nil {
+		return rawjson.Value{}, err
+	}
+	var index rawjson.Document
+	root, err := index.Parse(string(documents[0].json))
+	if err != nil {
+		return root, badInputf("%s: %w", documents[0].name, err)
+	}
+	template, found := inject.FindTemplate(root)
+	if !found {
+		return root, badInputf("%s: no pod and no pod template", documents[0].name)
+	}
+	return template.Pod, nil
+}
+
+func (f *policyShowFlags) load(ctx context.Context, namespace string) (*inject.Policies, error) {
+	if f.policy != "" {
+		return loadPolicies(f.policy, f.namespacePolicy)
+	}
+	restConfig, err := clusterConfig(f.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	clientset, err := kubernetes.NewForConfig(restConfig)
+	if err != nil {
+		return nil, err
+	}
+	read := func(namespace string, origin config.Origin) (*config.Documents, error) {
+		cm, err := clientset.CoreV1().ConfigMaps(namespace).Get(ctx, config.ConfigMapName, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the ConfigMap %s/%s: %w", namespace, config.ConfigMapName, err)
+		}
+		return config.FromConfigMap((*corev1.ConfigMap)(cm), origin), nil
+	}
+	cluster, err := read(f.releaseNamespace, config.OriginCluster)
+	if err != nil {
+		return nil, err
+	}
+	if namespace == f.releaseNamespace {
+		return inject.NewPolicies(cluster, nil), nil
+	}
+	own, err := read(namespace, config.OriginNamespace)
+	if err != nil {
+		return nil, err
+	}
+	return inject.NewPolicies(cluster, own), nil
+}
+
+// origin is where a field came from, as -o json prints it.
+type origin struct {
+	Origin config.Origin `json:"origin"`
+	Source string        `json:"source,omitempty"`
+	Line   int           `json:"line,omitempty"`
+}
+
+func originOf(e *inject.Effective, path string) origin {
+	if annotation, ok := e.Annotations[path]; ok {
+		return origin{Origin: config.OriginPod, Source: "annotation " + annotation}
+	}
+	layer, line := e.Setter(path)
+	return origin{Origin: layer.Origin, Source: layer.Source, Line: line}
+}
+
+func (o origin) String() string {
+	text := string(o.Origin)
+	if o.Source != "" {
+		text += ": " + o.Source
+	}
+	if o.Line > 0 {
+		text += fmt.Sprintf(", line %d", o.Line)
+	}
+	return text
+}
+
+// effectiveTree returns the policy as a tree without what is empty, and calls visit for each field that has a value.
+func effectiveTree(e *inject.Effective, visit func(path string, field *yamlv3.Node)) (*yamlv3.Node, error) {
+	text, err := json.Marshal(e.Policy)
+	if err != nil {
+		return nil, err
+	}
+	var document yamlv3.Node
+	if err := yamlv3.Unmarshal(text, &document); err != nil {
+		return nil, err
+	}
+	root := document.Content[0]
+	prune(root)
+	blockStyle(root)
+	annotate(root, "", visit)
+	return root, nil
+}
+
+// prune drops members that say nothing, and reports whether anything is left.
+func prune(node *yamlv3.Node) bool {
+	if node.Kind != yamlv3.MappingNode {
+		return node.Kind != yamlv3.ScalarNode && len(node.Content) > 0 || node.Kind == yamlv3.ScalarNode && node.Tag != "!!null"
+	}
+	var kept []*yamlv3.Node
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if prune(node.Content[i+1]) {
+			kept = append(kept, node.Content[i], node.Content[i+1])
+		}
+	}
+	node.Content = kept
+	return len(kept) > 0
+}
+
+// annotate visits the members of mappings that are policy fields: scalars, lists, and mappings without mappings in them.
+func annotate(node *yamlv3.Node, path string, visit func(string, *yamlv3.Node)) {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		at := strings.TrimPrefix(path+"."+key.Value, ".")
+		if value.Kind == yamlv3.MappingNode {
+			annotate(value, at, visit)
+			continue
+		}
+		if value.Kind == yamlv3.SequenceNode {
+			visit(at, key)
+			continue
+		}
+		visit(at, value)
+	}
+}
+
+func effectiveYAML(s streams, e *inject.Effective) error {
+	root, err := effectiveTree(e, func(path string, field *yamlv3.Node) { field.LineComment = originOf(e, path).String() })
+	if err != nil {
+		return err
+	}
+	text, err := encodeYAML(root)
+	if err == nil {
+		_, err = fmt.Fprintf(s.out, "# profile %s\n%s", e.Profile, text)
+	}
+	return err
+}
+
+func effectiveJSON(s streams, e *inject.Effective) error {
+	origins := map[string]origin{}
+	if _, err := effectiveTree(e, func(path string, _ *yamlv3.Node) { origins[path] = originOf(e, path) }); err != nil {
+		return err
+	}
+	encoder := json.NewEncoder(s.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(map[string]any{"profile": e.Profile, "policy": e.Policy, "origins": origins})
+}

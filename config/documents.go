@@ -1,0 +1,156 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+const (
+	// ConfigMapName is the name of every ConfigMap with a policy in it: the one in the release namespace has the cluster's,
+	// one in any other namespace refines it there.
+	ConfigMapName = "dagger-inject-policy"
+	// keySuffix ends every key; what stands before it is the profile's name.
+	keySuffix = ".yaml"
+	// DefaultProfile is the profile of a pod that chooses none: key policy.yaml.
+	DefaultProfile = "policy"
+
+	// AnnotationSchemaRevision is set by the chart on the cluster's ConfigMap: the revision of the schema that it was written
+	// for. A program older than that ignores the fields that it does not know, so that upgrades and roll-backs stay whole.
+	AnnotationSchemaRevision = "inject.dagger.io/schema-revision"
+	// SchemaRevision is the revision of the schema that this program knows. It grows with every new field.
+	SchemaRevision = 1
+)
+
+// Documents is what a ConfigMap holds: a document for each profile.
+type Documents struct {
+	// Origin is OriginCluster or OriginNamespace.
+	Origin Origin
+	// Source names the ConfigMap or the file in messages.
+	Source string
+	// IgnoreUnknown: see Layer.
+	IgnoreUnknown bool
+
+	profiles map[string]string
+	err      error
+}
+
+// FromConfigMap takes the documents out of a ConfigMap. What is wrong with the ConfigMap itself is kept, and comes back from
+// every Resolve: a part of it must not hold while another is ignored.
+func FromConfigMap(cm *corev1.ConfigMap, origin Origin) *Documents {
+	d := &Documents{Origin: origin, Source: fmt.Sprintf("ConfigMap %s/%s", cm.Namespace, cm.Name)}
+	if origin == OriginCluster {
+		revision, err := strconv.Atoi(cm.Annotations[AnnotationSchemaRevision])
+		d.IgnoreUnknown = err == nil && revision > SchemaRevision
+	}
+	var errs Errors
+	fail := func(format string, args ...any) {
+		errs = append(errs, FieldError{Source: d.Source, Problem: fmt.Sprintf(format, args...)})
+	}
+	size := 0
+	for key := range cm.BinaryData {
+		fail("binaryData key %q: a policy is text: put it under data", key)
+	}
+	for key, text := range cm.Data {
+		size += len(text)
+		name, ok := strings.CutSuffix(key, keySuffix)
+		if !ok || len(validation.IsDNS1123Label(name)) > 0 {
+			fail("key %q: want %s%s, or the name of a profile with %s after it, as in large%s", key, DefaultProfile, keySuffix, keySuffix, keySuffix)
+		}
+	}
+	if size > MaxSize {
+		fail("the policies have %d bytes together, more than the %d accepted", size, MaxSize)
+	}
+	slices.SortFunc(errs, func(a, b FieldError) int { return strings.Compare(a.Problem, b.Problem) })
+	if len(errs) > 0 {
+		d.err = errs
+		return d
+	}
+	d.profiles = map[string]string{}
+	for key, text := range cm.Data {
+		d.profiles[strings.TrimSuffix(key, keySuffix)] = text
+	}
+	return d
+}
+
+// FromFile makes documents of one policy file, which becomes the default profile.
+func FromFile(name string, text []byte, origin Origin) *Documents {
+	return &Documents{Origin: origin, Source: name, profiles: map[string]string{DefaultProfile: string(text)}}
+}
+
+// BuiltIn returns the built-in policy as the cluster's.
+func BuiltIn() *Documents { return FromFile("built-in", defaultPolicy, OriginCluster) }
+
+// Profiles returns the names of the profiles that the documents have, sorted. The default profile is one of them only where
+// it has a document.
+func (d *Documents) Profiles() []string {
+	if d == nil {
+		return nil
+	}
+	names := make([]string, 0, len(d.profiles))
+	for name := range d.profiles {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// layers appends the documents' layers for a profile: the default one, then the profile's own.
+func (d *Documents) layers(dst []Layer, profile string) []Layer {
+	if d == nil {
+		return dst
+	}
+	names := []string{DefaultProfile}
+	if profile != DefaultProfile {
+		names = append(names, profile)
+	}
+	for _, name := range names {
+		if text, ok := d.profiles[name]; ok {
+			source := d.Source
+			if strings.HasPrefix(source, "ConfigMap ") {
+				source += ", key " + name + keySuffix
+			}
+			dst = append(dst, Layer{Origin: d.Origin, Source: source, Document: []byte(text), IgnoreUnknown: d.IgnoreUnknown})
+		}
+	}
+	return dst
+}
+
+// ErrNoClusterPolicy says that the cluster's policy is missing. It is never replaced by the built-in one: that would unlock
+// what the cluster's policy locks.
+var ErrNoClusterPolicy = fmt.Errorf("the cluster's policy is missing: the ConfigMap %s in the release namespace is not there, or has no key %s%s",
+	ConfigMapName, DefaultProfile, keySuffix)
+
+// Resolve layers the cluster's documents and a namespace's (nil for none) for a profile, DefaultProfile where a pod chooses
+// none.
+func Resolve(cluster, namespace *Documents, profile string) (*Effective, error) {
+	if cluster == nil {
+		return nil, ErrNoClusterPolicy
+	}
+	for _, d := range []*Documents{cluster, namespace} {
+		if d != nil && d.err != nil {
+			return nil, d.err
+		}
+	}
+	if _, ok := cluster.profiles[DefaultProfile]; !ok {
+		return nil, ErrNoClusterPolicy
+	}
+	if !cluster.has(profile) && !namespace.has(profile) {
+		known := append(cluster.Profiles(), namespace.Profiles()...)
+		slices.Sort(known)
+		return nil, fmt.Errorf("there is no profile %.60q: known are %s", profile, strings.Join(slices.Compact(known), ", "))
+	}
+	return Merge(namespace.layers(cluster.layers(nil, profile), profile)...)
+}
+
+func (d *Documents) has(profile string) bool {
+	if d == nil {
+		return false
+	}
+	_, ok := d.profiles[profile]
+	return ok
+}

@@ -1,0 +1,189 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Origin is who set a field of a policy.
+type Origin string
+
+// The origins, in the order in which their layers apply.
+const (
+	OriginDefault   Origin = "default"
+	OriginCluster   Origin = "cluster"
+	OriginNamespace Origin = "namespace"
+	OriginPod       Origin = "pod"
+)
+
+// Layer is one document of a policy.
+type Layer struct {
+	// Origin is whose document it is: OriginCluster or OriginNamespace. A namespace may set only what the cluster's policy
+	// lets it.
+	Origin Origin
+	// Source names the document in messages, as in "ConfigMap ci/dagger-inject-policy, key small.yaml". It may be empty.
+	Source string
+	// Document is YAML or JSON, of at most MaxSize bytes.
+	Document []byte
+	// IgnoreUnknown ignores fields that this program does not know, instead of refusing them; see Effective.Ignored.
+	IgnoreUnknown bool
+}
+
+// Effective is what layers come to.
+type Effective struct {
+	// Policy has every field's last value.
+	Policy *InjectionPolicy
+	// Ignored are the unknown fields of layers with IgnoreUnknown.
+	Ignored Errors
+
+	layers []Layer
+	set    []map[string]field // by layer
+}
+
+// field is one that a layer's document has.
+type field struct {
+	line int
+	// leaf is true for a field that has a value of its own, false for one that only holds others.
+	leaf bool
+}
+
+// Merge applies layers one after the other. A key that is present is set, even if it is empty; lists and maps replace, they
+// are not merged. The error is of type Errors and names everything that is wrong at once.
+func Merge(layers ...Layer) (*Effective, error) {
+	e := &Effective{Policy: withDefaults(), layers: layers, set: make([]map[string]field, len(layers))}
+	var errs Errors
+	for i := range layers {
+		errs = append(errs, e.apply(i)...)
+	}
+	if len(errs) == 0 {
+		errs = append(notSupportedYet(e), validate(e.Policy)...)
+		for i := range errs {
+			e.locate(&errs[i])
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	complete(e.Policy)
+	return e, nil
+}
+
+// Parse reads a policy of one document.
+func Parse(document []byte) (*InjectionPolicy, error) {
+	e, err := Merge(Layer{Origin: OriginCluster, Document: document})
+	if err != nil {
+		return nil, err
+	}
+	return e.Policy, nil
+}
+
+// apply decodes one layer over those before it.
+func (e *Effective) apply(i int) Errors {
+	layer := &e.layers[i]
+	d := decoder{fields: map[string]field{}, ignoreUnknown: layer.IgnoreUnknown}
+	e.set[i] = d.fields
+	if len(layer.Document) > MaxSize {
+		d.errs = Errors{{Problem: fmt.Sprintf("the policy has %d bytes, more than the %d accepted", len(layer.Document), MaxSize)}}
+	} else if root, err := parseYAML(layer.Document); err != nil {
+		d.errs = Errors{*err}
+	} else {
+		e.Policy.APIVersion, e.Policy.Kind = "", ""
+		d.decodeDocument(root, e.Policy)
+		if len(d.errs) == 0 {
+			v := &validator{}
+			v.header(e.Policy)
+			d.errs = v.errs
+		}
+		if layer.Origin == OriginNamespace {
+			d.errs = append(d.errs, e.locked(d.fields)...)
+		}
+	}
+	for n := range d.errs {
+		if d.errs[n].Line == 0 {
+			d.errs[n].Line = d.fields[d.errs[n].Path].line
+		}
+		d.errs[n].Source = layer.Source
+	}
+	for _, ignored := range d.ignored {
+		ignored.Source = layer.Source
+		e.Ignored = append(e.Ignored, ignored)
+	}
+	return d.errs
+}
+
+// locked refuses the fields that a namespace set and may not.
+func (e *Effective) locked(fields map[string]field) Errors {
+	var errs Errors
+	for path, f := range fields {
+		if !f.leaf || path == "apiVersion" || path == "kind" || Permits(e.Policy.Overrides.FromNamespaces, path) {
+			continue
+		}
+		errs = append(errs, FieldError{Path: path, Line: f.line,
+			Problem: "locked: the cluster's policy does not let namespaces set it (overrides.fromNamespaces)"})
+	}
+	slices.SortFunc(errs, func(a, b FieldError) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return strings.Compare(a.Path, b.Path)
+	})
+	return errs
+}
+
+// Permits reports whether a list of field paths covers a field: by itself or by one that holds it.
+func Permits(paths []string, field string) bool {
+	return slices.ContainsFunc(paths, func(path string) bool {
+		rest, ok := strings.CutPrefix(field, path)
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
+// locate finds the last layer that has the field that an error is about, or the closest field that holds it.
+func (e *Effective) locate(err *FieldError) {
+	for path := err.Path; path != ""; path = parent(path) {
+		for i := len(e.layers) - 1; i >= 0; i-- {
+			if f, ok := e.set[i][path]; ok {
+				err.Line, err.Source = f.line, e.layers[i].Source
+				return
+			}
+		}
+	}
+	if len(e.layers) == 1 {
+		err.Source = e.layers[0].Source
+	}
+}
+
+// parent returns the path of the field that holds another, empty for one at the top.
+func parent(path string) string {
+	return path[:max(0, strings.LastIndexAny(path, ".["))]
+}
+
+// Hash identifies what the layers say: a change of any document changes it.
+func (e *Effective) Hash() string {
+	h := sha256.New()
+	for _, layer := range e.layers {
+		_, _ = fmt.Fprintf(h, "%s %d\n", layer.Origin, len(layer.Document))
+		_, _ = h.Write(layer.Document)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)[:6])
+}
+
+// isSet reports whether any layer's document has the field.
+func (e *Effective) isSet(path string) bool {
+	return slices.ContainsFunc(e.set, func(fields map[string]field) bool { _, ok := fields[path]; return ok })
+}
+
+// Setter returns the layer that set a field last, and the line; OriginDefault where none did.
+func (e *Effective) Setter(path string) (Layer, int) {
+	for i := len(e.layers) - 1; i >= 0; i-- {
+		for at := path; at != ""; at = parent(at) {
+			if f, ok := e.set[i][at]; ok && (f.leaf || at == path) {
+				return e.layers[i], f.line
+			}
+		}
+	}
+	return Layer{Origin: OriginDefault}, 0
+}

@@ -1,0 +1,203 @@
+package inject
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/dagger-inject/dagger-inject/config"
+)
+
+// Policies is every policy that holds in a namespace: the default one and the profiles that a pod may choose. It is never
+// changed after it was made, and is safe for concurrent use.
+type Policies struct {
+	cluster, namespace *config.Documents
+	profiles           map[string]*Policy
+	ignored            config.Errors
+}
+
+// NewPolicies layers and compiles the cluster's documents and a namespace's, nil for none. It always returns Policies: what
+// is invalid is a Policy under which every pod that asks ends with ReasonPolicyInvalid, and never an older or laxer one.
+func NewPolicies(cluster, namespace *config.Documents) *Policies {
+	p := &Policies{cluster: cluster, namespace: namespace, profiles: map[string]*Policy{}}
+	names := append(cluster.Profiles(), namespace.Profiles()...)
+	for _, name := range append(names, config.DefaultProfile) {
+		if p.profiles[name] == nil {
+			p.profiles[name] = p.resolve(name)
+		}
+	}
+	return p
+}
+
+// resolve compiles one profile.
+func (p *Policies) resolve(profile string) *Policy {
+	cluster, namespace := p.cluster, p.namespace
+	source := "none"
+	if cluster != nil {
+		source = cluster.Source
+	}
+	if namespace != nil {
+		source = namespace.Source
+	}
+	if profile != config.DefaultProfile {
+		source += ", profile " + profile
+	}
+	effective, err := config.Resolve(cluster, namespace, profile)
+	if err == nil {
+		p.ignored = append(p.ignored, effective.Ignored...)
+		return newPolicy(effective, source)
+	}
+	// A bad policy of a namespace follows the cluster's onError; a bad one of the cluster's follows auto.
+	onError := config.OnErrorAuto
+	if own, err := config.Resolve(cluster, nil, config.DefaultProfile); err == nil && namespace != nil {
+		onError = own.Policy.OnError
+	}
+	return invalidPolicy(err, source, onError)
+}
+
+// Problems returns what is wrong with the policies of all profiles, each problem once. Where the namespace has documents, what
+// is wrong with the cluster's alone is left out: it is not theirs to mend.
+func (p *Policies) Problems() config.Errors {
+	var problems config.Errors
+	for _, name := range slices.Sorted(maps.Keys(p.profiles)) {
+		err := p.profiles[name].err
+		if err == nil {
+			continue
+		}
+		var all config.Errors
+		if !errors.As(err, &all) {
+			all = config.Errors{{Problem: err.Error()}}
+			if p.namespace != nil {
+				continue
+			}
+		}
+		for _, one := range all {
+			if !slices.Contains(problems, one) && (p.namespace == nil || strings.HasPrefix(one.Source, p.namespace.Source)) {
+				problems = append(problems, one)
+			}
+		}
+	}
+	return problems
+}
+
+// Ignored returns the fields that this program does not know and left out, as the policy was written for a newer one.
+func (p *Policies) Ignored() config.Errors { return p.ignored }
+
+// Err returns what is wrong with the default policy, nil for nothing.
+func (p *Policies) Err() error { return p.profiles[config.DefaultProfile].err }
+
+func (p *Policies) onError() config.OnError { return p.profiles[config.DefaultProfile].config.OnError }
+
+// choose returns the policy that a pod's annotation chooses. A detail says why there is none.
+func (p *Policies) choose(pod *pod) (policy *Policy, detail string) {
+	policy = p.profiles[config.DefaultProfile]
+	name, chosen := pod.annotation(AnnotationPolicy)
+	if !chosen || policy.err != nil {
+		return policy, ""
+	}
+	if !policy.podMaySet(config.FieldProfile) {
+		return nil, notForPods(AnnotationPolicy, config.FieldProfile)
+	}
+	if policy = p.profiles[name]; policy == nil {
+		_, err := config.Resolve(p.cluster, p.namespace, name)
+		return nil, fmt.Sprintf("%s: %v", AnnotationPolicy, err)
+	}
+	return policy, ""
+}
+
+func (p *Policy) podMaySet(field string) bool {
+	return config.Permits(p.config.Overrides.FromPods, field)
+}
+
+func notForPods(annotation, field string) string {
+	return fmt.Sprintf("%s: the policy does not let pods choose %s (overrides.fromPods)", annotation, field)
+}
+
+// choices are what a pod's annotations set, the last layer of the policy.
+type choices struct {
+	include   []string
+	included  bool
+	transport config.Transport
+	delivery  config.Delivery
+}
+
+// choose reads the pod's annotations. An annotation that the policy does not let pods set is never ignored: who writes it
+// believes that it holds.
+func (p *Policy) choose(pod *pod) (choices, string) {
+	c := choices{include: p.config.Containers.Include, transport: p.config.Engine.Transport, delivery: p.config.CLI.Delivery}
+	for _, a := range podAnnotations {
+		value, ok := pod.annotation(a.name)
+		if !ok {
+			continue
+		}
+		if !p.podMaySet(a.field) {
+			return c, notForPods(a.name, a.field)
+		}
+		if problem := a.set(&c, value); problem != "" {
+			return c, fmt.Sprintf("%s: %s", a.name, problem)
+		}
+	}
+	return c, ""
+}
+
+const (
+	// AnnotationPolicy chooses a profile by its name.
+	AnnotationPolicy = "dagger.io/policy"
+	// AnnotationContainers chooses a pod's containers: comma-separated names or patterns of path.Match.
+	AnnotationContainers = "dagger.io/containers"
+	// AnnotationTransport chooses engine.transport.
+	AnnotationTransport = "dagger.io/transport"
+	// AnnotationCLI chooses cli.delivery.
+	AnnotationCLI = "dagger.io/cli"
+	// AnnotationWait chooses wait.enabled.
+	AnnotationWait = "dagger.io/wait"
+)
+
+// podAnnotations are the annotations that set a field of the policy.
+var podAnnotations = []struct {
+	name, field string
+	set         func(c *choices, value string) (problem string)
+}{
+	{AnnotationContainers, "containers.include", func(c *choices, value string) string {
+		c.include, c.included = splitNames(value), true
+		if len(c.include) == 0 {
+			return "it is empty: want names of containers or patterns, separated by commas"
+		}
+		return malformed(c.include)
+	}},
+	{AnnotationTransport, "engine.transport", func(c *choices, value string) string {
+		switch c.transport = config.Transport(value); c.transport {
+		case config.TransportAuto, config.TransportSocket, config.TransportTCP:
+			return ""
+		}
+		return fmt.Sprintf("%.60q is not accepted: accepted is auto, socket, tcp", value)
+	}},
+	{AnnotationCLI, "cli.delivery", func(c *choices, value string) string {
+		switch c.delivery = config.Delivery(value); c.delivery {
+		case config.DeliveryAuto, config.DeliveryInitContainer, config.DeliveryNone:
+			return ""
+		}
+		return fmt.Sprintf("%.60q is not accepted: accepted is auto, init-container, none", value)
+	}},
+	{AnnotationWait, "wait.enabled", func(_ *choices, value string) string {
+		if value == "false" {
+			return ""
+		}
+		return fmt.Sprintf("%.60q is not accepted: accepted is false; waiting is not supported yet", value)
+	}},
+}
+
+// admitsNamespace applies what the cluster's policy says of namespaces, and returns the reason that keeps the pod out.
+func (p *Policy) admitsNamespace(ns *Namespace, asked optIn) Reason {
+	if p.namespaces != nil && !p.namespaces.Matches(labels.Set(ns.Labels)) {
+		return ReasonNamespaceNotSelected
+	}
+	if asked.byPod && p.config.Namespaces.PodLabel == config.PodLabelRequireNamespaceLabel && ns.Labels[LabelInject] != "true" {
+		return ReasonNamespaceLabelRequired
+	}
+	return ""
+}

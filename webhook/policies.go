@@ -1,0 +1,172 @@
+package webhook
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject"
+)
+
+// PolicyStore holds the compiled policies of every namespace. What it answers depends only on the ConfigMaps that are there
+// now, not on the order in which they were seen, so that replicas agree. Reading takes no lock and no memory.
+type PolicyStore struct {
+	releaseNamespace string
+	onIgnored        func(config.Errors)
+
+	cluster atomic.Pointer[clusterPolicies]
+	shards  [256]shard
+	seed    maphash.Seed
+}
+
+// clusterPolicies is one state of the cluster's policy, and what it comes to in namespaces that have none of their own.
+type clusterPolicies struct {
+	documents *config.Documents
+	policies  *inject.Policies
+}
+
+// shard is a part of the namespaces that have a policy, by name. Its map is replaced, never changed.
+type shard struct {
+	writing    sync.Mutex
+	namespaces atomic.Pointer[map[string]*namespacePolicies]
+}
+
+type namespacePolicies struct {
+	documents *config.Documents
+	compiled  atomic.Pointer[compiledPolicies]
+}
+
+// compiledPolicies remembers which state of the cluster's policy it was layered on.
+type compiledPolicies struct {
+	on       *clusterPolicies
+	policies *inject.Policies
+}
+
+// NewPolicyStore returns a store in which the cluster's policy is missing, until it is seen.
+func NewPolicyStore(releaseNamespace string) *PolicyStore {
+	s := &PolicyStore{releaseNamespace: releaseNamespace, seed: maphash.MakeSeed(), onIgnored: func(config.Errors) {}}
+	for i := range s.shards {
+		s.shards[i].namespaces.Store(&map[string]*namespacePolicies{})
+	}
+	s.setCluster(nil)
+	return s
+}
+
+// Policies returns the policies that hold in a namespace.
+func (s *PolicyStore) Policies(namespace string) *inject.Policies {
+	cluster := s.cluster.Load()
+	own := s.find(namespace)
+	if own == nil {
+		return cluster.policies
+	}
+	if compiled := own.compiled.Load(); compiled.on == cluster {
+		return compiled.policies
+	}
+	// The cluster's policy has just changed and this namespace's turn has not come yet.
+	return own.compile(cluster)
+}
+
+// Has reports whether the namespace has a policy of its own.
+func (s *PolicyStore) Has(namespace string) bool { return s.find(namespace) != nil }
+
+// With returns what would hold in a namespace if it had these documents.
+func (s *PolicyStore) With(namespace *config.Documents) *inject.Policies {
+	return inject.NewPolicies(s.cluster.Load().documents, namespace)
+}
+
+func (s *PolicyStore) find(namespace string) *namespacePolicies {
+	return (*s.shard(namespace).namespaces.Load())[namespace]
+}
+
+func (s *PolicyStore) shard(namespace string) *shard {
+	return &s.shards[maphash.String(s.seed, namespace)%uint64(len(s.shards))]
+}
+
+func (n *namespacePolicies) compile(cluster *clusterPolicies) *inject.Policies {
+	policies := inject.NewPolicies(cluster.documents, n.documents)
+	n.compiled.Store(&compiledPolicies{on: cluster, policies: policies})
+	return policies
+}
+
+// Set takes in a ConfigMap as it is now.
+func (s *PolicyStore) Set(cm *corev1.ConfigMap) {
+	if cm.Name != config.ConfigMapName {
+		return
+	}
+	if cm.Namespace == s.releaseNamespace {
+		s.setCluster(config.FromConfigMap(cm, config.OriginCluster))
+		return
+	}
+	own := &namespacePolicies{documents: config.FromConfigMap(cm, config.OriginNamespace)}
+	own.compile(s.cluster.Load())
+	s.replace(cm.Namespace, own)
+}
+
+// Delete takes in that a ConfigMap is gone.
+func (s *PolicyStore) Delete(cm *corev1.ConfigMap) {
+	if cm.Name != config.ConfigMapName {
+		return
+	}
+	if cm.Namespace == s.releaseNamespace {
+		s.setCluster(nil)
+		return
+	}
+	s.replace(cm.Namespace, nil)
+}
+
+func (s *PolicyStore) replace(namespace string, own *namespacePolicies) {
+	shard := s.shard(namespace)
+	shard.writing.Lock()
+	defer shard.writing.Unlock()
+	old := *shard.namespaces.Load()
+	changed := make(map[string]*namespacePolicies, len(old)+1)
+	for name, policies := range old {
+		changed[name] = policies
+	}
+	if changed[namespace] = own; own == nil {
+		delete(changed, namespace)
+	}
+	shard.namespaces.Store(&changed)
+}
+
+// setCluster changes the cluster's policy for all namespaces at once. Those with a policy of their own are compiled anew in
+// the background; one that is asked for meanwhile is compiled then.
+func (s *PolicyStore) setCluster(documents *config.Documents) {
+	cluster := &clusterPolicies{documents: documents, policies: inject.NewPolicies(documents, nil)}
+	s.cluster.Store(cluster)
+	s.onIgnored(cluster.policies.Ignored())
+	go s.recompile(cluster)
+}
+
+func (s *PolicyStore) recompile(cluster *clusterPolicies) {
+	for i := range s.shards {
+		for _, own := range *s.shards[i].namespaces.Load() {
+			if s.cluster.Load() != cluster {
+				return // it has changed again, and that change does this again
+			}
+			if own.compiled.Load().on != cluster {
+				own.compile(cluster)
+			}
+		}
+	}
+}
+
+// handler feeds the store from an informer of ConfigMaps.
+func (s *PolicyStore) handler() toolscache.ResourceEventHandler {
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { s.Set(obj.(*corev1.ConfigMap)) },
+		UpdateFunc: func(_, obj any) { s.Set(obj.(*corev1.ConfigMap)) },
+		DeleteFunc: func(obj any) {
+			if unknown, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
+				obj = unknown.Obj
+			}
+			if cm, ok := obj.(*corev1.ConfigMap); ok {
+				s.Delete(cm)
+			}
+		},
+	}
+}
