@@ -36,50 +36,62 @@ func TestJSONIsAPolicyToo(t *testing.T) {
 // TestRefusals has the messages that an operator reads: each names the field, the line, and what would be accepted.
 func TestRefusals(t *testing.T) {
 	cases := map[string]struct{ policy, want string }{
-		"empty":                   {"", "the policy is empty: it needs at least apiVersion: inject.dagger.io/v1alpha1"},
-		"not YAML":                {"a: [", "not YAML: line 1"},
-		"a list":                  {"- a", "line 1: want a mapping with apiVersion and kind, got a list"},
-		"two documents":           {header + "---\n" + header, "more than one YAML document"},
-		"another apiVersion":      {"apiVersion: inject.dagger.io/v2\nkind: InjectionPolicy", `line 1: apiVersion: "inject.dagger.io/v2" is not accepted: accepted is inject.dagger.io/v1alpha1`},
-		"no kind":                 {"apiVersion: inject.dagger.io/v1alpha1", "kind: missing: accepted is InjectionPolicy"},
-		"unknown field":           {header + "engin: {}", "line 3: engin: unknown field: did you mean engine?"},
-		"unknown field, far off":  {header + "engine: {socket: {color: red}}", "line 3: engine.socket.color: unknown field: known here are file, group, hostPath, mountPath"},
-		"twice":                   {header + "onError: auto\nonError: admit", "line 4: onError: appears twice"},
-		"wrong type":              {header + "engine: {socket: {group: many}}", `engine.socket.group: want an integer of 64 bits, got "many"`},
-		"number for a string":     {header + "scheduling: {nodeSelector: {a: 1}}", `scheduling.nodeSelector.a: want a string, got 1 (int): quote it, as in "1"`},
-		"yes is no boolean":       {header + "wait: {enabled: yes}", `wait.enabled: want true or false, got "yes"`},
-		"mapping for a list":      {header + "env: {a: b}", "env: want a list, got a mapping"},
-		"a key that is no string": {header + "1: a", "want a string as the key, got 1 (int)"},
-		"an alias":                {header + "engine: &e {}\nscheduling: *e", "anchors and aliases are not accepted"},
-		"bad quantity":            {header + "cli: {image: i, resources: {limits: {memory: 64Mb}}}", `cli.resources.limits.memory: "64Mb" is not accepted: quantities must match`},
-		"impossible quantity":     {header + "cli: {image: i, resources: {limits: {memory: -1}}}", "cli.resources.limits.memory: want more than zero, got -1"},
-		"unequal resources":       {header + "cli: {image: i, resources: {limits: {cpu: 2}, requests: {cpu: 1}}}", "cli.resources.limits.cpu: must equal the request, 1"},
-		"bad duration":            {header + "wait: {timeout: 2 minutes}", `wait.timeout: "2 minutes" is not accepted: time:`},
-		"relative host path":      {header + "engine: {socket: {hostPath: run/x}}", `engine.socket.hostPath: want an absolute path, got "run/x"`},
-		"host path going up":      {header + "engine: {socket: {hostPath: /run/../etc}}", "engine.socket.hostPath: must not contain .."},
-		"the whole host":          {header + "engine: {socket: {hostPath: /}}", "engine.socket.hostPath: want a plain path below /"},
-		"mount path with a colon": {header + "engine: {socket: {mountPath: '/a:b'}}", "engine.socket.mountPath: must not contain a colon"},
-		"socket without a path":   {header + "engine: {transport: socket}", "line 3: engine.socket.hostPath: missing: want an absolute path"},
-		"file with a directory":   {header + "engine: {socket: {file: a/b}}", "engine.socket.file: want a file name"},
-		"group out of range":      {header + "engine: {socket: {group: -1}}", "engine.socket.group: want a numeric group from 0"},
-		"address without a port":  {header + "engine: {tcp: {address: host}}", `engine.tcp.address: want host:port, as in dagger-engine.ci.svc:2555, got "host"`},
-		"address with a bad port": {header + "engine: {tcp: {address: 'host:0'}}", "engine.tcp.address: want a port from 1 to 65535"},
-		"address with a bad host": {header + "engine: {tcp: {address: 'a_b:1'}}", "engine.tcp.address: want a DNS name or an IP address"},
-		"a transport unheard of":  {header + "engine: {transport: udp}", `"udp" is not accepted: accepted is auto, socket, node-tcp, tcp, tls`},
-		"toleration without key":  {header + "scheduling: {tolerations: [{value: x}]}", "scheduling.tolerations[0].operator: an empty key needs the operator Exists"},
-		"toleration effect":       {header + "scheduling: {tolerations: [{key: a, effect: Never}]}", "scheduling.tolerations[0].effect: \"Never\" is not accepted"},
-		"an empty term":           {header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{}]}}}", "nodeSelectorTerms[0]: an empty term matches no node"},
-		"operator without values": {header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: In}]}]}}}", "matchExpressions[0].values: the operator In needs a value"},
-		"weight":                  {header + "scheduling: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}}", "weight: want 1 to 100, got 101"},
-		"CLI without an image":    {header + "cli: {delivery: init-container}", "cli.image: missing"},
-		"a variable of ours":      {header + "env: [{name: DAGGER_CLOUD_ENGINE, value: x}]", "env[0].name: DAGGER_CLOUD_ENGINE cannot be set here"},
-		"a variable twice":        {header + "env: [{name: A}, {name: A}]", `env[1].name: "A" is listed twice`},
-		"value and valueFrom":     {header + "env: [{name: A, value: x, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", "env[0]: value and valueFrom exclude each other"},
-		"a field that is none":    {header + "env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.secret}}}]", "env[0].valueFrom.fieldRef.fieldPath"},
-		"a source too few":        {header + "env: [{name: A, valueFrom: {}}]", "env[0].valueFrom: want exactly one"},
-		"a bad pattern":           {header + "containers: {include: ['[']}", "containers.include[0]: want a container's name or a pattern"},
-		"onError":                 {header + "onError: ignore", "line 3: onError: \"ignore\" is not accepted: accepted is auto, refuse, admit"},
-		"a level unheard of":      {header + "podSecurity: {default: strict}", "podSecurity.default"},
+		"empty":                    {"", "the policy is empty: it needs at least apiVersion: inject.dagger.io/v1alpha1"},
+		"not YAML":                 {"a: [", "not YAML: line 1"},
+		"a list":                   {"- a", "line 1: want a mapping with apiVersion and kind, got a list"},
+		"two documents":            {header + "---\n" + header, "more than one YAML document"},
+		"another apiVersion":       {"apiVersion: inject.dagger.io/v2\nkind: InjectionPolicy", `line 1: apiVersion: "inject.dagger.io/v2" is not accepted: accepted is inject.dagger.io/v1alpha1`},
+		"no kind":                  {"apiVersion: inject.dagger.io/v1alpha1", "kind: missing: accepted is InjectionPolicy"},
+		"unknown field":            {header + "engin: {}", "line 3: engin: unknown field: did you mean engine?"},
+		"unknown field, far off":   {header + "engine: {socket: {color: red}}", "line 3: engine.socket.color: unknown field: known here are file, group, hostPath, mountPath"},
+		"twice":                    {header + "onError: auto\nonError: admit", "line 4: onError: appears twice"},
+		"wrong type":               {header + "engine: {socket: {group: many}}", `engine.socket.group: want an integer of 64 bits, got "many"`},
+		"number for a string":      {header + "scheduling: {nodeSelector: {a: 1}}", `scheduling.nodeSelector.a: want a string, got 1 (int): quote it, as in "1"`},
+		"yes is no boolean":        {header + "wait: {enabled: yes}", `wait.enabled: want true or false, got "yes"`},
+		"mapping for a list":       {header + "env: {a: b}", "env: want a list, got a mapping"},
+		"a key that is no string":  {header + "1: a", "want a string as the key, got 1 (int)"},
+		"an alias":                 {header + "engine: &e {}\nscheduling: *e", "anchors and aliases are not accepted"},
+		"bad quantity":             {header + "cli: {image: i, resources: {limits: {memory: 64Mb}}}", `cli.resources.limits.memory: "64Mb" is not accepted: quantities must match`},
+		"impossible quantity":      {header + "cli: {image: i, resources: {limits: {memory: -1}}}", "cli.resources.limits.memory: want more than zero, got -1"},
+		"unequal resources":        {header + "cli: {image: i, resources: {limits: {cpu: 2}, requests: {cpu: 1}}}", "cli.resources.limits.cpu: must equal the request, 1"},
+		"bad duration":             {header + "wait: {timeout: 2 minutes}", `wait.timeout: "2 minutes" is not accepted: time:`},
+		"relative host path":       {header + "engine: {socket: {hostPath: run/x}}", `engine.socket.hostPath: want an absolute path, got "run/x"`},
+		"host path going up":       {header + "engine: {socket: {hostPath: /run/../etc}}", "engine.socket.hostPath: must not contain .."},
+		"the whole host":           {header + "engine: {socket: {hostPath: /}}", "engine.socket.hostPath: want a plain path below /"},
+		"mount path with a colon":  {header + "engine: {socket: {mountPath: '/a:b'}}", "engine.socket.mountPath: must not contain a colon"},
+		"socket without a path":    {header + "engine: {transport: socket}", "line 3: engine.socket.hostPath: missing: want an absolute path"},
+		"file with a directory":    {header + "engine: {socket: {file: a/b}}", "engine.socket.file: want a file name"},
+		"group out of range":       {header + "engine: {socket: {group: -1}}", "engine.socket.group: want a numeric group from 0"},
+		"address without a port":   {header + "engine: {tcp: {address: host}}", `engine.tcp.address: want host:port, as in dagger-engine.ci.svc:2555, got "host"`},
+		"address with a bad port":  {header + "engine: {tcp: {address: 'host:0'}}", "engine.tcp.address: want a port from 1 to 65535"},
+		"address with a bad host":  {header + "engine: {tcp: {address: 'a_b:1'}}", "engine.tcp.address: want a DNS name or an IP address"},
+		"a transport unheard of":   {header + "engine: {transport: udp}", `"udp" is not accepted: accepted is auto, socket, node-tcp, tcp, tls`},
+		"toleration without key":   {header + "scheduling: {tolerations: [{value: x}]}", "scheduling.tolerations[0].operator: an empty key needs the operator Exists"},
+		"toleration effect":        {header + "scheduling: {tolerations: [{key: a, effect: Never}]}", "scheduling.tolerations[0].effect: \"Never\" is not accepted"},
+		"an empty term":            {header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{}]}}}", "nodeSelectorTerms[0]: an empty term matches no node"},
+		"operator without values":  {header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: In}]}]}}}", "matchExpressions[0].values: the operator In needs a value"},
+		"weight":                   {header + "scheduling: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}}", "weight: want 1 to 100, got 101"},
+		"CLI without an image":     {header + "cli: {delivery: init-container}", "cli.image: missing"},
+		"a variable of ours":       {header + "env: [{name: DAGGER_CLOUD_ENGINE, value: x}]", "env[0].name: DAGGER_CLOUD_ENGINE cannot be set here"},
+		"a variable twice":         {header + "env: [{name: A}, {name: A}]", `env[1].name: "A" is listed twice`},
+		"value and valueFrom":      {header + "env: [{name: A, value: x, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", "env[0]: value and valueFrom exclude each other"},
+		"a field that is none":     {header + "env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.secret}}}]", "env[0].valueFrom.fieldRef.fieldPath"},
+		"a source too few":         {header + "env: [{name: A, valueFrom: {}}]", "env[0].valueFrom: want exactly one"},
+		"the CLI on the socket":    {header + "engine: {socket: {mountPath: /usr/local/bin/dagger}}", `must lie apart: both are mounted`},
+		"the CLI in the socket":    {header + "cli: {path: /run/dagger/dagger}", `must lie apart: both are mounted`},
+		"a socket path too long":   {header + "engine: {socket: {mountPath: /" + strings.Repeat("x", 100) + "}}", "more than the 103 that a Unix socket"},
+		"a control character":      {header + `cli: {path: "/a\nb"}`, "must not contain a colon or a control character"},
+		"an image that is none":    {header + "cli: {image: ':::BAD@'}", "cli.image: want an image reference"},
+		"a signed port":            {header + "engine: {tcp: {address: 'a:+80'}}", "want a port from 1 to 65535"},
+		"brackets around IPv4":     {header + "engine: {tcp: {address: '[10.0.0.1]:80'}}", "brackets are for IPv6 addresses only"},
+		"a node name that is none": {header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchFields: [{key: metadata.name, operator: In, values: ['NOT A NODE!']}]}]}}}", "matchFields[0].values[0]: a lowercase RFC 1123"},
+		"another field version":    {header + "env: [{name: A, valueFrom: {fieldRef: {apiVersion: v7, fieldPath: metadata.name}}}]", "fieldRef.apiVersion"},
+		"cluster-only override":    {header + "overrides: {fromNamespaces: [overrides.fromPods]}", `overrides.fromNamespaces[0]: "overrides.fromPods" belongs to the cluster's policy alone`},
+		"override of no field":     {header + "overrides: {fromNamespaces: [engine.color]}", `"engine.color" is no field of a policy`},
+		"override of pods":         {header + "overrides: {fromPods: [env]}", `overrides.fromPods[0]: "env" is not accepted: accepted is profile, containers.include, engine.transport, cli.delivery, wait.enabled`},
+		"a bad pattern":            {header + "containers: {include: ['[']}", "containers.include[0]: want a container's name or a pattern"},
+		"onError":                  {header + "onError: ignore", "line 3: onError: \"ignore\" is not accepted: accepted is auto, refuse, admit"},
+		"a level unheard of":       {header + "podSecurity: {default: strict}", "podSecurity.default"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -121,6 +133,22 @@ func TestSizesAreBounded(t *testing.T) {
 	require.Error(t, err)
 	_, err = Parse([]byte(header + "a: " + strings.Repeat("[", 20000)))
 	require.Error(t, err)
+}
+
+func TestAnEmptySectionSetsNothing(t *testing.T) {
+	p, err := Parse([]byte(header + "engine:\ncli:\nscheduling:\n"))
+	require.NoError(t, err)
+	require.Equal(t, "engine.sock", p.Engine.Socket.File)
+}
+
+func TestImageReferences(t *testing.T) {
+	for image, ok := range map[string]bool{
+		"registry.dagger.io/engine:v0.21.8": true, "localhost:5000/a/b_c/d-e:1": true, "dagger": true, "a/b@sha256:" + strings.Repeat("a", 64): true,
+		"a/b:v1@sha256:" + strings.Repeat("a", 64): true, "Registry.example.com/engine": true,
+		"a b": false, "a/B": false, "a:": false, "a@sha256:1": false, "/a": false,
+	} {
+		require.Equal(t, ok, imageReference.MatchString(image), image)
+	}
 }
 
 func FuzzParse(f *testing.F) {

@@ -40,7 +40,10 @@ func (d *decoder) decode(path string, node *yaml.Node, target reflect.Value) {
 		return
 	}
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
-		target.SetZero()
+		// A section with nothing below it sets nothing; a field with no value is set to nothing.
+		if target.Kind() != reflect.Struct {
+			target.SetZero()
+		}
 		return
 	}
 	if target.Kind() == reflect.Pointer {

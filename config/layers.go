@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -65,6 +66,9 @@ func Merge(layers ...Layer) (*Effective, error) {
 		}
 	}
 	if len(errs) > 0 {
+		slices.SortStableFunc(errs, func(a, b FieldError) int {
+			return cmp.Or(cmp.Compare(e.order(a.Source), e.order(b.Source)), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path))
+		})
 		return nil, errs
 	}
 	complete(e.Policy)
@@ -78,6 +82,11 @@ func Parse(document []byte) (*InjectionPolicy, error) {
 		return nil, err
 	}
 	return e.Policy, nil
+}
+
+// order is the place of a layer among the others, by its source.
+func (e *Effective) order(source string) int {
+	return slices.IndexFunc(e.layers, func(l Layer) bool { return l.Source == source })
 }
 
 // apply decodes one layer over those before it.
@@ -124,12 +133,6 @@ func (e *Effective) locked(fields map[string]field) Errors {
 		errs = append(errs, FieldError{Path: path, Line: f.line,
 			Problem: "locked: the cluster's policy does not let namespaces set it (overrides.fromNamespaces)"})
 	}
-	slices.SortFunc(errs, func(a, b FieldError) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return strings.Compare(a.Path, b.Path)
-	})
 	return errs
 }
 

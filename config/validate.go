@@ -2,11 +2,13 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +28,7 @@ func validate(p *InjectionPolicy) Errors {
 	v.engine(&p.Engine)
 	v.scheduling(&p.Scheduling)
 	v.cli(&p.CLI)
+	v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "cli.path", p.CLI.Path)
 	v.oneOf("wait.onTimeout", p.Wait.OnTimeout, "", "fail", "continue")
 	if p.Wait.Timeout.Duration < 0 {
 		v.fail("wait.timeout", "must not be negative")
@@ -70,6 +73,10 @@ func (v *validator) engine(e *Engine) {
 	if e.Socket.File == "" || e.Socket.File == "." || e.Socket.File == ".." || strings.ContainsAny(e.Socket.File, "/\x00") {
 		v.fail("engine.socket.file", "want a file name without a directory, got %.60q", e.Socket.File)
 	}
+	// sun_path has 108 bytes, and the mount may have to move from /run to /var/run.
+	if n := len(e.Socket.MountPath) + 1 + len(e.Socket.File); n > 103 {
+		v.fail("engine.socket.mountPath", "with the socket's file it has %d bytes, more than the 103 that a Unix socket's path can have", n)
+	}
 	if e.Socket.Group < 0 || e.Socket.Group > 1<<31-1 {
 		v.fail("engine.socket.group", "want a numeric group from 0 to 2147483647, got %d", e.Socket.Group)
 	}
@@ -105,8 +112,8 @@ func (v *validator) absolute(at, p string) {
 		v.fail(at, "must not contain .., got %.100q", p)
 	case path.Clean(p) != p || p == "/":
 		v.fail(at, "want a plain path below /, as in %q, got %.100q", "/run/dagger", p)
-	case strings.ContainsAny(p, ":\x00"):
-		v.fail(at, "must not contain a colon, got %.100q", p)
+	case strings.ContainsFunc(p, func(r rune) bool { return r == ':' || unicode.IsControl(r) }):
+		v.fail(at, "must not contain a colon or a control character, got %.100q", p)
 	}
 }
 
@@ -116,19 +123,32 @@ func (v *validator) address(at, address string) {
 		v.fail(at, "want host:port, as in dagger-engine.ci.svc:2555, got %.100q", address)
 		return
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n < 1 {
 		v.fail(at, "want a port from 1 to 65535, got %.60q", port)
+	}
+	if ip := net.ParseIP(host); ip != nil && strings.HasPrefix(address, "[") && !strings.Contains(host, ":") {
+		v.fail(at, "brackets are for IPv6 addresses only, got %.100q", address)
 	}
 	if net.ParseIP(host) == nil && len(validation.IsDNS1123Subdomain(strings.ToLower(host))) > 0 {
 		v.fail(at, "want a DNS name or an IP address before the port, got %.100q", host)
 	}
 }
 
+// apart refuses two mounts of which one would be in the other.
+func (v *validator) apart(a, pathA, b, pathB string) {
+	if strings.HasPrefix(pathA+"/", pathB+"/") || strings.HasPrefix(pathB+"/", pathA+"/") {
+		v.fail(a, "%.100q and %s, %.100q, must lie apart: both are mounted", pathA, b, pathB)
+	}
+}
+
 func (v *validator) scheduling(s *Scheduling) {
+	v.atMost("scheduling.tolerations", len(s.Tolerations), 64)
 	for i, t := range s.Tolerations {
 		v.toleration(fmt.Sprintf("scheduling.tolerations[%d]", i), t)
 	}
-	for key, value := range s.NodeSelector {
+	v.atMost("scheduling.nodeSelector", len(s.NodeSelector), 64)
+	for _, key := range slices.Sorted(maps.Keys(s.NodeSelector)) {
+		value := s.NodeSelector[key]
 		at := joinPath("scheduling.nodeSelector", key)
 		v.all(at, validation.IsQualifiedName(key))
 		v.all(at, validation.IsValidLabelValue(value))
@@ -142,6 +162,7 @@ func (v *validator) scheduling(s *Scheduling) {
 			v.nodeSelectorTerm(fmt.Sprintf("%s[%d]", at, i), term)
 		}
 	}
+	v.atMost("scheduling.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution", len(s.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution), 64)
 	for i, preferred := range s.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
 		at := fmt.Sprintf("scheduling.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[%d]", i)
 		if preferred.Weight < 1 || preferred.Weight > 100 {
@@ -170,6 +191,7 @@ func (v *validator) toleration(at string, t corev1.Toleration) {
 }
 
 func (v *validator) nodeSelectorTerm(at string, term corev1.NodeSelectorTerm) {
+	v.atMost(at, len(term.MatchExpressions)+len(term.MatchFields), 64)
 	if len(term.MatchExpressions)+len(term.MatchFields) == 0 {
 		v.fail(at, "an empty term matches no node")
 	}
@@ -187,11 +209,14 @@ func (v *validator) nodeSelectorTerm(at string, term corev1.NodeSelectorTerm) {
 		v.oneOf(path+".operator", string(r.Operator), string(corev1.NodeSelectorOpIn), string(corev1.NodeSelectorOpNotIn))
 		if len(r.Values) != 1 {
 			v.fail(path+".values", "want exactly one value, got %d", len(r.Values))
+			continue
 		}
+		v.all(path+".values[0]", validation.IsDNS1123Subdomain(r.Values[0]))
 	}
 }
 
 func (v *validator) requirement(at string, r corev1.NodeSelectorRequirement) {
+	v.atMost(at+".values", len(r.Values), 256)
 	switch r.Operator {
 	case corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn:
 		if len(r.Values) == 0 {
@@ -218,7 +243,15 @@ func (v *validator) labelSelector(at string, s metav1.LabelSelector) {
 	}
 }
 
+// atMost bounds what every pod is compared with.
+func (v *validator) atMost(at string, n, most int) {
+	if n > most {
+		v.fail(at, "want at most %d, got %d", most, n)
+	}
+}
+
 func (v *validator) globs(at string, globs []string) {
+	v.atMost(at, len(globs), 64)
 	for i, glob := range globs {
 		if _, err := path.Match(glob, ""); err != nil || glob == "" {
 			v.fail(fmt.Sprintf("%s[%d]", at, i), "want a container's name or a pattern, as in build or step-*, got %.60q", glob)

@@ -2,13 +2,16 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// ReservedEnv are the variables that an injected container gets from the transport and the CLI delivery, or that would
+// reservedEnv are the variables that an injected container gets from the transport and the CLI delivery, or that would
 // defeat them (facts of dagger's engine/client: the mere presence of DAGGER_CLOUD_ENGINE overrides the runner host).
 var reservedEnv = map[string]string{
 	"_EXPERIMENTAL_DAGGER_RUNNER_HOST": "it is what the transport sets: use engine.socket or engine.tcp",
@@ -18,12 +21,15 @@ var reservedEnv = map[string]string{
 	"DAGGER_SESSION_TOKEN":             "it belongs to a running session",
 }
 
+// imageReference is what the kubelet can pull: an optional registry with its port, a repository, a tag, a digest.
+var imageReference = regexp.MustCompile(`^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[a-f0-9]{64})?$`)
+
 func (v *validator) cli(c *CLI) {
 	v.oneOf("cli.delivery", string(c.Delivery), string(DeliveryAuto), string(DeliveryInitContainer),
 		string(DeliveryImageVolume), string(DeliveryNone))
 	v.absolute("cli.path", c.Path)
-	if strings.TrimSpace(c.Image) != c.Image || strings.ContainsAny(c.Image, " \t\n") {
-		v.fail("cli.image", "must not contain spaces, got %.100q", c.Image)
+	if c.Image != "" && !imageReference.MatchString(c.Image) {
+		v.fail("cli.image", "want an image reference, as in registry.dagger.io/engine:v0.21.8, got %.100q", c.Image)
 	}
 	if c.Image == "" && c.Delivery == DeliveryInitContainer {
 		v.fail("cli.image", "missing: the init container needs an image with the CLI, as in registry.dagger.io/engine:v0.21.8")
@@ -33,7 +39,8 @@ func (v *validator) cli(c *CLI) {
 	}
 	v.quantities("cli.resources.requests", c.Resources.Requests)
 	v.quantities("cli.resources.limits", c.Resources.Limits)
-	for name, request := range c.Resources.Requests {
+	for _, name := range slices.Sorted(maps.Keys(c.Resources.Requests)) {
+		request := c.Resources.Requests[name]
 		if limit, both := c.Resources.Limits[name]; both && limit.Cmp(request) != 0 {
 			v.fail("cli.resources.limits."+string(name),
 				"must equal the request, %s, so that a Guaranteed pod stays Guaranteed; got %s", request.String(), limit.String())
@@ -42,7 +49,8 @@ func (v *validator) cli(c *CLI) {
 }
 
 func (v *validator) quantities(at string, list corev1.ResourceList) {
-	for name, quantity := range list {
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		quantity := list[name]
 		path := joinPath(at, string(name))
 		switch name {
 		case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
@@ -56,6 +64,7 @@ func (v *validator) quantities(at string, list corev1.ResourceList) {
 }
 
 func (v *validator) env(at string, env []corev1.EnvVar) {
+	v.atMost(at, len(env), 256)
 	seen := map[string]bool{}
 	for i, e := range env {
 		path := fmt.Sprintf("%s[%d]", at, i)
@@ -92,6 +101,9 @@ func (v *validator) envSource(at string, s *corev1.EnvVarSource) {
 	}
 	if s.FieldRef != nil {
 		sources++
+		if s.FieldRef.APIVersion != "" {
+			v.oneOf(at+".fieldRef.apiVersion", s.FieldRef.APIVersion, "v1")
+		}
 		v.fieldRef(at+".fieldRef.fieldPath", s.FieldRef.FieldPath)
 	}
 	if s.ResourceFieldRef != nil || s.FileKeyRef != nil {

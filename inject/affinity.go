@@ -209,6 +209,9 @@ func (policy *Policy) satisfiable(p *pod, terms []podTerm) bool {
 	for _, add := range policy.nodeSelector {
 		policySelects = append(policySelects, isIn(add.key, add.value))
 	}
+	if excludes(podSelects, policySelects) {
+		return false
+	}
 	if len(terms) == 0 {
 		terms = []podTerm{{}}
 	}
@@ -216,10 +219,12 @@ func (policy *Policy) satisfiable(p *pod, terms []podTerm) bool {
 	if len(required) == 0 {
 		required = []termAddition{{}}
 	}
-	for _, own := range terms {
-		for _, add := range required {
-			podWants := slices.Concat(own.requirements, podSelects)
-			if !excludes(podWants, add.requirements) && !excludes(podWants, policySelects) {
+	for _, add := range required {
+		if excludes(podSelects, add.requirements) {
+			continue
+		}
+		for _, own := range terms {
+			if !excludes(own.requirements, add.requirements) && !excludes(own.requirements, policySelects) {
 				return true
 			}
 		}

@@ -161,7 +161,11 @@ func withinPodResources(p *pod, wanted corev1.ResourceList) (corev1.ResourceList
 	bounded, changed := wanted.DeepCopy(), false
 	for name, quantity := range wanted {
 		for _, list := range []string{"requests", "limits"} {
-			text, _ := p.podResources.Get(list).Get(string(name)).Str()
+			value := p.podResources.Get(list).Get(string(name))
+			text, quoted := value.Str()
+			if !quoted && value.Kind() == rawjson.Number {
+				text = value.Text()
+			}
 			most, err := resource.ParseQuantity(text)
 			if text != "" && err == nil && most.Cmp(quantity) < 0 {
 				quantity, changed = most, true

@@ -71,6 +71,9 @@ func Decide(in Input) *Plan {
 	if len(targets) == 0 {
 		return plan.skip(ReasonNoTargetContainer, detail, true)
 	}
+	if len(targets) > maxTargets {
+		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("%d of its containers would be injected, more than %d", len(targets), maxTargets), onError, asked)
+	}
 	transport, reason, detail := policy.chooseTransport(chosen.transport, &in.Namespace)
 	if reason != "" {
 		return plan.cannot(reason, detail, onError, asked)
@@ -100,9 +103,12 @@ func Decide(in Input) *Plan {
 	default:
 		plan.Decision, plan.Reason = DecisionInjected, ReasonInjected
 	}
-	plan.warnAbout(i, targets)
+	plan.warnAbout(i, targets, in.Entry)
 	return plan
 }
+
+// maxTargets bounds what a small request can make of itself: an empty container of two bytes gains several hundred.
+const maxTargets = 256
 
 func leftDetail(left []LeftContainer) string {
 	if len(left) == 0 {
@@ -112,11 +118,14 @@ func leftDetail(left []LeftContainer) string {
 }
 
 // warnAbout tells what works differently from what the user may expect.
-func (plan *Plan) warnAbout(i *injection, targets []*container) {
+func (plan *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
 	if i.delivery != config.DeliveryNone && !i.policy.cli.enabled() {
 		plan.warn("the pod gets no dagger command: the policy names no cli.image.")
 	}
-	if plan.System != SystemARC && plan.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" {
+	if len(i.defeated) > 0 {
+		plan.warn(fmt.Sprintf("container %s sets %s, which makes dagger ignore the engine that it is given: remove it.", joinNames(i.defeated), envCloudEngine))
+	}
+	if plan.System != SystemARC && plan.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" || entry == EntryNamespace {
 		return
 	}
 	for _, c := range targets {

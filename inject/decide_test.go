@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -211,4 +212,64 @@ func TestAContainerThatALaterWebhookAddsIsPickedUp(t *testing.T) {
 	require.Len(t, twice.Spec.Containers[1].VolumeMounts, 2)
 	require.Len(t, twice.Spec.InitContainers, 1)
 	require.Len(t, twice.Spec.Volumes, 2)
+}
+
+func TestPlacesWhereNothingCanBeMounted(t *testing.T) {
+	cases := map[string]string{
+		"volumeMounts: [{name: m, mountPath: /run//dagger}]":                   "mounts something of its own at /run/dagger",
+		"volumeMounts: [{name: m, mountPath: /run/dagger/deeper}]":             "mounts something of its own below it",
+		"volumeMounts: [{name: m, mountPath: /run, readOnly: true}]":           "mounts /run read-only",
+		"volumeDevices: [{name: m, devicePath: /run/dagger}]":                  "mounts something of its own at /run/dagger",
+		"volumeMounts: [{name: m, mountPath: /usr/local/bin, readOnly: true}]": "gets no dagger at /usr/local/bin/dagger: it mounts /usr/local/bin read-only",
+	}
+	for mounts, want := range cases {
+		plan := Decide(input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, "+mounts+"}]}}"))
+		require.Len(t, plan.Status.Left, 1, mounts)
+		require.Contains(t, plan.Status.Left[0].Because, want)
+	}
+}
+
+func TestAMountThatALaterWebhookAddsDoesNotUndoOurs(t *testing.T) {
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}]}}")
+	once := patched(t, in, Decide(in))
+	once.Spec.Containers[0].VolumeMounts = append(once.Spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "late", MountPath: "/var/run"})
+	text, err := yaml.Marshal(once)
+	require.NoError(t, err)
+	require.Equal(t, ReasonAlreadyInjected, Decide(input(t, string(text))).Reason)
+}
+
+func TestAVariableThatDefeatsUsIsWarnedAbout(t *testing.T) {
+	plan := Decide(input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, env: [{name: DAGGER_CLOUD_ENGINE, value: 'false'}]}]}}"))
+	require.Equal(t, DecisionInjected, plan.Decision)
+	require.Len(t, plan.Warnings, 1)
+	require.Contains(t, plan.Warnings[0], "container a sets DAGGER_CLOUD_ENGINE")
+}
+
+func TestSmallRequestsDoNotMakeLargeAnswers(t *testing.T) {
+	pod := "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [" + strings.Repeat("{}, ", 300) + "{}]}}"
+	plan := Decide(input(t, pod))
+	require.Equal(t, ReasonPodTooLarge, plan.Reason)
+	require.Empty(t, plan.Operations)
+}
+
+func TestAPodFullOfAnnotationsGetsNoMore(t *testing.T) {
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {a: '"+strings.Repeat("x", 255<<10)+"'}}, spec: {containers: [{name: a}]}}")
+	plan := Decide(in)
+	require.Equal(t, DecisionInjected, plan.Decision)
+	require.Len(t, patched(t, in, plan).Annotations, 1)
+}
+
+func TestTheStatusIsWhatEncodingJSONMakesOfIt(t *testing.T) {
+	full := Status{
+		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", CLI: "none", CLIImage: "i",
+		Containers: []string{"a", "b"}, Left: []LeftContainer{{"c", "d"}}, InitContainers: []string{"e"}, Volumes: []string{"f", "g"},
+	}
+	fields := reflect.TypeFor[Status]()
+	for i := range fields.NumField() {
+		require.False(t, reflect.ValueOf(full).Field(i).IsZero(), "%s is not compared", fields.Field(i).Name)
+	}
+	for _, s := range []Status{full, {}} {
+		require.JSONEq(t, string(mustMarshal(s)), string(s.appendJSON(nil)))
+		require.Equal(t, len(mustMarshal(s)), len(s.appendJSON(nil)))
+	}
 }

@@ -19,7 +19,8 @@ type injection struct {
 	session   *patch.Session
 	status    *Status
 
-	usesCLI bool // a container is to have the CLI
+	usesCLI  bool     // a container is to have the CLI
+	defeated []string // containers with a variable that overrides ours
 }
 
 // add journals everything that the pod is to have and does not have. A reason means that nothing may be done.
@@ -48,6 +49,9 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 		return
 	}
 	i.status.Containers = append(i.status.Containers, c.name)
+	if vars.cloudEngine {
+		i.defeated = append(i.defeated, c.name)
+	}
 	if i.status.Engine == "" {
 		i.status.Engine = host
 	}
@@ -55,33 +59,41 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 	if c.index != inSpec {
 		at = spec.Member("containers").Element(c.index, c.raw)
 	}
+	env := at.Member("env")
+	if c.variablesInSpec {
+		env = spec.Member("env")
+	}
 	if !vars.runnerHost.IsSet() {
-		at.Member("env").Append(hostJSON)
+		env.Append(hostJSON)
 	}
 	if mountPath != "" && c.mountAt(mountPath).Kind() == rawjson.Missing {
 		at.Member("volumeMounts").Append(i.socketMountJSON(mountPath))
 	}
 	if i.delivery != config.DeliveryNone && i.policy.cli.enabled() {
-		i.addCLI(c, at, vars.cliBin)
+		i.addCLI(c, at, env, vars.cliBin)
 	}
 	for n, e := range i.policy.env {
 		if !vars.extra[n] {
-			at.Member("env").Append(e.json)
+			env.Append(e.json)
 		}
 	}
 }
 
 // addCLI mounts the CLI in a container and points SDKs at it, unless the container has one of its own at that path.
-func (i *injection) addCLI(c *container, at *patch.Cursor, cliBin rawjson.Value) {
+func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.Value) {
 	path := i.policy.config.CLI.Path
 	mounted := c.mountAt(path)
 	if mounted.IsSet() && !isVolume(mounted, volumeCLI) {
 		i.status.Left = append(i.status.Left, LeftContainer{c.name, "mounts a dagger command of its own at " + path})
 		return
 	}
+	if because := c.obstacle(path); because != "" {
+		i.status.Left = append(i.status.Left, LeftContainer{c.name, "gets no dagger at " + path + ": it " + because})
+		return
+	}
 	i.usesCLI = true
 	if !cliBin.IsSet() {
-		at.Member("env").Append(i.policy.cli.env)
+		env.Append(i.policy.cli.env)
 	}
 	if !mounted.IsSet() {
 		at.Member("volumeMounts").Append(i.policy.cli.mount)
@@ -112,24 +124,25 @@ func (i *injection) socketMountJSON(mountPath string) json.RawMessage {
 // envVars are the variables of a container that a decision needs.
 type envVars struct {
 	runnerHost, cliBin rawjson.Value
+	cloudEngine        bool
 	extra              []bool // by index in the policy's env: the container sets it
 }
 
 // readEnv passes over the container's environment once, however long it is.
 func (i *injection) readEnv(c *container) envVars {
 	vars := envVars{extra: make([]bool, len(i.policy.env))}
-	for _, e := range c.raw.Get("env").Elements() {
+	for _, e := range c.variables.Elements() {
 		name, _ := e.Get("name").Str()
 		switch name {
 		case EnvRunnerHost:
 			vars.runnerHost = e
 		case EnvCLIBin:
 			vars.cliBin = e
+		case envCloudEngine:
+			vars.cloudEngine = true
 		}
-		for n := range i.policy.env {
-			if i.policy.env[n].name == name {
-				vars.extra[n] = true
-			}
+		if n, ok := i.policy.envIndex[name]; ok {
+			vars.extra[n] = true
 		}
 	}
 	return vars
@@ -146,7 +159,13 @@ func (i *injection) wiredByHand(c *container, runnerHost rawjson.Value, host, mo
 	if mountPath == "" {
 		return ""
 	}
-	if mount := c.mountAt(mountPath); mount.IsSet() && !isVolume(mount, volumeSocket) {
+	mount := c.mountAt(mountPath)
+	switch {
+	case !mount.IsSet():
+		if because := c.obstacle(mountPath); because != "" {
+			return "cannot have the socket at " + mountPath + ": it " + because
+		}
+	case !isVolume(mount, volumeSocket):
 		return "mounts something of its own at " + mountPath
 	}
 	return ""
@@ -216,7 +235,7 @@ func (i *injection) addCLIContainer(spec, volumes, annotations *patch.Cursor) (c
 	}
 	i.status.CLI, i.status.CLIImage = string(config.DeliveryInitContainer), cli.container.Image
 	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
-	if _, set := i.pod.annotation(annotationSafeToEvict); !set {
+	if _, set := i.pod.annotation(annotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
 		annotations.Member(annotationSafeToEvict).Set(patch.String(volumeCLI))
 	}
 	if i.pod.containerNamed(initContainerCLI) != nil {

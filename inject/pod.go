@@ -9,7 +9,7 @@ import (
 // pod is the read-only view of a pod that decisions are made on: positions in its raw JSON, with the kinds of everything
 // that decisions read checked once.
 type pod struct {
-	raw, spec           rawjson.Value
+	spec                rawjson.Value
 	labels, annotations rawjson.Value
 
 	containers     []container
@@ -31,6 +31,9 @@ type container struct {
 	raw   rawjson.Value
 	name  string
 	image string
+
+	variables       rawjson.Value // env
+	variablesInSpec bool          // they stand in the RunnerSpec that lists the container
 }
 
 // inSpec is the index of the runner container that legacy ARC makes from fields of the spec itself.
@@ -101,7 +104,6 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 	}
 	metadata := r.object(raw.Get("metadata"))
 	p := &pod{
-		raw:         raw,
 		labels:      r.strings(metadata.Get("labels")),
 		annotations: r.strings(metadata.Get("annotations")),
 		spec:        r.object(raw.Get("spec")),
@@ -112,9 +114,8 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 		p.ownedByJob = p.ownedByJob || r.str(owner.Get("kind")) == "Job"
 	}
 	p.containers = r.containers(p.spec.Get("containers"))
-	if runnerSpec && len(p.containers) == 0 {
-		p.containers = []container{r.container(inSpec, p.spec)}
-		p.containers[0].name = "runner"
+	if runnerSpec {
+		p.readRunner(r)
 	}
 	p.initContainers = r.containers(p.spec.Get("initContainers"))
 	p.volumes = r.objects(p.spec.Get("volumes"))
@@ -126,7 +127,9 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 	p.tolerations = r.objects(p.spec.Get("tolerations"))
 	p.nodeAffinity = r.object(r.object(p.spec.Get("affinity")).Get("nodeAffinity"))
 	p.securityContext = r.object(p.spec.Get("securityContext"))
-	p.podResources = r.object(p.spec.Get("resources"))
+	if !runnerSpec {
+		p.podResources = r.object(p.spec.Get("resources"))
+	}
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -134,6 +137,21 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 		return nil, fmt.Errorf("spec: missing")
 	}
 	return p, nil
+}
+
+// readRunner reads the runner container of a RunnerSpec: the controller makes it from fields of the spec where the spec
+// lists no containers, and gives the one that is listed the spec's variables where it has none of its own
+// (actions.summerwind.net, runner_controller.go, newRunnerPodWithContainerMode).
+func (p *pod) readRunner(r *reader) {
+	spec := r.container(inSpec, p.spec)
+	if len(p.containers) == 0 {
+		spec.name = "runner"
+		p.containers = []container{spec}
+		return
+	}
+	if runner := p.containerNamed("runner"); runner != nil && runner.variables.Len() == 0 {
+		runner.variables, runner.variablesInSpec = spec.variables, true
+	}
 }
 
 func (r *reader) containers(v rawjson.Value) []container {
@@ -155,7 +173,10 @@ func (r *reader) container(index int, c rawjson.Value) container {
 		r.str(e.Get("value"))
 	}
 	r.object(c.Get("securityContext"))
-	return container{index: index, raw: c, name: r.str(c.Get("name")), image: r.str(c.Get("image"))}
+	for _, device := range r.objects(c.Get("volumeDevices")).Elements() {
+		r.str(device.Get("devicePath"))
+	}
+	return container{index: index, raw: c, name: r.str(c.Get("name")), image: r.str(c.Get("image")), variables: c.Get("env")}
 }
 
 func (p *pod) label(name string) (string, bool) { return p.labels.Get(name).Str() }
@@ -179,7 +200,7 @@ func (p *pod) containerNamed(name string) *container {
 
 // env returns the last variable of that name in the container, the one that counts, or the zero Value.
 func (c *container) env(name string) (found rawjson.Value) {
-	for _, e := range c.raw.Get("env").Elements() {
+	for _, e := range c.variables.Elements() {
 		if s, _ := e.Get("name").Str(); s == name {
 			found = e
 		}

@@ -157,6 +157,9 @@ const (
 	AnnotationWait = "dagger.io/wait"
 )
 
+// maxPatterns bounds what a pod can have its containers compared with.
+const maxPatterns = 32
+
 // podAnnotations are the annotations that set a field of the policy.
 var podAnnotations = []struct {
 	name, field string
@@ -166,6 +169,9 @@ var podAnnotations = []struct {
 		c.include, c.included = splitNames(value), true
 		if len(c.include) == 0 {
 			return "it is empty: want names of containers or patterns, separated by commas"
+		}
+		if len(c.include) > maxPatterns || len(value) > maxPatterns*64 {
+			return fmt.Sprintf("it is too long: at most %d names or patterns are accepted", maxPatterns)
 		}
 		return malformed(c.include)
 	}},

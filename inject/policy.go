@@ -36,6 +36,7 @@ type Policy struct {
 	namespaces labels.Selector // nil selects all
 
 	env          []envAddition
+	envIndex     map[string]int
 	tolerations  []tolerationAddition
 	nodeSelector []labelAddition
 	required     []termAddition
@@ -75,7 +76,9 @@ func newPolicy(effective *config.Effective, source string) *Policy {
 		// Validation has made the same selector.
 		p.namespaces, _ = metav1.LabelSelectorAsSelector(&s)
 	}
-	for _, e := range c.Env {
+	p.envIndex = make(map[string]int, len(c.Env))
+	for i, e := range c.Env {
+		p.envIndex[e.Name] = i
 		p.env = append(p.env, envAddition{e.Name, mustMarshal(e)})
 	}
 	for _, t := range c.Scheduling.Tolerations {

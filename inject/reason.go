@@ -31,6 +31,7 @@ const (
 	ReasonHostPathForbidden Reason = "host_path_forbidden"
 	ReasonContradiction     Reason = "contradiction"
 	ReasonNameConflict      Reason = "name_conflict"
+	ReasonPodTooLarge       Reason = "pod_too_large"
 
 	// The request could not be answered.
 	ReasonBadRequest    Reason = "bad_request"
@@ -98,6 +99,8 @@ var explanations = map[Reason]explanation{
 		"Change the policy's scheduling or the pod's nodeSelector and node affinity."},
 	ReasonNameConflict: {ClassCannot, "The pod uses a name that injection needs for something else.",
 		"Rename the pod's container or volume."},
+	ReasonPodTooLarge: {ClassCannot, "The pod is larger than any that injection takes on.",
+		"Choose fewer containers with the annotation dagger.io/containers."},
 
 	ReasonBadRequest: {ClassFault, "The request is not an admission review of a pod that can be read.",
 		"Send an admission.k8s.io/v1 AdmissionReview of a v1 Pod."},
@@ -113,6 +116,7 @@ func Reasons() []Reason {
 		ReasonRunnerController, ReasonNoTargetContainer, ReasonAlreadyWired,
 		ReasonNamespaceNotSelected, ReasonNamespaceLabelRequired,
 		ReasonPolicyInvalid, ReasonAnnotationInvalid, ReasonNoEngine, ReasonHostPathForbidden, ReasonContradiction, ReasonNameConflict,
+		ReasonPodTooLarge,
 		ReasonBadRequest, ReasonInternalError,
 	}
 }

@@ -118,11 +118,10 @@ func (s System) runsJobs(p *pod, c *container) bool {
 			return c.name == name
 		}
 		return c.name == "main"
-	case SystemJenkins, SystemWoodpecker, SystemDrone:
-		return !isInfrastructure(c) && !isDockerDaemon(c)
-	}
-	if name, ok := p.annotation(annotationDefault); ok {
-		return c.name == name
+	case SystemNone:
+		if name, ok := p.annotation(annotationDefault); ok {
+			return c.name == name
+		}
 	}
 	return !isInfrastructure(c) && !isDockerDaemon(c)
 }
@@ -135,15 +134,12 @@ func (s System) neverRunsJobs(p *pod, c *container) bool {
 		// Every other container is a service named by the user, or the helper.
 		return !s.runsJobs(p, c)
 	case SystemBuildkite:
-		if c.name == "agent" || c.name == "checkout" {
-			return true
-		}
+		// A job's own image may be docker's, and privileged.
+		return c.name == "agent" || c.name == "checkout" || isInfrastructure(c)
 	case SystemTekton:
-		if strings.HasPrefix(c.name, "sidecar-") {
-			return true
-		}
+		return strings.HasPrefix(c.name, "sidecar-") || isInfrastructure(c)
 	case SystemArgo:
-		if c.name == "wait" {
+		if c.name == "wait" || c.name == "supervisor" {
 			return true
 		}
 	case SystemARC, SystemARCLegacy:

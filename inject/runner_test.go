@@ -44,7 +44,15 @@ func TestRecognisedPods(t *testing.T) {
 		"docker by its image": {"{spec: {containers: [{name: app}, {name: builder, image: 'registry:5000/lib/docker:27-dind@sha256:0', securityContext: {privileged: true}}]}}",
 			SystemNone, []string{"app"}},
 		"the docker client is no daemon": {"{spec: {containers: [{name: app, image: 'docker:27'}]}}", SystemNone, []string{"app"}},
-		"a rule's container is missing":  {"{metadata: {labels: {actions-ephemeral-runner: 'True'}}, spec: {containers: [{name: worker}]}}", SystemARC, nil},
+		"a default container that is a daemon": {"{metadata: {annotations: {kubectl.kubernetes.io/default-container: dind}}, spec: {containers: [{name: app}, {name: dind}]}}",
+			SystemNone, nil},
+		"a default container that is a mesh's": {"{metadata: {labels: {workflows.argoproj.io/workflow: w}, annotations: {kubectl.kubernetes.io/default-container: wait}}, spec: {containers: [{name: wait}]}}",
+			SystemArgo, nil},
+		"a checkout with a command": {"{metadata: {labels: {buildkite.com/job-uuid: u}}, spec: {containers: [{name: checkout, env: [{name: BUILDKITE_COMMAND}]}]}}",
+			SystemBuildkite, nil},
+		"a job in docker's own image": {"{metadata: {annotations: {job.runner.gitlab.com/id: '1'}}, spec: {containers: [{name: build, image: 'docker:27', securityContext: {privileged: true}}]}}",
+			SystemGitLab, []string{"build"}},
+		"a rule's container is missing": {"{metadata: {labels: {actions-ephemeral-runner: 'True'}}, spec: {containers: [{name: worker}]}}", SystemARC, nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -20,11 +20,11 @@ func chooseTargets(p *pod, system System, chosen choices, exclude []string) (tar
 			if !matchesAny(include, c.name) {
 				continue
 			}
-			if system.neverRunsJobs(p, c) {
-				kept = append(kept, c.name)
-				continue
-			}
 		} else if !system.runsJobs(p, c) {
+			continue
+		}
+		if system.neverRunsJobs(p, c) {
+			kept = append(kept, c.name)
 			continue
 		}
 		if matchesAny(exclude, c.name) {
@@ -38,6 +38,9 @@ func chooseTargets(p *pod, system System, chosen choices, exclude []string) (tar
 	}
 	switch {
 	case len(kept) > 0:
+		if len(include) == 0 {
+			source = "the annotation " + annotationDefault
+		}
 		return nil, fmt.Sprintf("%s names only containers that never run jobs: %s", source, joinNames(kept))
 	case len(excluded) > 0:
 		return nil, "the policy's containers.exclude takes out " + joinNames(excluded)

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"encoding/json"
+	"path"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,8 @@ const (
 	EnvRunnerHost = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"
 	// EnvCLIBin tells Dagger's SDKs to use this CLI instead of downloading one.
 	EnvCLIBin = "_EXPERIMENTAL_DAGGER_CLI_BIN"
+	// envCloudEngine makes the client ignore the runner host by its mere presence (dagger, engine/client).
+	envCloudEngine = "DAGGER_CLOUD_ENGINE"
 
 	volumeSocket = "dagger-inject-socket"
 )
@@ -37,42 +40,69 @@ func (policy *Policy) chooseTransport(wanted config.Transport, ns *Namespace) (c
 	return "", ReasonHostPathForbidden, "hostPath volumes are forbidden by " + by
 }
 
-// socketMountPath returns where the socket's directory is mounted in a container. Runtimes order mounts by depth only, and
-// /var/run is a symbolic link to /run in most images: a container's own mount that may come after ours at the same place
-// would hide it. There, the path below that mount is used, which is deeper and so always comes after.
+// socketMountPath returns where the socket's directory is mounted in a container: where it is mounted already, else at the
+// wanted path. Runtimes order mounts by depth only, and /var/run is a symbolic link to /run in most images: a container's own
+// mount that may come after ours at the same place would hide it. There, the path below that mount is used, which is deeper
+// and so always comes after.
 func socketMountPath(c *container, wanted string) string {
-	path := wanted
+	at := wanted
 	for _, mount := range c.raw.Get("volumeMounts").Elements() {
-		if name, _ := mount.Get("name").Str(); name == volumeSocket {
-			continue
+		own := mountPath(mount)
+		if isVolume(mount, volumeSocket) {
+			return own
 		}
-		at, _ := mount.Get("mountPath").Str()
-		at = strings.TrimRight(at, "/")
-		rest, below := strings.CutPrefix(resolveRun(wanted), resolveRun(at)+"/")
-		if below && at != "" && strings.Count(at, "/") >= strings.Count(path, "/") {
-			path = at + "/" + rest
+		rest, below := strings.CutPrefix(resolveRun(wanted), resolveRun(own)+"/")
+		if below && own != "/" && strings.Count(own, "/") >= strings.Count(at, "/") {
+			at = own + "/" + rest
 		}
 	}
-	return path
+	return at
+}
+
+// mountPath returns where a mount is, in its shortest form.
+func mountPath(mount rawjson.Value) string {
+	at, _ := mount.Get("mountPath").Str()
+	return path.Clean(at)
 }
 
 // resolveRun follows the symbolic link from /var/run to /run.
-func resolveRun(path string) string {
-	if rest, ok := strings.CutPrefix(path, "/var/run"); ok && (rest == "" || rest[0] == '/') {
+func resolveRun(at string) string {
+	if rest, ok := strings.CutPrefix(at, "/var/run"); ok && (rest == "" || rest[0] == '/') {
 		return "/run" + rest
 	}
-	return path
+	return at
 }
 
-// mountAt returns the container's mount at that path, links resolved, or the zero Value.
-func (c *container) mountAt(path string) rawjson.Value {
+// mountAt returns the container's mount or device at that path, links resolved, or the zero Value.
+func (c *container) mountAt(at string) rawjson.Value {
 	for _, mount := range c.raw.Get("volumeMounts").Elements() {
-		at, _ := mount.Get("mountPath").Str()
-		if resolveRun(strings.TrimRight(at, "/")) == resolveRun(path) {
+		if resolveRun(mountPath(mount)) == resolveRun(at) {
 			return mount
 		}
 	}
+	for _, device := range c.raw.Get("volumeDevices").Elements() {
+		if own, _ := device.Get("devicePath").Str(); resolveRun(path.Clean(own)) == resolveRun(at) {
+			return device
+		}
+	}
 	return rawjson.Value{}
+}
+
+// obstacle returns why nothing can be mounted at that path: the runtime would have to make the mount point in something of
+// the user's that is read-only, or make the user's in ours, which is.
+func (c *container) obstacle(at string) string {
+	at = resolveRun(at)
+	for _, mount := range c.raw.Get("volumeMounts").Elements() {
+		own := resolveRun(mountPath(mount))
+		if strings.HasPrefix(own, at+"/") {
+			return "mounts something of its own below it, at " + mountPath(mount)
+		}
+		readOnly, _ := mount.Get("readOnly").Bool()
+		if readOnly && own != "/" && strings.HasPrefix(at, own+"/") {
+			return "mounts " + mountPath(mount) + " read-only"
+		}
+	}
+	return ""
 }
 
 func (policy *Policy) socketVolume() json.RawMessage {
@@ -83,6 +113,6 @@ func (policy *Policy) socketVolume() json.RawMessage {
 	})
 }
 
-func socketMount(path string) json.RawMessage {
-	return mustMarshal(corev1.VolumeMount{Name: volumeSocket, MountPath: path, ReadOnly: true})
+func socketMount(at string) json.RawMessage {
+	return mustMarshal(corev1.VolumeMount{Name: volumeSocket, MountPath: at, ReadOnly: true})
 }

@@ -27,6 +27,8 @@ func TestTheMountThatCannotBeHidden(t *testing.T) {
 		{"[{mountPath: /var/runner}]", "/run/dagger", "/run/dagger"},
 		{"[{mountPath: /}]", "/run/dagger", "/run/dagger"},
 		{"[{mountPath: /var/run}, {name: dagger-inject-socket, mountPath: /var/run/dagger}]", "/run/dagger", "/var/run/dagger"},
+		{"[{name: dagger-inject-socket, mountPath: /run/dagger}, {mountPath: /var/run}]", "/run/dagger", "/run/dagger"},
+		{"[{mountPath: /var/./run//}]", "/run/dagger", "/var/run/dagger"},
 	}
 	for _, c := range cases {
 		text, err := yaml.YAMLToJSON([]byte("{volumeMounts: " + c.mounts + "}"))

@@ -1,6 +1,10 @@
 package inject
 
-import "github.com/dagger-inject/dagger-inject/inject/rawjson"
+import (
+	"strings"
+
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
 
 // Template is a pod, or the pod template of a workload.
 type Template struct {
@@ -10,48 +14,52 @@ type Template struct {
 	Pointer string
 	// System is what the workload's controller will mark its pods as.
 	System System
-	// RunnerSpec is true where Pod's spec is the RunnerSpec of legacy ARC and lists no containers: the controller makes the
-	// runner container from fields of the spec itself.
+	// RunnerSpec is true where Pod's spec is the RunnerSpec of legacy ARC, from which the controller makes the runner
+	// container: from fields of the spec itself, or from a container named runner and the spec's variables.
 	RunnerSpec bool
 }
 
-// templatePlaces is where workloads have their pod template, by kind, where it is not at spec.template.
+// templatePlaces is where objects have their pod template, by kind, where it is not at spec.template.
 var templatePlaces = map[string][]string{
-	"Pod":                {},
-	"PodTemplate":        {"template"},
-	"CronJob":            {"spec", "jobTemplate", "spec", "template"},
-	"EphemeralRunner":    {"spec"}, // its spec inlines a PodTemplateSpec
-	"EphemeralRunnerSet": {"spec", "ephemeralRunnerSpec"},
-	"Runner":             {},
+	"Pod":         {},
+	"PodTemplate": {"template"},
+	"CronJob":     {"spec", "jobTemplate", "spec", "template"},
 }
 
-// templateSystems is what the runner controllers mark the pods of their workloads as.
-var templateSystems = map[string]System{
-	"AutoscalingRunnerSet": SystemARC,
-	"EphemeralRunnerSet":   SystemARC,
-	"EphemeralRunner":      SystemARC,
-	"RunnerDeployment":     SystemARCLegacy,
-	"RunnerReplicaSet":     SystemARCLegacy,
-	"RunnerSet":            SystemARCLegacy,
-	"Runner":               SystemARCLegacy,
+// runnerKind is a kind of a runner controller's.
+type runnerKind struct {
+	system     System
+	place      []string
+	runnerSpec bool // the template's spec is a RunnerSpec
 }
 
-// FindTemplate finds the pod template in an object by its place; false where the object has none.
-func FindTemplate(object rawjson.Value) (Template, bool) {
-	kind, _ := object.Get("kind").Str()
+// runnerKinds are those of ARC, by group and kind: other projects have a Runner too.
+var runnerKinds = map[string]runnerKind{
+	"actions.github.com/AutoscalingRunnerSet": {SystemARC, []string{"spec", "template"}, false},
+	"actions.github.com/EphemeralRunnerSet":   {SystemARC, []string{"spec", "ephemeralRunnerSpec"}, false},
+	"actions.github.com/EphemeralRunner":      {SystemARC, []string{"spec"}, false}, // its spec inlines a PodTemplateSpec
+	"actions.summerwind.dev/RunnerSet":        {SystemARCLegacy, []string{"spec", "template"}, false},
+	"actions.summerwind.dev/RunnerDeployment": {SystemARCLegacy, []string{"spec", "template"}, true},
+	"actions.summerwind.dev/RunnerReplicaSet": {SystemARCLegacy, []string{"spec", "template"}, true},
+	"actions.summerwind.dev/Runner":           {SystemARCLegacy, []string{}, true},
+}
+
+// FindTemplate finds the pod template in an object of a kind by its place; false where the object has none.
+func FindTemplate(object rawjson.Value, kind string) (Template, bool) {
+	apiVersion, _ := object.Get("apiVersion").Str()
+	group, _, _ := strings.Cut(apiVersion, "/")
+	runner, isRunner := runnerKinds[group+"/"+kind]
 	place, known := templatePlaces[kind]
-	if !known {
+	switch {
+	case isRunner:
+		place = runner.place
+	case !known:
 		place = []string{"spec", "template"}
 	}
-	t := Template{Pod: object, System: templateSystems[kind]}
+	t := Template{Pod: object, System: runner.system, RunnerSpec: runner.runnerSpec}
 	for _, name := range place {
 		t.Pod = t.Pod.Get(name)
 		t.Pointer += "/" + name
 	}
-	spec := t.Pod.Get("spec")
-	if t.System == SystemARCLegacy && kind != "RunnerSet" && spec.Get("containers").Len() == 0 {
-		t.RunnerSpec = true
-	}
-	_, isSystem := templateSystems[kind]
-	return t, kind == "Pod" || isSystem && t.Pod.IsSet() || spec.Get("containers").IsSet()
+	return t, kind == "Pod" || isRunner && t.Pod.IsSet() || t.Pod.Get("spec").Get("containers").IsSet()
 }

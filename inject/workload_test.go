@@ -19,18 +19,19 @@ func TestTemplatesAreFoundByTheirPlace(t *testing.T) {
 		"unknown kind":         {"{kind: Rollout, spec: {template: {" + spec + "}}}", "/spec/template", "", false, true},
 		"CronJob":              {"{kind: CronJob, spec: {jobTemplate: {spec: {template: {" + spec + "}}}}}", "/spec/jobTemplate/spec/template", "", false, true},
 		"PodTemplate":          {"{kind: PodTemplate, template: {" + spec + "}}", "/template", "", false, true},
-		"AutoscalingRunnerSet": {"{kind: AutoscalingRunnerSet, spec: {template: {" + spec + "}}}", "/spec/template", SystemARC, false, true},
-		"EphemeralRunner":      {"{kind: EphemeralRunner, spec: {githubConfigUrl: u, metadata: {}, " + spec + "}}", "/spec", SystemARC, false, true},
-		"EphemeralRunnerSet":   {"{kind: EphemeralRunnerSet, spec: {ephemeralRunnerSpec: {" + spec + "}}}", "/spec/ephemeralRunnerSpec", SystemARC, false, true},
-		"RunnerSet":            {"{kind: RunnerSet, spec: {template: {" + spec + "}}}", "/spec/template", SystemARCLegacy, false, true},
-		"RunnerDeployment":     {"{kind: RunnerDeployment, spec: {template: {spec: {repository: a/b}}}}", "/spec/template", SystemARCLegacy, true, true},
-		"RunnerDeployment with containers": {"{kind: RunnerDeployment, spec: {template: {spec: {containers: [{name: runner}]}}}}",
-			"/spec/template", SystemARCLegacy, false, true},
-		"Service": {"{kind: Service, spec: {selector: {a: b}}}", "/spec/template", "", false, false},
+		"AutoscalingRunnerSet": {"{apiVersion: actions.github.com/v1alpha1, kind: AutoscalingRunnerSet, spec: {template: {" + spec + "}}}", "/spec/template", SystemARC, false, true},
+		"EphemeralRunner":      {"{apiVersion: actions.github.com/v1alpha1, kind: EphemeralRunner, spec: {githubConfigUrl: u, metadata: {}, " + spec + "}}", "/spec", SystemARC, false, true},
+		"EphemeralRunnerSet":   {"{apiVersion: actions.github.com/v1alpha1, kind: EphemeralRunnerSet, spec: {ephemeralRunnerSpec: {" + spec + "}}}", "/spec/ephemeralRunnerSpec", SystemARC, false, true},
+		"RunnerSet":            {"{apiVersion: actions.summerwind.dev/v1alpha1, kind: RunnerSet, spec: {template: {" + spec + "}}}", "/spec/template", SystemARCLegacy, false, true},
+		"RunnerDeployment":     {"{apiVersion: actions.summerwind.dev/v1alpha1, kind: RunnerDeployment, spec: {template: {spec: {repository: a/b}}}}", "/spec/template", SystemARCLegacy, true, true},
+		"RunnerDeployment with containers": {"{apiVersion: actions.summerwind.dev/v1alpha1, kind: RunnerDeployment, spec: {template: {spec: {containers: [{name: runner}]}}}}",
+			"/spec/template", SystemARCLegacy, true, true},
+		"another project's Runner": {"{apiVersion: apps.gitlab.com/v1beta2, kind: Runner, spec: {env: custom-env}}", "/spec/template", "", false, false},
+		"Service":                  {"{kind: Service, spec: {selector: {a: b}}}", "/spec/template", "", false, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			template, found := FindTemplate(input(t, c.object).Pod)
+			template, found := findTemplate(input(t, c.object))
 			require.Equal(t, c.found, found)
 			require.Equal(t, c.pointer, template.Pointer)
 			require.Equal(t, c.system, template.System)
@@ -41,6 +42,7 @@ func TestTemplatesAreFoundByTheirPlace(t *testing.T) {
 
 func TestARunnerSpecIsInjectedWhereItsControllerReads(t *testing.T) {
 	in := input(t, `
+apiVersion: actions.summerwind.dev/v1alpha1
 kind: RunnerDeployment
 spec:
   template:
@@ -49,7 +51,7 @@ spec:
       repository: acme/widgets
       env: [{name: OWN, value: x}]
 `)
-	template, found := FindTemplate(in.Pod)
+	template, found := findTemplate(in)
 	require.True(t, found)
 	in.Pod, in.Pointer, in.System, in.RunnerSpec = template.Pod, template.Pointer, template.System, template.RunnerSpec
 	plan := Decide(in)
@@ -63,4 +65,29 @@ spec:
 	require.Contains(t, paths, "/spec/template/spec/volumeMounts")
 	require.Contains(t, paths, "/spec/template/spec/initContainers")
 	require.NotContains(t, paths, "/spec/template/spec/containers", "a list of containers would change what the controller adds")
+}
+
+func TestARunnerContainerWithoutVariablesKeepsThoseOfItsSpec(t *testing.T) {
+	in := input(t, `
+apiVersion: actions.summerwind.dev/v1alpha1
+kind: Runner
+metadata: {labels: {dagger.io/inject: "true"}}
+spec:
+  env: [{name: OWN, value: x}]
+  resources: {requests: {cpu: 10m}, limits: {memory: 16Mi}}
+  containers: [{name: runner}, {name: docker}]
+`)
+	template, _ := findTemplate(in)
+	in.System, in.RunnerSpec = template.System, template.RunnerSpec
+	plan := Decide(in)
+	require.Equal(t, ReasonInjected, plan.Reason, plan.Detail)
+	text := string(mustMarshal(plan.Operations))
+	require.Contains(t, text, `"path":"/spec/env/-"`, "a variable of the container would make the controller drop the spec's")
+	require.Contains(t, text, `"path":"/spec/containers/0/volumeMounts"`)
+	require.Contains(t, text, `"cpu":"100m"`, "the spec's resources are the runner's, not the pod's")
+}
+
+func findTemplate(in Input) (Template, bool) {
+	kind, _ := in.Pod.Get("kind").Str()
+	return FindTemplate(in.Pod, kind)
 }

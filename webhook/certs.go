@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -34,7 +35,7 @@ func EnsureCertificate(dir string) (made bool, err error) {
 	case 1:
 		return false, fmt.Errorf("%s has only one of %s and %s: both are needed, or neither to have them made", dir, certFile, keyFile)
 	}
-	certPEM, keyPEM, err := certutil.GenerateSelfSignedCertKey("localhost", nil, nil)
+	certPEM, keyPEM, err := certutil.GenerateSelfSignedCertKey("localhost", []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, nil)
 	if err != nil {
 		return false, fmt.Errorf("making a self-signed certificate: %w", err)
 	}

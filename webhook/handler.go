@@ -12,10 +12,11 @@ import (
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -27,12 +28,13 @@ const (
 	// MaxRequestBytes bounds one request. The API server accepts objects of up to 3 MiB; managedFields and the review around
 	// it come on top.
 	MaxRequestBytes = 7 << 20
-	// maxBytesInFlight bounds all requests that are read at one time: any pod of the cluster can post to the Service.
-	maxBytesInFlight = 32 << 20
-	// bodyTimeout bounds how long a request may hold its share of those while its body arrives.
-	bodyTimeout = 3 * time.Second
+	// bodyTimeout and answerTimeout bound how long a request may take to arrive, and its answer to be read.
+	bodyTimeout   = 3 * time.Second
+	answerTimeout = 10 * time.Second
 	// keptValues is how large an index a pooled document may keep: that of a review of about 100 KB.
 	keptValues = 8192
+	// keptBytes is how large each of its other parts may stay.
+	keptBytes = 256 << 10
 )
 
 // Source tells what holds in a namespace.
@@ -60,20 +62,23 @@ type Handler struct {
 	decide func(inject.Input) *inject.Plan
 }
 
-var inFlight = semaphore.NewWeighted(maxBytesInFlight)
+var contentType = []string{"application/json"}
 
 // buffers pools what a request is read into and indexed by.
 var buffers = sync.Pool{New: func() any { return &buffer{} }}
 
 type buffer struct {
-	body []byte
-	doc  rawjson.Document
+	body          []byte
+	answer, patch []byte
+	doc           rawjson.Document
 }
 
 func (b *buffer) release() {
 	b.doc.Reset(keptValues)
-	if cap(b.body) > 256<<10 {
-		b.body = nil
+	for _, memory := range []*[]byte{&b.body, &b.answer, &b.patch} {
+		if cap(*memory) > keptBytes {
+			*memory = nil
+		}
 	}
 	buffers.Put(b)
 }
@@ -105,8 +110,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		h.Metrics.observe(h.Entry, outcome.decision, outcome.reason, time.Since(started))
 	}()
 	// Not supported by a recorder in a test, and nothing to do about it elsewhere.
-	_ = http.NewResponseController(w).SetReadDeadline(started.Add(bodyTimeout))
-	answer, err := h.serve(req, &outcome)
+	deadlines := http.NewResponseController(w)
+	_ = deadlines.SetReadDeadline(started.Add(bodyTimeout))
+	_ = deadlines.SetWriteDeadline(started.Add(answerTimeout))
+	b := buffers.Get().(*buffer)
+	defer b.release()
+	weight := weightFor(req)
+	// Held until the answer is written: who does not read it must not make room for more.
+	defer weight.release()
+	answer, err := h.serve(req, b, weight, &outcome)
 	if err != nil {
 		var he *httpError
 		if !errors.As(err, &he) {
@@ -118,7 +130,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		writeError(w, he.code, he.message)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
+	header := w.Header()
+	header["Content-Type"] = contentType
+	header["Content-Length"] = []string{strconv.Itoa(len(answer))}
 	_, _ = w.Write(answer)
 	outcome.log(h, time.Since(started))
 }
@@ -139,7 +153,7 @@ func (o *outcome) log(h *Handler, took time.Duration) {
 	}
 	attrs := []slog.Attr{
 		slog.String("decision", string(o.decision)), slog.String("reason", string(o.reason)),
-		slog.String("namespace", o.request.namespace), slog.String("pod", o.name), slog.String("uid", o.request.uid),
+		slog.String("namespace", o.request.namespace), slog.String("pod", o.name[:min(len(o.name), 253)]), slog.String("uid", o.request.uid),
 		slog.String("entry", string(h.Entry)), slog.Bool("dryRun", o.request.dryRun),
 		slog.Int("operations", len(o.plan.Operations)), slog.Float64("tookMs", float64(took.Microseconds())/1000),
 	}
@@ -152,21 +166,11 @@ func (o *outcome) log(h *Handler, took time.Duration) {
 	h.Log.LogAttrs(context.Background(), level, "decided", attrs...)
 }
 
-func (h *Handler) serve(req *http.Request, o *outcome) ([]byte, error) {
+func (h *Handler) serve(req *http.Request, b *buffer, weight *weight, o *outcome) ([]byte, error) {
 	if err := checkHeaders(req); err != nil {
 		return nil, err
 	}
-	size := req.ContentLength
-	if size < 0 {
-		size = MaxRequestBytes
-	}
-	if !inFlight.TryAcquire(size) {
-		return nil, &httpError{http.StatusServiceUnavailable, inject.ReasonInternalError, "too many requests at one time: try again"}
-	}
-	defer inFlight.Release(size)
-	b := buffers.Get().(*buffer)
-	defer b.release()
-	text, err := b.read(req)
+	text, err := b.read(req, weight)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +191,7 @@ func (h *Handler) serve(req *http.Request, o *outcome) ([]byte, error) {
 	if plan.Decision == inject.DecisionError {
 		return nil, badRequest(http.StatusBadRequest, "request.object: %s", plan.Detail)
 	}
-	answer, err := respond(r, plan)
+	answer, err := respond(r, plan, b)
 	if err == nil {
 		o.plan, o.decision, o.reason = plan, plan.Decision, plan.Reason
 	}
@@ -229,27 +233,33 @@ func tooLarge() error {
 	return badRequest(http.StatusRequestEntityTooLarge, "the request has more than the %d bytes accepted", MaxRequestBytes)
 }
 
+// chunk is how much of a body is read before it is weighed.
+const chunk = 16 << 10
+
 // read returns the body. The text is a copy of its own: values of the document point into it for as long as they are used,
 // while the buffer is read into again.
-func (b *buffer) read(req *http.Request) (string, error) {
-	if n := req.ContentLength; n >= 0 {
-		if int64(cap(b.body)) < n {
-			b.body = make([]byte, n)
+func (b *buffer) read(req *http.Request, weight *weight) (string, error) {
+	b.body = b.body[:0]
+	for {
+		if cap(b.body)-len(b.body) < chunk {
+			b.body = slices.Grow(b.body, max(chunk, len(b.body)))
 		}
-		b.body = b.body[:n]
-		if _, err := io.ReadFull(req.Body, b.body); err != nil {
+		n, err := req.Body.Read(b.body[len(b.body):min(cap(b.body), len(b.body)+chunk)])
+		b.body = b.body[:len(b.body)+n]
+		if len(b.body) > MaxRequestBytes {
+			return "", tooLarge()
+		}
+		if !weight.take(n) {
+			return "", &httpError{http.StatusServiceUnavailable, inject.ReasonInternalError, "too many requests at one time: try again"}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
 			return "", badRequest(http.StatusBadRequest, "reading the request: %v", err)
 		}
-		return string(b.body), nil
 	}
-	body, err := io.ReadAll(io.LimitReader(req.Body, MaxRequestBytes+1))
-	if err != nil {
-		return "", badRequest(http.StatusBadRequest, "reading the request: %v", err)
-	}
-	if len(body) > MaxRequestBytes {
-		return "", tooLarge()
-	}
-	return string(body), nil
+	return string(b.body), nil
 }
 
 func writeError(w http.ResponseWriter, code int, message string) {

@@ -181,18 +181,23 @@ func TestSizesAreBounded(t *testing.T) {
 	chunked = httptest.NewRequest(http.MethodPost, PathPod, unsized{strings.NewReader(reviewOf(asking))})
 	require.NotEmpty(t, response(t, f.do(chunked, "application/json")).Patch)
 
-	short := httptest.NewRequest(http.MethodPost, PathPod, strings.NewReader("{}"))
+	short := httptest.NewRequest(http.MethodPost, PathPod, strings.NewReader("{"))
 	short.ContentLength = 100
 	require.Equal(t, http.StatusBadRequest, f.do(short, "application/json").Code)
 }
 
 func TestBytesInFlightAreBounded(t *testing.T) {
-	require.True(t, inFlight.TryAcquire(maxBytesInFlight))
-	defer inFlight.Release(maxBytesInFlight)
 	f := newFixture(t)
-	w := f.post(reviewOf(asking))
+	require.True(t, largeInFlight.TryAcquire(maxLargeInFlight))
+	large := strings.Replace(asking, `"image":"i"`, `"image":"`+strings.Repeat("i", smallRequest)+`"`, 1)
+	w := f.post(reviewOf(large))
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	require.Contains(t, w.Body.String(), "too many requests at one time")
+	require.Equal(t, http.StatusOK, f.post(reviewOf(asking)).Code, "large requests do not keep ordinary ones out")
+	largeInFlight.Release(maxLargeInFlight)
+	require.Equal(t, http.StatusOK, f.post(reviewOf(large)).Code)
+	require.True(t, largeInFlight.TryAcquire(maxLargeInFlight), "what was held is given back")
+	largeInFlight.Release(maxLargeInFlight)
 }
 
 func TestLargePods(t *testing.T) {
@@ -201,11 +206,11 @@ func TestLargePods(t *testing.T) {
 		pod     string
 		patched bool
 	}{
-		"3 MB of one value":  {strings.Replace(asking, `"image":"i"`, `"image":"`+strings.Repeat("i", 3<<20)+`"`, 1), true},
-		"3 MB of variables":  {strings.Replace(asking, `"image":"i"`, `"env":[`+many(80000, `{"name":"VARIABLE","value":"value"}`)+`]`, 1), true},
-		"10,000 containers":  {strings.Replace(asking, `{"name":"a","image":"i"}`, many(10000, `{"name":"a","image":"i"}`), 1), true},
-		"10,000 tolerations": {strings.Replace(asking, `"containers"`, `"tolerations":[`+many(10000, `{"key":"a"}`)+`],"containers"`, 1), true},
-		"10,000 labels":      {strings.Replace(asking, `"dagger.io/inject"`, labels(10000)+`"dagger.io/inject"`, 1), true},
+		"3 MB of one value":   {strings.Replace(asking, `"image":"i"`, `"image":"`+strings.Repeat("i", 3<<20)+`"`, 1), true},
+		"1.5 MB of variables": {strings.Replace(asking, `"image":"i"`, `"env":[`+many(40000, `{"name":"VARIABLE","value":"value"}`)+`]`, 1), true},
+		"200 containers":      {strings.Replace(asking, `{"name":"a","image":"i"}`, many(200, `{"name":"a","image":"i"}`), 1), true},
+		"10,000 tolerations":  {strings.Replace(asking, `"containers"`, `"tolerations":[`+many(10000, `{"key":"a"}`)+`],"containers"`, 1), true},
+		"10,000 labels":       {strings.Replace(asking, `"dagger.io/inject"`, labels(10000)+`"dagger.io/inject"`, 1), true},
 		"10,000 terms": {strings.Replace(asking, `"containers"`, `"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[`+
 			many(10000, `{"matchExpressions":[{"key":"a","operator":"Exists"}]}`)+`]}}},"containers"`, 1), true},
 	}
@@ -216,6 +221,13 @@ func TestLargePods(t *testing.T) {
 			require.Equal(t, c.patched, len(answer.Patch) > 0)
 		})
 	}
+}
+
+func TestTenThousandContainersAreRefused(t *testing.T) {
+	pod := strings.Replace(asking, `{"name":"a","image":"i"}`, strings.TrimSuffix(strings.Repeat(`{"name":"a","image":"i"},`, 10000), ","), 1)
+	answer := response(t, newFixture(t).post(reviewOf(pod)))
+	require.False(t, answer.Allowed)
+	require.Contains(t, answer.Result.Message, "10000 of its containers would be injected, more than 256")
 }
 
 func labels(n int) string {

@@ -1,13 +1,14 @@
 package webhook
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
@@ -40,8 +41,8 @@ func readRequest(review rawjson.Value) (*request, error) {
 	}
 	r := &request{pod: body.Get("object")}
 	r.uid, _ = body.Get("uid").Str()
-	if r.uid == "" {
-		return nil, fmt.Errorf("request.uid: want a string that is not empty")
+	if r.uid == "" || len(r.uid) > 128 {
+		return nil, fmt.Errorf("request.uid: want a string of 1 to 128 bytes")
 	}
 	r.namespace, _ = body.Get("namespace").Str()
 	r.operation, _ = body.Get("operation").Str()
@@ -49,8 +50,8 @@ func readRequest(review rawjson.Value) (*request, error) {
 	if r.operation != string(admissionv1.Create) {
 		return r, nil
 	}
-	if r.namespace == "" {
-		return nil, fmt.Errorf("request.namespace: want a string that is not empty")
+	if r.namespace == "" || len(r.namespace) > 63 {
+		return nil, fmt.Errorf("request.namespace: want a string of 1 to 63 bytes")
 	}
 	gvk := body.Get("kind")
 	group, _ := gvk.Get("group").Str()
@@ -77,34 +78,46 @@ func (r *request) podName() string {
 	return prefix + "*"
 }
 
-// auditReason is the audit annotation that carries the Reason; the API server puts the entry's name before it.
-const auditReason = "reason"
-
-var patchType = admissionv1.PatchTypeJSONPatch
-
-// respond encodes the answer to a request that was decided. A refusal carries 503: ARC gives a runner up for good on 403
+// respond encodes the answer to a request that was decided, in the buffer's memory. The audit annotation "reason" carries the
+// Reason; the API server puts the entry's name before it. A refusal carries 503: ARC gives a runner up for good on 403
 // and 422, and tries anything else again (its ephemeralrunner_controller.go).
-func respond(r *request, plan *inject.Plan) ([]byte, error) {
-	response := &admissionv1.AdmissionResponse{
-		UID:              types.UID(r.uid),
-		Allowed:          plan.Decision != inject.DecisionRefused,
-		Warnings:         plan.Warnings,
-		AuditAnnotations: map[string]string{auditReason: string(plan.Reason)},
-	}
-	if !response.Allowed {
-		response.Result = status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, plan.Message())
-		response.Result.Details = &metav1.StatusDetails{RetryAfterSeconds: plan.RetryAfterSeconds}
-	} else if len(plan.Operations) > 0 {
-		operations, err := patch.Marshal(plan.Operations)
+func respond(r *request, plan *inject.Plan, b *buffer) ([]byte, error) {
+	dst := append(b.answer[:0], `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":`...)
+	dst = patch.AppendString(dst, r.uid)
+	dst = append(dst, `,"allowed":`...)
+	dst = strconv.AppendBool(dst, plan.Decision != inject.DecisionRefused)
+	if plan.Decision == inject.DecisionRefused {
+		result := status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, plan.Message())
+		result.Details = &metav1.StatusDetails{RetryAfterSeconds: plan.RetryAfterSeconds}
+		text, err := json.Marshal(result)
 		if err != nil {
 			return nil, err
 		}
-		response.Patch, response.PatchType = operations, &patchType
+		dst = append(append(dst, `,"status":`...), text...)
+	} else if len(plan.Operations) > 0 {
+		var err error
+		if b.patch, err = patch.Append(b.patch[:0], plan.Operations); err != nil {
+			return nil, err
+		}
+		dst = append(dst, `,"patch":"`...)
+		dst = base64.StdEncoding.AppendEncode(dst, b.patch)
+		dst = append(dst, `","patchType":"JSONPatch"`...)
 	}
-	return json.Marshal(&admissionv1.AdmissionReview{
-		TypeMeta: metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"},
-		Response: response,
-	})
+	if len(plan.Warnings) > 0 {
+		dst = append(dst, `,"warnings":[`...)
+		for i, w := range plan.Warnings {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = patch.AppendString(dst, w)
+		}
+		dst = append(dst, ']')
+	}
+	dst = append(dst, `,"auditAnnotations":{"reason":`...)
+	dst = patch.AppendString(dst, string(plan.Reason))
+	dst = append(dst, `}}}`...)
+	b.answer = dst
+	return dst, nil
 }
 
 func status(code int32, reason metav1.StatusReason, message string) *metav1.Status {

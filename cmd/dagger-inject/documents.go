@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 
 	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
+
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
 // maxInput bounds what is read of a file: the API server takes objects of up to 3 MiB, and a file may hold many.
@@ -51,12 +55,15 @@ func readDocuments(file string, stdin io.Reader) ([]document, error) {
 
 func parseDocuments(name string, text []byte) ([]document, error) {
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' {
-		d, err := newDocument(name, trimmed, trimmed)
-		return []document{d}, err
+		d, err := fromJSON(name, trimmed)
+		// Something else that starts with a brace is YAML in flow style.
+		if err == nil || bytes.HasPrefix(trimmed, []byte(`{"`)) {
+			return []document{d}, err
+		}
 	}
 	var documents []document
 	for i, part := range splitYAML(text) {
-		d, err := newDocument(fmt.Sprintf("%s: document %d", name, i+1), part, nil)
+		d, err := fromYAML(fmt.Sprintf("%s: document %d", name, i+1), part)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +77,7 @@ func parseDocuments(name string, text []byte) ([]document, error) {
 	return documents, nil
 }
 
-// splitYAML cuts a stream at the lines that separate documents.
+// splitYAML cuts a stream before the lines that start documents: three dashes, and perhaps more after a space.
 func splitYAML(text []byte) [][]byte {
 	var parts [][]byte
 	start := 0
@@ -79,70 +86,118 @@ func splitYAML(text []byte) [][]byte {
 		if end == at {
 			end = len(text)
 		}
-		if line := bytes.TrimRight(text[at:end], " \t\r\n"); bytes.Equal(line, []byte("---")) {
+		if rest, ok := bytes.CutPrefix(text[at:end], []byte("---")); ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0) {
 			parts = append(parts, text[start:at])
-			start = end
+			start = at
 		}
 		at = end
 	}
 	return append(parts, text[start:])
 }
 
-// newDocument reads one document. A JSON text is kept as it is; YAML is converted. The node is nil for an empty document.
-func newDocument(name string, text, asJSON []byte) (document, error) {
-	var node yamlv3.Node
-	if err := yamlv3.NewDecoder(bytes.NewReader(text)).Decode(&node); err != nil {
+// fromJSON keeps the text as it is; the tree is made from it in its order.
+func fromJSON(name string, text []byte) (document, error) {
+	var index rawjson.Document
+	root, err := index.Parse(string(text))
+	if err != nil {
+		return document{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return document{name: name, node: &yamlv3.Node{Kind: yamlv3.DocumentNode, Content: []*yamlv3.Node{nodeOf(root)}}, json: text}, nil
+}
+
+// fromYAML converts one document. The node is nil for an empty one.
+func fromYAML(name string, text []byte) (document, error) {
+	if onlyDirectives(text) {
+		return document{}, nil
+	}
+	decoder := yamlv3.NewDecoder(bytes.NewReader(text))
+	var node, second yamlv3.Node
+	if err := decoder.Decode(&node); err != nil {
 		if errors.Is(err, io.EOF) {
 			return document{}, nil
 		}
 		return document{}, fmt.Errorf("%s: %w", name, err)
 	}
-	root := &node
-	if root.Kind == yamlv3.DocumentNode {
-		root = root.Content[0]
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return document{}, fmt.Errorf("%s: another document follows without a line of three dashes before it", name)
 	}
+	root := node.Content[0]
 	if root.Kind == yamlv3.ScalarNode && root.Tag == "!!null" {
 		return document{}, nil
 	}
 	if root.Kind != yamlv3.MappingNode {
 		return document{}, fmt.Errorf("%s: want a Kubernetes object, which is a mapping", name)
 	}
-	d := document{name: name, node: &node, json: asJSON}
-	if d.json == nil {
-		var err error
-		if d.json, err = yaml.YAMLToJSONStrict(text); err != nil {
-			return document{}, fmt.Errorf("%s: %w", name, err)
+	asJSON, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return document{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if hasAlias(&node) {
+		// An alias shares its content with other places, which an addition here must not reach.
+		return fromJSON(name, asJSON)
+	}
+	return document{name: name, node: &node, json: asJSON}, nil
+}
+
+// onlyDirectives reports whether there is nothing but YAML directives, which come before the dashes of a document.
+func onlyDirectives(text []byte) bool {
+	directives := false
+	for line := range bytes.Lines(text) {
+		switch line = bytes.TrimSpace(line); {
+		case len(line) == 0 || line[0] == '#':
+		case line[0] == '%':
+			directives = true
+		default:
+			return false
 		}
 	}
-	if asJSON != nil || hasAlias(&node) {
-		// Block style reads better than what JSON looks like as YAML. An alias shares its content with other places, which an
-		// addition here must not reach.
-		if err := yamlv3.Unmarshal(d.json, &node); err != nil {
-			return document{}, fmt.Errorf("%s: %w", name, err)
+	return directives
+}
+
+// nodeOf makes a YAML tree of a JSON value.
+func nodeOf(v rawjson.Value) *yamlv3.Node {
+	switch v.Kind() {
+	case rawjson.Object:
+		node := &yamlv3.Node{Kind: yamlv3.MappingNode, Tag: "!!map"}
+		for name, member := range v.Members() {
+			node.Content = append(node.Content, stringNode(name), nodeOf(member))
 		}
-		blockStyle(&node)
+		return node
+	case rawjson.Array:
+		node := &yamlv3.Node{Kind: yamlv3.SequenceNode, Tag: "!!seq"}
+		for _, element := range v.Elements() {
+			node.Content = append(node.Content, nodeOf(element))
+		}
+		return node
+	case rawjson.String:
+		s, _ := v.Str()
+		return stringNode(s)
+	case rawjson.Number:
+		return &yamlv3.Node{Kind: yamlv3.ScalarNode, Value: v.Text()}
+	case rawjson.Bool:
+		return &yamlv3.Node{Kind: yamlv3.ScalarNode, Tag: "!!bool", Value: v.Text()}
 	}
-	return d, nil
+	return &yamlv3.Node{Kind: yamlv3.ScalarNode, Tag: "!!null", Value: "null"}
+}
+
+// otherThanString matches plain words that YAML 1.1, which Kubernetes' own readers follow, takes for booleans, or for numbers
+// of base 60 or with underscores. The encoder follows YAML 1.2 and would not quote them.
+var otherThanString = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|[-+]?[0-9][0-9_]*([:.][0-9_]*)*|[-+]?0b[01_]+|=|<<)$`)
+
+func stringNode(s string) *yamlv3.Node {
+	node := &yamlv3.Node{}
+	node.SetString(s)
+	if otherThanString.MatchString(s) {
+		node.Style = yamlv3.DoubleQuotedStyle
+	}
+	return node
 }
 
 func hasAlias(node *yamlv3.Node) bool {
-	if node.Kind == yamlv3.AliasNode {
+	if node.Kind == yamlv3.AliasNode || node.Tag == "!!merge" {
 		return true
 	}
-	for _, child := range node.Content {
-		if hasAlias(child) {
-			return true
-		}
-	}
-	return false
-}
-
-// blockStyle drops the styles that JSON leaves on nodes; the encoder quotes what needs it.
-func blockStyle(node *yamlv3.Node) {
-	node.Style = 0
-	for _, child := range node.Content {
-		blockStyle(child)
-	}
+	return slices.ContainsFunc(node.Content, hasAlias)
 }
 
 // encodeYAML writes a node as kubectl does: two spaces, list items not indented.

@@ -113,18 +113,22 @@ func (f *injectFlags) decide(d document, policies *inject.Policies) (result, err
 	items := root.Get("items")
 	kind, _ := root.Get("kind").Str()
 	if !strings.HasSuffix(kind, "List") || items.Kind() != rawjson.Array {
-		return r, f.decideObject(&r, root, "", policies)
+		return r, f.decideObject(&r, root, kind, "", policies)
 	}
 	for i, item := range items.Elements() {
-		if err := f.decideObject(&r, item, "/items/"+strconv.Itoa(i), policies); err != nil {
+		itemKind, _ := item.Get("kind").Str()
+		if itemKind == "" {
+			// The API server leaves the kind out of the items of a list of one kind.
+			itemKind = strings.TrimSuffix(kind, "List")
+		}
+		if err := f.decideObject(&r, item, itemKind, "/items/"+strconv.Itoa(i), policies); err != nil {
 			return r, err
 		}
 	}
 	return r, nil
 }
 
-func (f *injectFlags) decideObject(r *result, object rawjson.Value, pointer string, policies *inject.Policies) error {
-	kind, _ := object.Get("kind").Str()
+func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointer string, policies *inject.Policies) error {
 	if kind == "" {
 		return badInputf("%s: %skind: missing: want a Kubernetes object", r.name, fieldPrefix(pointer))
 	}
@@ -135,7 +139,7 @@ func (f *injectFlags) decideObject(r *result, object rawjson.Value, pointer stri
 	namespace := cmp.Or(f.namespace, own, "default")
 	subject := fmt.Sprintf("%s %s/%s", kind, namespace, cmp.Or(name, prefix+"*"))
 
-	template, ok := inject.FindTemplate(object)
+	template, ok := inject.FindTemplate(object, kind)
 	if !ok {
 		r.lines = append(r.lines, subject+": unchanged: it has no pod template")
 		return nil

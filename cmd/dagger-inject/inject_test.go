@@ -181,7 +181,8 @@ func TestBadInput(t *testing.T) {
 		"nothing in it":          {"# nothing\n", []string{"inject", "-f", "-"}, "standard input has no object in it"},
 		"not YAML":               {"a: [", []string{"inject", "-f", "-"}, "standard input: document 1: yaml: line 1"},
 		"not an object":          {pod + "---\n- a\n", []string{"inject", "-f", "-"}, "standard input: document 2: want a Kubernetes object"},
-		"not JSON":               {`{"kind": "Pod",`, []string{"inject", "-f", "-"}, "standard input: yaml:"},
+		"not JSON":               {`{"kind": "Pod",`, []string{"inject", "-f", "-"}, "standard input: invalid JSON at byte 15"},
+		"two documents in one":   {pod + "...\n" + pod, []string{"inject", "-f", "-"}, "another document follows without a line of three dashes"},
 		"a duplicate key":        {pod + "kind: Pod\n", []string{"inject", "-f", "-"}, `key "kind" already set in map`},
 		"a duplicate key, JSON":  {`{"kind":"Pod","kind":"Pod"}`, []string{"inject", "-f", "-"}, `standard input: invalid JSON at byte 14: member "kind" appears twice`},
 		"no kind":                {"a: b\n", []string{"inject", "-f", "-"}, "kind: missing"},
@@ -222,4 +223,58 @@ func TestVersion(t *testing.T) {
 	var v versionInfo
 	require.NoError(t, json.Unmarshal([]byte(out), &v))
 	require.Equal(t, version, v.Version)
+}
+
+// TestNoDocumentIsLost has the ways in which documents can begin.
+func TestNoDocumentIsLost(t *testing.T) {
+	pod := func(name string) string {
+		return "{apiVersion: v1, kind: Pod, metadata: {name: " + name + ", labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}]}}"
+	}
+	cases := map[string]string{
+		"comments after the dashes": pod("one") + "\n--- # second\n" + pod("two"),
+		"on the line of the dashes": pod("one") + "\n--- " + pod("two"),
+		"a directive":               "%YAML 1.1\n---\n" + pod("one") + "\n---\t\n" + pod("two"),
+		"Windows line ends":         "---\r\n" + pod("one") + "\r\n---\r\n" + pod("two") + "\r\n",
+		"flow style first":          pod("one") + "\n---\n" + pod("two") + "\n",
+	}
+	for name, input := range cases {
+		t.Run(name, func(t *testing.T) {
+			code, out, report := execute(t, input, "inject", "-f", "-", "-o", "yaml")
+			require.Zero(t, code, report)
+			require.Equal(t, []string{"Pod default/one: injected", "Pod default/two: injected"}, heads(report))
+			require.Equal(t, 2, strings.Count(out, "_EXPERIMENTAL_DAGGER_RUNNER_HOST"))
+		})
+	}
+}
+
+// TestStringsStayStrings reads the YAML that is written as kubectl does, by the rules of YAML 1.1.
+func TestStringsStayStrings(t *testing.T) {
+	var env []string
+	for i, value := range []string{"on", "NO", "y", "yes", "1:20", "1_000", "0o7", "null", "~", "1e3", "0b1", "2001-01-01", "\\ud83d\\ude00", "a: b", "=", ""} {
+		env = append(env, `{"name":"V`+string(rune('A'+i))+`","value":"`+strings.ReplaceAll(value, `\\u`, `\u`)+`"}`)
+	}
+	pod := `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","labels":{"dagger.io/inject":"true"}},"spec":{"containers":[{"name":"a","env":[` + strings.Join(env, ",") + `]}]}}`
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	require.NoError(t, os.WriteFile(policy, []byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {tcp: {address: 'e:1'}}\nenv: [{name: OURS, value: 'off'}]\n"), 0o600))
+	code, asYAML, report := execute(t, pod, "inject", "-f", "-", "--policy", policy, "-o", "yaml")
+	require.Zero(t, code, report)
+	_, asJSON, _ := execute(t, pod, "inject", "-f", "-", "--policy", policy, "-o", "json")
+	converted, err := yaml.YAMLToJSON([]byte(asYAML))
+	require.NoError(t, err)
+	require.JSONEq(t, asJSON, string(converted))
+	code, again, report := execute(t, asYAML, "inject", "-f", "-", "--policy", policy, "-o", "yaml")
+	require.Zero(t, code, report)
+	require.Equal(t, asYAML, again)
+}
+
+func TestMergeKeysAndListsOfOneKind(t *testing.T) {
+	code, out, report := execute(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {dagger.io/inject: 'true'}}\nspec:\n  containers:\n  - <<: {env: [{name: X, value: x}]}\n    name: a\n",
+		"inject", "-f", "-", "-o", "json")
+	require.Zero(t, code, report)
+	require.Contains(t, out, "_EXPERIMENTAL_DAGGER_RUNNER_HOST")
+
+	code, _, report = execute(t, `{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"p","labels":{"dagger.io/inject":"true"}},"spec":{"containers":[{"name":"a"}]}}]}`,
+		"inject", "-f", "-", "-o", "json")
+	require.Zero(t, code, report)
+	require.Equal(t, []string{"Pod default/p: injected"}, heads(report))
 }

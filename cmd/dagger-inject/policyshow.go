@@ -112,7 +112,8 @@ func (f *policyShowFlags) readPod() (rawjson.Value, error) {
 	if err != nil {
 		return root, badInputf("%s: %w", documents[0].name, err)
 	}
-	template, found := inject.FindTemplate(root)
+	kind, _ := root.Get("kind").Str()
+	template, found := inject.FindTemplate(root, kind)
 	if !found {
 		return root, badInputf("%s: no pod and no pod template", documents[0].name)
 	}
@@ -187,13 +188,13 @@ func effectiveTree(e *inject.Effective, visit func(path string, field *yamlv3.No
 	if err != nil {
 		return nil, err
 	}
-	var document yamlv3.Node
-	if err := yamlv3.Unmarshal(text, &document); err != nil {
+	var index rawjson.Document
+	value, err := index.Parse(string(text))
+	if err != nil {
 		return nil, err
 	}
-	root := document.Content[0]
+	root := nodeOf(value)
 	prune(root)
-	blockStyle(root)
 	annotate(root, "", visit)
 	return root, nil
 }

@@ -84,6 +84,11 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		HealthAddress:  f.health,
 	}
 	if f.standalone {
+		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace"} {
+			if cmd.Flags().Changed(flag) {
+				return badInputf("--%s does not go with --standalone, which serves reviews and nothing else", flag)
+			}
+		}
 		return serveStandalone(cmd, s, f, options)
 	}
 	for _, flag := range []string{"namespace-labels", "namespace-annotations"} {

@@ -8,6 +8,8 @@ import (
 
 	yamlv3 "go.yaml.in/yaml/v3"
 	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
 var pointerUnescapes = strings.NewReplacer("~1", "/", "~0", "~")
@@ -15,12 +17,12 @@ var pointerUnescapes = strings.NewReplacer("~1", "/", "~0", "~")
 // addToYAML applies `add` operations to a YAML tree, so that comments, order and style of what the user wrote survive.
 func addToYAML(root *yamlv3.Node, ops []jsonpatch.Operation) error {
 	for _, op := range ops {
-		raw, _ := op.Value.(json.RawMessage)
-		var value yamlv3.Node
-		if err := yamlv3.Unmarshal(raw, &value); err != nil || op.Operation != "add" || len(value.Content) != 1 {
-			return fmt.Errorf("operation %s %s cannot be applied to YAML: %w", op.Operation, op.Path, err)
+		raw, ok := op.Value.(json.RawMessage)
+		var index rawjson.Document
+		value, err := index.Parse(string(raw))
+		if !ok || err != nil || op.Operation != "add" {
+			return fmt.Errorf("operation %s %s is not an addition of JSON", op.Operation, op.Path)
 		}
-		blockStyle(&value)
 		segments := strings.Split(strings.TrimPrefix(op.Path, "/"), "/")
 		parent := root
 		if parent.Kind == yamlv3.DocumentNode {
@@ -31,7 +33,7 @@ func addToYAML(root *yamlv3.Node, ops []jsonpatch.Operation) error {
 				return fmt.Errorf("operation add %s: %s is not there", op.Path, segment)
 			}
 		}
-		if err := addChild(parent, pointerUnescapes.Replace(segments[len(segments)-1]), value.Content[0]); err != nil {
+		if err := addChild(parent, pointerUnescapes.Replace(segments[len(segments)-1]), nodeOf(value)); err != nil {
 			return fmt.Errorf("operation add %s: %w", op.Path, err)
 		}
 	}
@@ -75,9 +77,7 @@ func addChild(parent *yamlv3.Node, name string, value *yamlv3.Node) error {
 			*have = *value
 			return nil
 		}
-		key := &yamlv3.Node{}
-		key.SetString(name)
-		parent.Content = append(parent.Content, key, value)
+		parent.Content = append(parent.Content, stringNode(name), value)
 		return nil
 	}
 	return fmt.Errorf("its parent is neither a mapping nor a list")

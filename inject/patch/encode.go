@@ -10,13 +10,11 @@ import (
 
 // Marshal encodes operations as an RFC 6902 document. Values that are json.RawMessage are copied as they are, which is
 // what a Session yields; encoding/json would check and compact each of them once more.
-func Marshal(ops []jsonpatch.Operation) ([]byte, error) {
-	size := 2
-	for _, op := range ops {
-		raw, _ := op.Value.(json.RawMessage)
-		size += len(raw) + len(op.Path) + 40
-	}
-	dst := append(make([]byte, 0, size), '[')
+func Marshal(ops []jsonpatch.Operation) ([]byte, error) { return Append(nil, ops) }
+
+// Append appends what Marshal returns.
+func Append(dst []byte, ops []jsonpatch.Operation) ([]byte, error) {
+	dst = append(dst, '[')
 	for i, op := range ops {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -40,19 +38,27 @@ func Marshal(ops []jsonpatch.Operation) ([]byte, error) {
 }
 
 // String returns s as a JSON string.
-func String(s string) json.RawMessage { return AppendString(nil, s) }
+func String(s string) json.RawMessage {
+	return AppendString(make(json.RawMessage, 0, len(s)+len(s)/8+2), s)
+}
 
 // AppendString appends s to dst as a JSON string.
 func AppendString(dst []byte, s string) []byte {
+	start := len(dst)
+	dst = append(dst, '"')
+	copied := 0
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+		c := s[i]
+		if c == '"' || c == '\\' {
+			dst = append(append(dst, s[copied:i]...), '\\')
+			copied = i
+		} else if c < 0x20 || c >= 0x7f {
 			// Marshalling a string cannot fail.
 			quoted, _ := json.Marshal(s)
-			return append(dst, quoted...)
+			return append(dst[:start], quoted...)
 		}
 	}
-	dst = append(dst, '"')
-	dst = append(dst, s...)
+	dst = append(dst, s[copied:]...)
 	return append(dst, '"')
 }
 

@@ -47,20 +47,23 @@ type Cursor struct {
 	value    json.RawMessage // a whole value to add here
 	replaces bool
 
-	members  []member
-	elements []element
-	prepends []json.RawMessage
-	appends  []json.RawMessage
+	name        string  // of a member in its object
+	index       int     // of an element in its list
+	first, last *Cursor // the places below this one: members, or elements
+	next        *Cursor // beside this one
+	prepends    []json.RawMessage
+	appends     []json.RawMessage
 }
 
-type member struct {
-	name   string
-	cursor *Cursor
-}
-
-type element struct {
-	index  int
-	cursor *Cursor
+// below adds a place below this one.
+func (c *Cursor) below(child *Cursor) *Cursor {
+	if c.last == nil {
+		c.first = child
+	} else {
+		c.last.next = child
+	}
+	c.last = child
+	return child
 }
 
 func (c *Cursor) fail(format string, args ...any) {
@@ -71,32 +74,31 @@ func (c *Cursor) fail(format string, args ...any) {
 
 // Member returns the place of an object's member, which need not exist yet.
 func (c *Cursor) Member(name string) *Cursor {
-	for _, m := range c.members {
+	for m := c.first; m != nil; m = m.next {
 		if m.name == name {
-			return m.cursor
+			return m
 		}
 	}
 	if c.raw.IsSet() && c.raw.Kind() != rawjson.Object {
 		c.fail("%s: want an object, got %s", name, c.raw.Kind())
 	}
-	child := &Cursor{session: c.session, raw: c.raw.Get(name)}
-	c.members = append(c.members, member{name, child})
-	return child
+	return c.below(&Cursor{session: c.session, raw: c.raw.Get(name), name: name})
 }
 
-// Element returns the place of an element that the list already has: the raw list's element and its index in it.
+// Element returns the place of an element that the list already has: the raw list's element and its index in it. Elements
+// are asked for in the list's order.
 func (c *Cursor) Element(index int, raw rawjson.Value) *Cursor {
-	for _, e := range c.elements {
-		if e.index == index {
-			return e.cursor
-		}
+	if c.last != nil && c.last.index == index {
+		return c.last
 	}
-	child := &Cursor{session: c.session, raw: raw}
+	child := &Cursor{session: c.session, raw: raw, index: index}
+	if c.last != nil && c.last.index > index {
+		child.fail("element %d: asked for after element %d", index, c.last.index)
+	}
 	if raw.Kind() != rawjson.Object {
 		child.fail("element %d: want an object, got %s", index, raw.Kind())
 	}
-	c.elements = append(c.elements, element{index, child})
-	return child
+	return c.below(child)
 }
 
 // Set adds a value at a place where the target has none, or null.
@@ -131,13 +133,19 @@ func (c *Cursor) Prepend(value json.RawMessage) {
 	c.prepends = append(c.prepends, value)
 }
 
+// usualOperations is how many additions an injection comes to.
+const usualOperations = 12
+
 // Operations returns the journal as `add` operations, nil when nothing was added, or the first misuse.
 func (s *Session) Operations() ([]jsonpatch.Operation, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	var ops []jsonpatch.Operation
-	s.top.emit(s.pointer, &ops)
+	if s.top.empty() {
+		return nil, nil
+	}
+	ops := make([]jsonpatch.Operation, 0, usualOperations)
+	s.top.emit(append(make([]byte, 0, 128), s.pointer...), &ops)
 	return ops, nil
 }
 
@@ -146,46 +154,46 @@ func (c *Cursor) empty() bool {
 	if c.value != nil || len(c.prepends) > 0 || len(c.appends) > 0 {
 		return false
 	}
-	for _, m := range c.members {
-		if !m.cursor.empty() {
-			return false
-		}
-	}
-	for _, e := range c.elements {
-		if !e.cursor.empty() {
+	for child := c.first; child != nil; child = child.next {
+		if !child.empty() {
 			return false
 		}
 	}
 	return true
 }
 
-func (c *Cursor) emit(pointer string, ops *[]jsonpatch.Operation) {
+func (c *Cursor) emit(pointer []byte, ops *[]jsonpatch.Operation) {
 	if c.empty() {
 		return
 	}
 	if !c.raw.IsSet() || c.replaces {
-		*ops = append(*ops, add(pointer, c.render(nil)))
+		value := c.value
+		if value == nil {
+			value = c.render(make(json.RawMessage, 0, 128))
+		}
+		*ops = append(*ops, add(pointer, value))
 		return
 	}
-	for _, m := range c.members {
-		if !m.cursor.empty() {
-			m.cursor.emit(pointer+"/"+EscapePointer(m.name), ops)
+	// Elements come before what is prepended: their indexes are those of the raw list, which a prepended value shifts.
+	for child := c.first; child != nil; child = child.next {
+		below := append(pointer, '/')
+		if c.raw.Kind() == rawjson.Array {
+			below = strconv.AppendInt(below, int64(child.index), 10)
+		} else {
+			below = append(below, EscapePointer(child.name)...)
 		}
-	}
-	// Elements first: their indexes are those of the raw list, which a prepended value shifts.
-	for _, e := range c.elements {
-		e.cursor.emit(pointer+"/"+strconv.Itoa(e.index), ops)
+		child.emit(below, ops)
 	}
 	for i, value := range c.prepends {
-		*ops = append(*ops, add(pointer+"/"+strconv.Itoa(i), value))
+		*ops = append(*ops, add(strconv.AppendInt(append(pointer, '/'), int64(i), 10), value))
 	}
 	for _, value := range c.appends {
-		*ops = append(*ops, add(pointer+"/-", value))
+		*ops = append(*ops, add(append(pointer, "/-"...), value))
 	}
 }
 
-func add(pointer string, value json.RawMessage) jsonpatch.Operation {
-	return jsonpatch.Operation{Operation: "add", Path: pointer, Value: value}
+func add(pointer []byte, value json.RawMessage) jsonpatch.Operation {
+	return jsonpatch.Operation{Operation: "add", Path: string(pointer), Value: value}
 }
 
 // render appends the JSON of a place that the target does not have.
@@ -193,19 +201,19 @@ func (c *Cursor) render(dst json.RawMessage) json.RawMessage {
 	switch {
 	case c.value != nil:
 		return append(dst, c.value...)
-	case len(c.members) > 0:
+	case c.first != nil:
 		dst = append(dst, '{')
-		first := len(dst)
-		for _, m := range c.members {
-			if m.cursor.empty() {
+		start := len(dst)
+		for m := c.first; m != nil; m = m.next {
+			if m.empty() {
 				continue
 			}
-			if len(dst) > first {
+			if len(dst) > start {
 				dst = append(dst, ',')
 			}
 			dst = AppendString(dst, m.name)
 			dst = append(dst, ':')
-			dst = m.cursor.render(dst)
+			dst = m.render(dst)
 		}
 		return append(dst, '}')
 	default:

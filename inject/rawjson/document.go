@@ -16,9 +16,9 @@ import (
 const (
 	// MaxDepth is how deep values may nest. A pod nests about fifteen deep; the API server itself refuses more than 10,000.
 	MaxDepth = 256
-	// MaxValues is how many values, member names included, one document may index. The API server accepts requests of up
-	// to 3 MiB, in which a pod of 10,000 containers stays below a fifth of this.
-	MaxValues = 1 << 20
+	// MaxValues is how many values, member names included, one document may index: a pod of 50,000 variables, or the most of
+	// any size that etcd stores (1.5 MiB). The index of that many takes 5 MiB.
+	MaxValues = 1 << 18
 	// opaqueMember is checked for syntax but not indexed: it is about half of what an API server sends of a pod, and no
 	// admission decision reads it.
 	opaqueMember = "managedFields"

@@ -2,6 +2,8 @@ package rawjson
 
 import (
 	"fmt"
+	"math/bits"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -94,6 +96,25 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
+// plainEnd returns the first byte from i on that may not stand in a string as it is. It looks at eight bytes at a time
+// (Bit Twiddling Hacks, "determine if a word has a byte less than n"): the lowest bit found is exact.
+func plainEnd(text string, i int) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(text); i += 8 {
+		s := text[i : i+8]
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		quote, slash := w^ones*'"', w^ones*'\\'
+		if found := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w) & highs; found != 0 {
+			return i + bits.TrailingZeros64(found)>>3
+		}
+	}
+	for i < len(text) && plain[text[i]] {
+		i++
+	}
+	return i
+}
+
 func (p *parser) str() *SyntaxError {
 	at, err := p.open(String)
 	if err != nil {
@@ -101,9 +122,7 @@ func (p *parser) str() *SyntaxError {
 	}
 	text, i, escaped := p.text, p.pos+1, false
 	for {
-		for i < len(text) && plain[text[i]] {
-			i++
-		}
+		i = plainEnd(text, i)
 		if i >= len(text) {
 			p.pos = i
 			return p.fail("the text ends inside a string")
@@ -242,6 +261,8 @@ func (p *parser) separator(end byte, of string) (bool, *SyntaxError) {
 	return false, p.fail(fmt.Sprintf("neither a comma nor the end of the %s after a value", of))
 }
 
+const emptyMember = ":{}"
+
 func (p *parser) object(depth int) *SyntaxError {
 	if depth >= MaxDepth {
 		return p.fail(fmt.Sprintf("nested deeper than %d levels", MaxDepth))
@@ -266,6 +287,22 @@ func (p *parser) object(depth int) *SyntaxError {
 			return err
 		}
 		name := p.text[nameStart:p.pos]
+		if p.opaque > 0 && depth+1 < MaxDepth && strings.HasPrefix(p.text[p.pos:], emptyMember) {
+			// What most of managedFields consists of.
+			p.pos += len(emptyMember)
+			if p.pos < len(p.text) && p.text[p.pos] == ',' {
+				p.pos++
+				continue
+			}
+			more, err := p.separator('}', "object")
+			if err != nil {
+				return err.under(memberSegment(name))
+			}
+			if !more {
+				return nil
+			}
+			continue
+		}
 		p.space()
 		if p.pos >= len(p.text) || p.text[p.pos] != ':' {
 			return p.fail("no colon after a member name").under(memberSegment(name))

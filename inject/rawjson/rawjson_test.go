@@ -119,7 +119,7 @@ func many(n int) string {
 func TestADocumentIsBoundedInValues(t *testing.T) {
 	var d Document
 	_, err := d.Parse("[" + strings.Repeat("1,", MaxValues) + "1]")
-	require.ErrorContains(t, err, "more than 1048576 values")
+	require.ErrorContains(t, err, "more than 262144 values")
 }
 
 func TestADocumentCanBeReused(t *testing.T) {
