@@ -28,6 +28,9 @@ func Default() *InjectionPolicy {
 	return policy
 }
 
+// DefaultYAML returns the built-in policy's document, as a cluster's policy can start from it.
+func DefaultYAML() string { return string(defaultPolicy) }
+
 // FieldError is one thing wrong with a policy.
 type FieldError struct {
 	// Source is the document, as its Layer names it; empty where there is only one.

@@ -47,19 +47,17 @@ type Plan struct {
 	RetryAfterSeconds int32
 }
 
-// Message returns the reason's sentence, the detail and the remedy, in one line.
+// Message returns the reason's sentence with the detail, and the remedy, in one line.
 func (p *Plan) Message() string {
-	parts := []string{p.Reason.Sentence()}
+	message := p.Reason.Sentence()
 	if p.Detail != "" {
-		parts = append(parts, upperFirst(p.Detail)+".")
+		message = strings.TrimSuffix(message, ".") + " (" + p.Detail + ")."
 	}
 	if remedy := p.Reason.Remedy(); remedy != "" {
-		parts = append(parts, remedy)
+		message += " " + remedy
 	}
-	return strings.Join(parts, " ")
+	return message
 }
-
-func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func (p *Plan) warn(text string) { p.Warnings = append(p.Warnings, "dagger-inject: "+text) }
 

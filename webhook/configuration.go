@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
@@ -47,6 +48,38 @@ func Configuration(client func(path string) admissionregistrationv1.WebhookClien
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: ConfigurationName},
 		Webhooks:   []admissionregistrationv1.MutatingWebhook{pod, namespace},
+	}
+}
+
+// ValidatingConfigurationName is the name of the ValidatingWebhookConfiguration.
+const ValidatingConfigurationName = "dagger-inject"
+
+// ValidatingConfiguration returns the ValidatingWebhookConfiguration that has policies checked when they are written. It
+// ignores failures: a bad policy that comes in meanwhile is refused where it is used, with the same words.
+func ValidatingConfiguration(client func(path string) admissionregistrationv1.WebhookClientConfig) *admissionregistrationv1.ValidatingWebhookConfiguration {
+	return &admissionregistrationv1.ValidatingWebhookConfiguration{
+		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "ValidatingWebhookConfiguration"},
+		ObjectMeta: metav1.ObjectMeta{Name: ValidatingConfigurationName},
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
+			Name:                    "policy.inject.dagger.io",
+			ClientConfig:            client(PathValidate),
+			AdmissionReviewVersions: []string{"v1"},
+			Rules: []admissionregistrationv1.RuleWithOperations{{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+				Rule: admissionregistrationv1.Rule{
+					APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"},
+					Scope: ptr.To(admissionregistrationv1.NamespacedScope),
+				},
+			}},
+			MatchPolicy: ptr.To(admissionregistrationv1.Equivalent),
+			MatchConditions: []admissionregistrationv1.MatchCondition{{
+				Name:       "a-policy",
+				Expression: "object.metadata.name == '" + config.ConfigMapName + "'",
+			}},
+			FailurePolicy:  ptr.To(admissionregistrationv1.Ignore),
+			SideEffects:    ptr.To(admissionregistrationv1.SideEffectClassNone),
+			TimeoutSeconds: ptr.To[int32](3),
+		}},
 	}
 }
 

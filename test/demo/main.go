@@ -15,9 +15,12 @@ import (
 	"github.com/go-logr/logr"
 	"golang.org/x/term"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/test/controlplane"
 	"github.com/dagger-inject/dagger-inject/test/program"
 	"github.com/dagger-inject/dagger-inject/webhook"
@@ -67,6 +70,11 @@ func run(ctx context.Context) (err error) {
 		}
 	}
 
+	say("Installing the cluster's policy: the ConfigMap %s", config.ConfigMapName)
+	if err := installPolicy(ctx, cp); err != nil {
+		return err
+	}
+
 	say("Starting the webhook, and registering it for pods that ask")
 	stop, err := startWebhook(ctx, cp, dir)
 	if err != nil {
@@ -86,6 +94,22 @@ func run(ctx context.Context) (err error) {
 	}
 	say("Done. Nothing was changed in either runner controller; stopping and cleaning up")
 	return nil
+}
+
+// releaseNamespace is where the webhook's chart would be installed.
+const releaseNamespace = "dagger-inject"
+
+// installPolicy creates the cluster's policy, as the chart would, from the built-in one.
+func installPolicy(ctx context.Context, cp *controlplane.ControlPlane) error {
+	if err := cp.CreateNamespace(ctx, releaseNamespace, nil, nil); err != nil {
+		return err
+	}
+	policy := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: releaseNamespace, Name: config.ConfigMapName},
+		Data:       map[string]string{config.DefaultProfile + ".yaml": config.DefaultYAML()},
+	}
+	fmt.Println("it says that engines are where the Dagger chart puts them by default")
+	return cp.Client().Create(ctx, policy)
 }
 
 // startWebhook builds and runs the program as an operator would, and registers it.
@@ -110,7 +134,7 @@ func startWebhook(ctx context.Context, cp *controlplane.ControlPlane, dir string
 		return nil, err
 	}
 	port, health := ports[0], program.Loopback(ports[1])
-	process, err := program.Start(path, "webhook", "--kubeconfig", kubeconfig, "--bind-address", "127.0.0.1", "--port", strconv.Itoa(port),
+	process, err := program.Start(path, "webhook", "--kubeconfig", kubeconfig, "--release-namespace", releaseNamespace, "--bind-address", "127.0.0.1", "--port", strconv.Itoa(port),
 		"--cert-dir", dir, "--metrics-bind-address", "0", "--health-probe-bind-address", health)
 	if err != nil {
 		return nil, err
@@ -120,7 +144,7 @@ func startWebhook(ctx context.Context, cp *controlplane.ControlPlane, dir string
 	}
 	configuration := webhook.Configuration(func(path string) admissionregistrationv1.WebhookClientConfig {
 		return admissionregistrationv1.WebhookClientConfig{URL: ptr.To(fmt.Sprintf("https://localhost:%d%s", port, path)), CABundle: ca}
-	}, "dagger-inject")
+	}, releaseNamespace)
 	if err := cp.RegisterWebhooks(ctx, configuration); err != nil {
 		return nil, errors.Join(err, process.Stop())
 	}

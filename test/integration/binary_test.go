@@ -18,6 +18,7 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/test/fixtures"
 	"github.com/dagger-inject/dagger-inject/test/program"
 	"github.com/dagger-inject/dagger-inject/webhook"
@@ -83,7 +84,7 @@ func TestStandalone(t *testing.T) {
 	}, patience, tick, "a new certificate is served without a restart")
 }
 
-// TestInAClusterWithLeastRights runs the program as a service account that may read namespaces and nothing else.
+// TestInAClusterWithLeastRights runs the program as a service account that may read what it needs and nothing else.
 func TestInAClusterWithLeastRights(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, shared.CreateNamespace(ctx, "least-rights", nil, nil))
@@ -118,7 +119,10 @@ func grant(t *testing.T, namespace string) {
 	t.Helper()
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get", "list", "watch"}}},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"namespaces", "limitranges"}, Verbs: []string{"get", "list", "watch"}},
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{config.ConfigMapName}, Verbs: []string{"get", "list", "watch"}},
+		},
 	}
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},

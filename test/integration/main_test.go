@@ -19,6 +19,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/require"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -57,6 +58,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(temporary) }()
+	defer stopLive()
 	shared.ControlPlane = cp
 	if shared.server, err = startServer(ctx, cp, temporary); err == nil {
 		err = cp.RegisterWebhooks(ctx, shared.configuration())
@@ -76,6 +78,8 @@ rules:
 - level: Metadata
   verbs: [create]
   resources: [{group: "", resources: [pods]}]
+- level: Metadata
+  users: ["system:serviceaccount:live-release:default"]
 - level: None
 `
 
@@ -159,7 +163,12 @@ func (s *server) calls(namespace string) int {
 }
 
 func (s *server) configuration() *admissionregistrationv1.MutatingWebhookConfiguration {
-	return webhook.Configuration(clientConfig(s.port, s.ca), releaseNamespace)
+	c := webhook.Configuration(clientConfig(s.port, s.ca), releaseNamespace)
+	for i := range c.Webhooks {
+		c.Webhooks[i].NamespaceSelector.MatchExpressions = append(c.Webhooks[i].NamespaceSelector.MatchExpressions,
+			metav1.LabelSelectorRequirement{Key: liveLabel, Operator: metav1.LabelSelectorOpDoesNotExist})
+	}
+	return c
 }
 
 func clientConfig(port int, ca []byte) func(string) admissionregistrationv1.WebhookClientConfig {

@@ -1,0 +1,125 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+// source is a clusterSource whose cache and live reads are two fake clients; what is read live is counted.
+type source struct {
+	*clusterSource
+	live  int
+	fail  error
+	clock time.Time
+}
+
+func newSource(cached, live []client.Object) *source {
+	s := &source{clock: time.Now()}
+	reader := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(live...).WithInterceptorFuncs(interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+			s.live++
+			if s.fail != nil {
+				return s.fail
+			}
+			return c.Get(ctx, key, obj, opts...)
+		},
+	}).Build()
+	store := NewPolicyStore("release")
+	store.Set(policyMap("release", only("engine: {socket: {hostPath: /run/d}}")))
+	cache := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(cached...).Build()
+	s.clusterSource = newClusterSource(cache, reader, store.Policies, store)
+	s.now = func() time.Time { return s.clock }
+	return s
+}
+
+func (s *source) namespace(name string, age time.Duration) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(time.Now().Add(-age)), Labels: map[string]string{"l": name}}}
+}
+
+func TestOldNamespacesAreNeverReadLive(t *testing.T) {
+	s := newSource([]client.Object{(&source{}).namespace("old", time.Minute)}, nil)
+	for range 100 {
+		facts, policies, err := s.Lookup(t.Context(), "old")
+		require.NoError(t, err)
+		require.Equal(t, "old", facts.Labels["l"])
+		require.NoError(t, policies.Err())
+	}
+	require.Zero(t, s.live)
+}
+
+func TestAYoungNamespacesPolicyIsReadLiveAndItsMissRemembered(t *testing.T) {
+	young := (&source{}).namespace("young", time.Second)
+	s := newSource([]client.Object{young}, nil)
+	for range 100 {
+		_, _, err := s.Lookup(t.Context(), "young")
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, s.live)
+	s.clock = s.clock.Add(missTTL)
+	_, _, err := s.Lookup(t.Context(), "young")
+	require.NoError(t, err)
+	require.Equal(t, 2, s.live)
+
+	s = newSource([]client.Object{young}, []client.Object{policyMap("young", only("nonsense: 1"))})
+	_, policies, err := s.Lookup(t.Context(), "young")
+	require.NoError(t, err)
+	require.ErrorContains(t, policies.Err(), "nonsense")
+}
+
+func TestANamespaceThatTheCacheDoesNotHave(t *testing.T) {
+	s := newSource(nil, []client.Object{(&source{}).namespace("new", 0)})
+	facts, _, err := s.Lookup(t.Context(), "new")
+	require.NoError(t, err)
+	require.Equal(t, "new", facts.Labels["l"])
+	_, _, err = s.Lookup(t.Context(), "nowhere")
+	require.ErrorContains(t, err, "reading namespace nowhere")
+	s.fail = errors.New("no route to host")
+	_, _, err = s.Lookup(t.Context(), "new")
+	require.ErrorContains(t, err, "no route to host")
+}
+
+func TestLiveReadsAreLimitedAltogether(t *testing.T) {
+	s := newSource(nil, []client.Object{(&source{}).namespace("new", 0)})
+	failed := 0
+	for range 3 * liveBurst {
+		if _, _, err := s.Lookup(t.Context(), "new"); err != nil {
+			require.ErrorContains(t, err, "too many live reads")
+			failed++
+		}
+	}
+	require.NotZero(t, failed, "an internal fault, so that failurePolicy decides")
+	require.LessOrEqual(t, s.live, 2*liveBurst)
+}
+
+func TestLimitRangesAreCombined(t *testing.T) {
+	item := func(kind corev1.LimitType, least, most string) *corev1.LimitRange {
+		return &corev1.LimitRange{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: string(kind) + "-" + least},
+			Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
+				Type: kind, Min: corev1.ResourceList{"cpu": resource.MustParse(least)}, Max: corev1.ResourceList{"cpu": resource.MustParse(most)},
+			}}},
+		}
+	}
+	ranges := []*corev1.LimitRange{item(corev1.LimitTypeContainer, "100m", "2"), item(corev1.LimitTypeContainer, "200m", "4"), item(corev1.LimitTypePod, "1", "1")}
+	var objects []client.Object
+	for _, r := range ranges {
+		stripped, err := stripLimitRange(r)
+		require.NoError(t, err)
+		objects = append(objects, stripped.(client.Object))
+	}
+	limits, err := containerLimits(t.Context(), fake.NewClientBuilder().WithObjects(objects...).Build(), "a")
+	require.NoError(t, err)
+	require.Equal(t, "200m", limits.Min.Cpu().String())
+	require.Equal(t, "2", limits.Max.Cpu().String())
+}
