@@ -26,7 +26,7 @@ build: ## Build bin/dagger-inject
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs and the README's generated parts
-	go test ./cmd/dagger-inject -run 'TestGoldens|TestReadme' -update
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestReadme' -update
 	git --no-pager diff --stat -- test/fixtures README.md
 
 .PHONY: bench

@@ -39,6 +39,37 @@ type Documents struct {
 	err      error
 }
 
+// annotationDropped stands for data that Shrink dropped, with its size in bytes.
+const annotationDropped = "inject.dagger.io/dropped-bytes"
+
+// Shrink drops from a ConfigMap what FromConfigMap does not read, so that it can be kept in memory: a tenant's is as large
+// as etcd allows. FromConfigMap says of it what it would have said before.
+func Shrink(cm *corev1.ConfigMap) {
+	kept := map[string]string{}
+	if revision, ok := cm.Annotations[AnnotationSchemaRevision]; ok {
+		kept[AnnotationSchemaRevision] = revision
+	}
+	if size := dataSize(cm); size > MaxSize {
+		kept[annotationDropped] = strconv.Itoa(size)
+		cm.Data = nil
+	}
+	if len(cm.BinaryData) > 0 {
+		cm.BinaryData = map[string][]byte{"": nil}
+	}
+	cm.ManagedFields, cm.Labels, cm.Annotations, cm.OwnerReferences, cm.Finalizers = nil, nil, kept, nil, nil
+}
+
+func dataSize(cm *corev1.ConfigMap) int {
+	size := 0
+	for key, text := range cm.Data {
+		size += len(key) + len(text)
+	}
+	if dropped, err := strconv.Atoi(cm.Annotations[annotationDropped]); err == nil {
+		size += dropped
+	}
+	return size
+}
+
 // FromConfigMap takes the documents out of a ConfigMap. What is wrong with the ConfigMap itself is kept, and comes back from
 // every Resolve: a part of it must not hold while another is ignored.
 func FromConfigMap(cm *corev1.ConfigMap, origin Origin) *Documents {
@@ -51,19 +82,18 @@ func FromConfigMap(cm *corev1.ConfigMap, origin Origin) *Documents {
 	fail := func(format string, args ...any) {
 		errs = append(errs, FieldError{Source: d.Source, Problem: fmt.Sprintf(format, args...)})
 	}
-	size := 0
-	for key := range cm.BinaryData {
-		fail("binaryData key %q: a policy is text: put it under data", key)
+	if len(cm.BinaryData) > 0 {
+		fail("binaryData: a policy is text: put it under data")
 	}
-	for key, text := range cm.Data {
-		size += len(text)
-		name, ok := strings.CutSuffix(key, keySuffix)
-		if !ok || len(validation.IsDNS1123Label(name)) > 0 {
-			fail("key %q: want %s%s, or the name of a profile with %s after it, as in large%s", key, DefaultProfile, keySuffix, keySuffix, keySuffix)
-		}
-	}
-	if size > MaxSize {
+	if size := dataSize(cm); size > MaxSize {
 		fail("the policies have %d bytes together, more than the %d accepted", size, MaxSize)
+	} else {
+		for key := range cm.Data {
+			name, ok := strings.CutSuffix(key, keySuffix)
+			if !ok || len(validation.IsDNS1123Label(name)) > 0 {
+				fail("key %q: want %s%s, or the name of a profile with %s after it, as in large%s", key, DefaultProfile, keySuffix, keySuffix, keySuffix)
+			}
+		}
 	}
 	slices.SortFunc(errs, func(a, b FieldError) int { return strings.Compare(a.Problem, b.Problem) })
 	if len(errs) > 0 {

@@ -42,11 +42,7 @@ func stripNamespace(obj any) (any, error) {
 
 func stripConfigMap(obj any) (any, error) {
 	if cm, ok := obj.(*corev1.ConfigMap); ok {
-		revision, stamped := cm.Annotations[config.AnnotationSchemaRevision]
-		cm.ManagedFields, cm.Labels, cm.Annotations = nil, nil, nil
-		if stamped {
-			cm.Annotations = map[string]string{config.AnnotationSchemaRevision: revision}
-		}
+		config.Shrink(cm)
 	}
 	return obj, nil
 }

@@ -120,6 +120,11 @@ func TestHostileConfigMaps(t *testing.T) {
 				cm.Data[fmt.Sprintf("p%d.yaml", i)] = strings.Repeat(" ", 1000)
 			}
 		}, "bytes together, more than"},
+		"many keys": {func(cm *corev1.ConfigMap) {
+			for i := range 4000 {
+				cm.Data[fmt.Sprintf("%0200d.yaml", i)] = ""
+			}
+		}, "bytes together, more than"},
 		"binary data":       {func(cm *corev1.ConfigMap) { cm.BinaryData = map[string][]byte{"policy.yaml": {1}} }, "a policy is text"},
 		"an odd key":        {func(cm *corev1.ConfigMap) { cm.Data["README"] = "" }, `key "README": want policy.yaml, or the name of a profile`},
 		"an odder key":      {func(cm *corev1.ConfigMap) { cm.Data["Large_One.yaml"] = "" }, `key "Large_One.yaml"`},
@@ -135,7 +140,12 @@ func TestHostileConfigMaps(t *testing.T) {
 			s.Set(policyMap("release", only("engine: {socket: {hostPath: /run/d}}")))
 			cm := policyMap("a", only(""))
 			c.change(cm)
+			direct := config.FromConfigMap(cm.DeepCopy(), config.OriginNamespace)
+			_, err := stripConfigMap(cm)
+			require.NoError(t, err)
+			require.Less(t, len(fmt.Sprint(cm)), 2*config.MaxSize, "what the cache keeps is bounded")
 			s.Set(cm)
+			require.Equal(t, s.With(direct).Err(), s.Policies("a").Err(), "the cache changes nothing of what is said")
 			got := answer(t, s, "a", "")
 			require.Contains(t, got, string(inject.ReasonPolicyInvalid))
 			require.Contains(t, got, c.want)

@@ -24,7 +24,7 @@ func TestBadPoliciesAreRefusedAtTheDoor(t *testing.T) {
 	bad.BinaryData = map[string][]byte{"x": {0}}
 	requireSoon(t, func() bool { err = shared.Client().Create(t.Context(), bad.DeepCopy()); return err != nil })
 	require.True(t, apierrors.IsInvalid(err), "%v", err)
-	require.ErrorContains(t, err, `binaryData key "x": a policy is text`)
+	require.ErrorContains(t, err, "binaryData: a policy is text")
 
 	bad.BinaryData = nil
 	err = shared.Client().Create(t.Context(), bad.DeepCopy())

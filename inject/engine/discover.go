@@ -1,0 +1,272 @@
+package engine
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Discovered is what can be read of a Dagger Engine off the workload that runs it. A part that the engine does not have is
+// nil or empty.
+type Discovered struct {
+	// Workload is the DaemonSet, StatefulSet or Deployment.
+	Workload Workload `json:"workload"`
+	// Image is the engine container's image reference.
+	Image string `json:"image"`
+	// Version is vX.Y.Z, from the image's tag, else from the chart's label; empty where neither says.
+	Version string `json:"version,omitempty"`
+	// Group is the numeric group that may connect to the socket.
+	Group *int64 `json:"group,omitempty"`
+	// Socket is the engine's socket on each node that runs it.
+	Socket *SocketOnNode `json:"socket,omitempty"`
+	// TCP is the port that the engine listens on.
+	TCP *Port `json:"tcp,omitempty"`
+	// NodeTCP is the port of the node that leads to it.
+	NodeTCP *Port `json:"nodeTCP,omitempty"`
+	// Service is the Service in front of it.
+	Service *Service `json:"service,omitempty"`
+	// Tolerations, NodeSelector and NodeAffinity are those of the workload's pod template.
+	Tolerations  []corev1.Toleration  `json:"tolerations,omitempty"`
+	NodeSelector map[string]string    `json:"nodeSelector,omitempty"`
+	NodeAffinity *corev1.NodeAffinity `json:"nodeAffinity,omitempty"`
+
+	// Notes say what the engine does not offer though it may look so, and why.
+	Notes []string `json:"-"`
+}
+
+// Workload identifies a workload.
+type Workload struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+// String returns the workload as Kind namespace/name.
+func (w Workload) String() string { return w.Kind + " " + w.Namespace + "/" + w.Name }
+
+// SocketOnNode is a socket in a directory of the node.
+type SocketOnNode struct {
+	HostPath string `json:"hostPath"`
+	File     string `json:"file"`
+}
+
+// Port is a TCP port.
+type Port struct {
+	Port int32 `json:"port"`
+}
+
+// Service is a Service in front of engines. The Dagger client opens several connections a session, so it is safe only where
+// all of a pod's connections reach the same engine (dagger#10128).
+type Service struct {
+	Address string `json:"address"`
+	Safe    bool   `json:"safe"`
+	Reason  string `json:"reason"`
+}
+
+// Candidate is a workload that may be an engine.
+type Candidate struct {
+	Workload
+	// Labels are the workload's own.
+	Labels map[string]string
+	// Replicas is how many pods it asks for; DaemonSets have none.
+	Replicas *int32
+	// Template is its pod template.
+	Template *corev1.PodTemplateSpec
+}
+
+// FromDaemonSet makes a Candidate.
+func FromDaemonSet(d *appsv1.DaemonSet) Candidate {
+	return Candidate{Workload{"DaemonSet", d.Namespace, d.Name}, d.Labels, nil, &d.Spec.Template}
+}
+
+// FromStatefulSet makes a Candidate.
+func FromStatefulSet(s *appsv1.StatefulSet) Candidate {
+	return Candidate{Workload{"StatefulSet", s.Namespace, s.Name}, s.Labels, replicas(s.Spec.Replicas), &s.Spec.Template}
+}
+
+// FromDeployment makes a Candidate.
+func FromDeployment(d *appsv1.Deployment) Candidate {
+	return Candidate{Workload{"Deployment", d.Namespace, d.Name}, d.Labels, replicas(d.Spec.Replicas), &d.Spec.Template}
+}
+
+// replicas applies the API server's default.
+func replicas(n *int32) *int32 {
+	if n == nil {
+		one := int32(1)
+		return &one
+	}
+	return n
+}
+
+// containerName is what the official chart has always named the engine's container.
+const containerName = "dagger-engine"
+
+// Discover finds the engine among the workloads of a namespace and reads it. There is none, or more than one: the error says
+// which.
+func Discover(candidates []Candidate, services []corev1.Service) (*Discovered, error) {
+	byName := func(c *corev1.Container) bool { return c.Name == containerName }
+	byImage := func(c *corev1.Container) bool { return isEngineImage(c.Image) }
+	for _, matches := range []func(*corev1.Container) bool{byName, byImage} {
+		var found []Candidate
+		for _, candidate := range candidates {
+			if candidate.container(matches) != nil {
+				found = append(found, candidate)
+			}
+		}
+		switch len(found) {
+		case 0:
+			continue
+		case 1:
+			return read(&found[0], found[0].container(matches), services), nil
+		}
+		var names []string
+		for _, candidate := range found {
+			names = append(names, candidate.String())
+		}
+		slices.Sort(names)
+		return nil, fmt.Errorf("more than one workload is an engine: %s; choose one with engine.discover.selector", strings.Join(names, ", "))
+	}
+	return nil, fmt.Errorf("none of the %d workloads has a container %s or an image of the Dagger Engine", len(candidates), containerName)
+}
+
+func (c *Candidate) container(matches func(*corev1.Container) bool) *corev1.Container {
+	for i := range c.Template.Spec.Containers {
+		if matches(&c.Template.Spec.Containers[i]) {
+			return &c.Template.Spec.Containers[i]
+		}
+	}
+	return nil
+}
+
+// isEngineImage recognises registry.dagger.io/engine, and .../dagger/engine in any registry.
+func isEngineImage(image string) bool {
+	repository, _ := splitImage(image)
+	return repository == "registry.dagger.io/engine" || repository == "dagger/engine" || strings.HasSuffix(repository, "/dagger/engine")
+}
+
+// splitImage returns an image reference's repository and tag.
+func splitImage(image string) (repository, tag string) {
+	image, _, _ = strings.Cut(image, "@")
+	if at := strings.LastIndexByte(image, ':'); at > strings.LastIndexByte(image, '/') {
+		return image[:at], image[at+1:]
+	}
+	return image, ""
+}
+
+func read(c *Candidate, engine *corev1.Container, services []corev1.Service) *Discovered {
+	spec := &c.Template.Spec
+	d := &Discovered{
+		Workload:     c.Workload,
+		Image:        engine.Image,
+		Version:      version(engine.Image, c.Labels),
+		Group:        group(spec, engine),
+		Tolerations:  spec.Tolerations,
+		NodeSelector: spec.NodeSelector,
+	}
+	if spec.Affinity != nil {
+		d.NodeAffinity = spec.Affinity.NodeAffinity
+	}
+	listen := addresses(engine)
+	d.Socket = d.readSocket(c, engine, listen)
+	if d.TCP = d.readTCP(listen); d.TCP != nil {
+		d.NodeTCP = nodePort(c, engine, d.TCP.Port)
+		d.Service = service(c, engine, d.TCP.Port, services)
+	} else if len(engine.Ports) > 0 {
+		d.note("the container names a port, but no --addr tcp:// opens it")
+	}
+	return d
+}
+
+func (d *Discovered) note(format string, args ...any) {
+	d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
+}
+
+// version is the image's tag where it is one, else what the chart says of a digest.
+func version(image string, labels map[string]string) string {
+	_, tag := splitImage(image)
+	if tag == "" && strings.Contains(image, "@") {
+		tag = labels["app.kubernetes.io/version"]
+	}
+	parts := strings.SplitN(strings.TrimPrefix(tag, "v"), ".", 3)
+	if len(parts) != 3 || !strings.HasPrefix(tag, "v") {
+		return ""
+	}
+	for _, part := range parts[:2] {
+		if _, err := strconv.ParseUint(part, 10, 32); err != nil {
+			return ""
+		}
+	}
+	if parts[2] == "" || parts[2][0] < '0' || parts[2][0] > '9' {
+		return ""
+	}
+	return tag
+}
+
+// group is the one that the engine gives its socket to: --group, else the group that it runs as.
+func group(spec *corev1.PodSpec, engine *corev1.Container) *int64 {
+	for _, value := range flagValues(engine, "group") {
+		if gid, err := strconv.ParseInt(value, 10, 64); err == nil {
+			return &gid
+		}
+	}
+	if engine.SecurityContext != nil && engine.SecurityContext.RunAsGroup != nil {
+		return engine.SecurityContext.RunAsGroup
+	}
+	if spec.SecurityContext != nil {
+		return spec.SecurityContext.RunAsGroup
+	}
+	return nil
+}
+
+// flagValues returns a flag's values in the container's command line, in both of the forms --flag value and --flag=value.
+func flagValues(c *corev1.Container, flag string) []string {
+	var values []string
+	line := slices.Concat(c.Command, c.Args)
+	for i, word := range line {
+		if value, ok := strings.CutPrefix(word, "--"+flag+"="); ok {
+			values = append(values, value)
+		} else if word == "--"+flag && i+1 < len(line) {
+			values = append(values, line[i+1])
+		}
+	}
+	return values
+}
+
+// addresses are those that the engine is told to listen on; none means its own default, the socket.
+func addresses(engine *corev1.Container) []string { return flagValues(engine, "addr") }
+
+// socketPlaces are where engines have their socket, and its name there (chart v0.17.0 moved and renamed it).
+var socketPlaces = map[string]string{
+	"/run/dagger": "engine.sock", "/var/run/dagger": "engine.sock",
+	"/run/buildkit": "buildkitd.sock", "/var/run/buildkit": "buildkitd.sock",
+}
+
+func (d *Discovered) readSocket(c *Candidate, engine *corev1.Container, listen []string) *SocketOnNode {
+	if len(listen) > 0 && !slices.ContainsFunc(listen, func(address string) bool { return strings.HasPrefix(address, "unix://") }) {
+		d.note("it listens on no socket: its --addr name none")
+		return nil
+	}
+	for _, mount := range engine.VolumeMounts {
+		file, known := socketPlaces[path.Clean(mount.MountPath)]
+		if !known {
+			continue
+		}
+		for _, volume := range c.Template.Spec.Volumes {
+			if volume.Name != mount.Name || volume.HostPath == nil {
+				continue
+			}
+			if c.Kind != "DaemonSet" {
+				d.note("its socket, %s/%s, is on one node only: a %s does not run on each", volume.HostPath.Path, file, c.Kind)
+				return nil
+			}
+			return &SocketOnNode{HostPath: path.Clean(volume.HostPath.Path), File: file}
+		}
+	}
+	d.note("no directory of the node is mounted where its socket is")
+	return nil
+}

@@ -1,0 +1,145 @@
+package rawjson
+
+import (
+	"fmt"
+	"math/bits"
+)
+
+func (p *parser) literal(word string, kind Kind) *SyntaxError {
+	if len(p.text)-p.pos < len(word) || p.text[p.pos:p.pos+len(word)] != word {
+		return p.fail("an unknown word where a value is expected")
+	}
+	at, err := p.open(kind)
+	if err != nil {
+		return err
+	}
+	p.pos += len(word)
+	p.close(at, 0)
+	return nil
+}
+
+// plain holds the bytes that may stand in a string as they are.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < 256; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// plainEnd returns the first byte from i on that may not stand in a string as it is. It looks at eight bytes at a time
+// (Bit Twiddling Hacks, "determine if a word has a byte less than n"): the lowest bit found is exact.
+func plainEnd(text string, i int) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(text); i += 8 {
+		s := text[i : i+8]
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		quote, slash := w^ones*'"', w^ones*'\\'
+		if found := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w) & highs; found != 0 {
+			return i + bits.TrailingZeros64(found)>>3
+		}
+	}
+	for i < len(text) && plain[text[i]] {
+		i++
+	}
+	return i
+}
+
+func (p *parser) str() *SyntaxError {
+	at, err := p.open(String)
+	if err != nil {
+		return err
+	}
+	text, i, escaped := p.text, p.pos+1, false
+	for {
+		i = plainEnd(text, i)
+		if i >= len(text) {
+			p.pos = i
+			return p.fail("the text ends inside a string")
+		}
+		if text[i] == '"' {
+			break
+		}
+		if text[i] != '\\' {
+			p.pos = i
+			return p.fail(fmt.Sprintf("control character %#02x inside a string", text[i]))
+		}
+		escaped = true
+		size := escapeSize(text[i:])
+		if size == 0 {
+			p.pos = i
+			return p.fail("an unknown escape inside a string")
+		}
+		i += size
+	}
+	p.pos = i + 1
+	p.close(at, 0)
+	if at >= 0 {
+		p.nodes[at].escaped = escaped
+	}
+	return nil
+}
+
+// escapeSize returns the length of the escape that s starts with, or 0 where it is none.
+func escapeSize(s string) int {
+	if len(s) < 2 {
+		return 0
+	}
+	switch s[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if len(s) < 6 {
+			return 0
+		}
+		for _, c := range []byte(s[2:6]) {
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+				return 0
+			}
+		}
+		return 6
+	}
+	return 0
+}
+
+func (p *parser) digits() bool {
+	start := p.pos
+	for p.pos < len(p.text) && p.text[p.pos] >= '0' && p.text[p.pos] <= '9' {
+		p.pos++
+	}
+	return p.pos > start
+}
+
+func (p *parser) number() *SyntaxError {
+	at, err := p.open(Number)
+	if err != nil {
+		return err
+	}
+	if p.text[p.pos] == '-' {
+		p.pos++
+	}
+	first := p.pos
+	if !p.digits() {
+		return p.fail("a number without digits")
+	}
+	if p.text[first] == '0' && p.pos > first+1 {
+		return p.fail("a number with a leading zero")
+	}
+	if p.pos < len(p.text) && p.text[p.pos] == '.' {
+		p.pos++
+		if !p.digits() {
+			return p.fail("a number without digits after its point")
+		}
+	}
+	if p.pos < len(p.text) && (p.text[p.pos] == 'e' || p.text[p.pos] == 'E') {
+		p.pos++
+		if p.pos < len(p.text) && (p.text[p.pos] == '+' || p.text[p.pos] == '-') {
+			p.pos++
+		}
+		if !p.digits() {
+			return p.fail("a number without digits in its exponent")
+		}
+	}
+	p.close(at, 0)
+	return nil
+}
