@@ -89,6 +89,11 @@ func TestRefusals(t *testing.T) {
 		"cluster-only override":    {header + "overrides: {fromNamespaces: [overrides.fromPods]}", `overrides.fromNamespaces[0]: "overrides.fromPods" belongs to the cluster's policy alone`},
 		"override of no field":     {header + "overrides: {fromNamespaces: [engine.color]}", `"engine.color" is no field of a policy`},
 		"override of pods":         {header + "overrides: {fromPods: [env]}", `overrides.fromPods[0]: "env" is not accepted: accepted is profile, containers.include, engine.transport, cli.delivery, wait.enabled`},
+		"node-tcp without a port":  {header + "engine: {transport: node-tcp}", "engine.nodeTCP.port: want a port from 1 to 65535, got 0"},
+		"tls without an address":   {header + "engine: {transport: tls}", `engine.tls.address: want host:port`},
+		"half a key pair":          {header + "engine: {tls: {address: 'a:1', keyFile: ''}}", "certFile and keyFile go together"},
+		"a Secret for nothing":     {header + "engine: {tls: {address: 'a:1', secretName: s, caFile: '', certFile: '', keyFile: ''}}", "the Secret is not used"},
+		"a file that is a path":    {header + "engine: {tls: {address: 'a:1', secretName: s, caFile: ../ca}}", "engine.tls.caFile"},
 		"a bad pattern":            {header + "containers: {include: ['[']}", "containers.include[0]: want a container's name or a pattern"},
 		"onError":                  {header + "onError: ignore", "line 3: onError: \"ignore\" is not accepted: accepted is auto, refuse, admit"},
 		"a level unheard of":       {header + "podSecurity: {default: strict}", "podSecurity.default"},
@@ -111,8 +116,7 @@ func TestEveryErrorIsReportedAtOnce(t *testing.T) {
 
 func TestWhatIsNotSupportedYetSaysSo(t *testing.T) {
 	for _, policy := range []string{
-		"engine: {discover: {namespace: dagger}}", "engine: {transport: node-tcp}", "engine: {transport: tls}", "engine: {nodeTCP: {port: 1234}}",
-		"engine: {tls: {address: 'a:1', secretName: s}}", "scheduling: {fromEngine: true}", "cli: {delivery: image-volume}",
+		"engine: {discover: {namespace: dagger}}", "scheduling: {fromEngine: true}", "cli: {delivery: image-volume}",
 		"wait: {enabled: true}", "wait: {timeout: 2m}", "wait: {onTimeout: fail}", "cloudToken: {secretName: a, key: b}",
 	} {
 		_, err := Parse([]byte(header + policy))

@@ -93,6 +93,7 @@ func withDefaults() *InjectionPolicy {
 		Engine: Engine{
 			Transport: TransportAuto,
 			Socket:    Socket{File: "engine.sock", MountPath: "/run/dagger", Group: 1001},
+			TLS:       TLS{CAFile: "ca.crt", CertFile: "tls.crt", KeyFile: "tls.key"},
 		},
 		CLI:         CLI{Delivery: DeliveryAuto, Path: "/usr/local/bin/dagger"},
 		OnError:     OnErrorAuto,

@@ -12,11 +12,8 @@ func notSupportedYet(e *Effective) Errors {
 			errs = append(errs, FieldError{Path: path, Problem: "not supported yet: " + instead})
 		}
 	}
-	explicit := "name the engine with engine.socket.hostPath or engine.tcp.address"
+	explicit := "name the engine with engine.socket, engine.nodeTCP, engine.tcp or engine.tls"
 	refuse("engine.discover", explicit, present("engine.discover"))
-	refuse("engine.transport", explicit, p.Engine.Transport == TransportNodeTCP || p.Engine.Transport == TransportTLS)
-	refuse("engine.nodeTCP", explicit, present("engine.nodeTCP"))
-	refuse("engine.tls", explicit, present("engine.tls"))
 	refuse("scheduling.fromEngine", "list tolerations, nodeSelector and nodeAffinity here", p.Scheduling.FromEngine)
 	refuse("cli.delivery", "use init-container or none", p.CLI.Delivery == DeliveryImageVolume)
 	refuse("wait", "leave it out, or set only enabled: false", p.Wait != Wait{} || present("wait.timeout") || present("wait.onTimeout"))

@@ -110,8 +110,15 @@ type TCP struct {
 type TLS struct {
 	// Address is host:port; the host is the name in the engine's certificate.
 	Address string `json:"address,omitempty"`
-	// SecretName is the Secret, in the pod's namespace, with the client's certificate and the CA.
+	// SecretName is the Secret, in the pod's namespace, with the CA and the client's certificate and key. Without one, the
+	// client trusts what its image trusts, and shows no certificate.
 	SecretName string `json:"secretName,omitempty"`
+	// CAFile is the key of the CA's certificate in the Secret; empty for none. Default: ca.crt, as cert-manager has it.
+	CAFile string `json:"caFile,omitempty"`
+	// CertFile is the key of the client's certificate; empty, together with keyFile, for none. Default: tls.crt.
+	CertFile string `json:"certFile,omitempty"`
+	// KeyFile is the key of the client's private key. Default: tls.key.
+	KeyFile string `json:"keyFile,omitempty"`
 }
 
 // Scheduling says what is added to bring pods to nodes where the engine is.

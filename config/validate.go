@@ -80,19 +80,36 @@ func (v *validator) engine(e *Engine) {
 	if e.Socket.Group < 0 || e.Socket.Group > 1<<31-1 {
 		v.fail("engine.socket.group", "want a numeric group from 0 to 2147483647, got %d", e.Socket.Group)
 	}
-	if e.NodeTCP.Port < 0 || e.NodeTCP.Port > 65535 {
+	if e.NodeTCP.Port < 0 || e.NodeTCP.Port > 65535 || e.NodeTCP.Port == 0 && e.Transport == TransportNodeTCP {
 		v.fail("engine.nodeTCP.port", "want a port from 1 to 65535, got %d", e.NodeTCP.Port)
 	}
 	if e.TCP.Address != "" || e.Transport == TransportTCP {
 		v.address("engine.tcp.address", e.TCP.Address)
 	}
-	if e.TLS.Address != "" {
+	if e.TLS.Address != "" || e.Transport == TransportTLS {
 		v.address("engine.tls.address", e.TLS.Address)
 	}
+	v.tlsFiles(&e.TLS)
 	if e.TLS.SecretName != "" {
 		v.all("engine.tls.secretName", validation.IsDNS1123Subdomain(e.TLS.SecretName))
 	}
 	v.labelSelector("engine.discover.selector", e.Discover.Selector)
+}
+
+// tlsFiles checks the keys of a Secret, which become files.
+func (v *validator) tlsFiles(t *TLS) {
+	files := map[string]string{"engine.tls.caFile": t.CAFile, "engine.tls.certFile": t.CertFile, "engine.tls.keyFile": t.KeyFile}
+	for _, at := range slices.Sorted(maps.Keys(files)) {
+		if files[at] != "" {
+			v.all(at, validation.IsConfigMapKey(files[at]))
+		}
+	}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		v.fail("engine.tls.certFile", "certFile and keyFile go together: the client takes both or neither")
+	}
+	if t.SecretName != "" && t.CAFile == "" && t.CertFile == "" {
+		v.fail("engine.tls.secretName", "the Secret is not used: name a caFile, or certFile and keyFile")
+	}
 }
 
 func (v *validator) all(path string, problems []string) {

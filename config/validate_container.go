@@ -15,6 +15,7 @@ import (
 // defeat them (facts of dagger's engine/client: the mere presence of DAGGER_CLOUD_ENGINE overrides the runner host).
 var reservedEnv = map[string]string{
 	"_EXPERIMENTAL_DAGGER_RUNNER_HOST": "it is what the transport sets: use engine.socket or engine.tcp",
+	"DAGGER_NODE_IP":                   "it is what the transport node-tcp sets: use engine.nodeTCP",
 	"_EXPERIMENTAL_DAGGER_CLI_BIN":     "it is what the CLI's delivery sets: use cli.path",
 	"DAGGER_CLOUD_ENGINE":              "its mere presence makes the client ignore the engine that the transport names",
 	"DAGGER_SESSION_PORT":              "it belongs to a running session",

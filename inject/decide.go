@@ -27,6 +27,8 @@ type Input struct {
 	RunnerSpec bool
 	// Policies are those that hold in the namespace.
 	Policies *Policies
+	// NodeIPv6 says that the nodes' addresses are IPv6, which stand in brackets in an address, as IPv4 must not.
+	NodeIPv6 bool
 	// Version is this program's version, for the status annotation.
 	Version string
 }
@@ -74,18 +76,18 @@ func Decide(in Input) *Plan {
 	if len(targets) > maxTargets {
 		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("%d of its containers would be injected, more than %d", len(targets), maxTargets), onError, asked)
 	}
-	transport, reason, detail := policy.chooseTransport(chosen.transport, &in.Namespace)
+	connection, reason, detail := policy.chooseTransport(chosen.transport, &in)
 	if reason != "" {
 		return plan.cannot(reason, detail, onError, asked)
 	}
 	i := &injection{
-		policy:    policy,
-		pod:       p,
-		namespace: &in.Namespace,
-		transport: transport,
-		delivery:  chosen.delivery,
-		session:   patch.New(in.Pod, in.Pointer),
-		status:    &Status{Version: in.Version, Policy: PolicyStatus{Source: policy.source, Hash: policy.hash}},
+		policy:     policy,
+		pod:        p,
+		namespace:  &in.Namespace,
+		connection: connection,
+		delivery:   chosen.delivery,
+		session:    patch.New(in.Pod, in.Pointer),
+		status:     &Status{Version: in.Version, Policy: PolicyStatus{Source: policy.source, Hash: policy.hash}},
 	}
 	if reason, detail := i.add(targets); reason != "" {
 		return plan.cannot(reason, detail, onError, asked)

@@ -11,13 +11,13 @@ import (
 
 // injection is one pod's additions while they are worked out.
 type injection struct {
-	policy    *Policy
-	pod       *pod
-	namespace *Namespace
-	transport config.Transport
-	delivery  config.Delivery
-	session   *patch.Session
-	status    *Status
+	policy     *Policy
+	pod        *pod
+	namespace  *Namespace
+	connection *connection
+	delivery   config.Delivery
+	session    *patch.Session
+	status     *Status
 
 	usesCLI  bool     // a container is to have the CLI
 	defeated []string // containers with a variable that overrides ours
@@ -42,9 +42,8 @@ func (i *injection) add(targets []*container) (Reason, string) {
 
 // addToContainer makes one container reach the engine, unless the user has wired it.
 func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
-	host, hostJSON, mountPath := i.hostFor(c)
-	vars := i.readEnv(c)
-	if because := i.wiredByHand(c, vars.runnerHost, host, mountPath); because != "" {
+	conn, vars := i.connectionFor(c), i.readEnv(c)
+	if because := conn.wiredByHand(c, &vars); because != "" {
 		i.status.Left = append(i.status.Left, LeftContainer{c.name, because})
 		return
 	}
@@ -53,7 +52,7 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 		i.defeated = append(i.defeated, c.name)
 	}
 	if i.status.Engine == "" {
-		i.status.Engine = host
+		i.status.Engine = conn.host
 	}
 	at := spec
 	if c.index != inSpec {
@@ -64,10 +63,13 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 		env = spec.Member("env")
 	}
 	if !vars.runnerHost.IsSet() {
-		env.Append(hostJSON)
+		if conn.nodeIPJSON != nil && !vars.nodeIP.IsSet() {
+			env.Append(conn.nodeIPJSON)
+		}
+		env.Append(conn.hostJSON)
 	}
-	if mountPath != "" && c.mountAt(mountPath).Kind() == rawjson.Missing {
-		at.Member("volumeMounts").Append(i.socketMountJSON(mountPath))
+	if conn.volume != "" && c.mountAt(conn.mountPath).Kind() == rawjson.Missing {
+		at.Member("volumeMounts").Append(conn.mountJSON)
 	}
 	if i.delivery != config.DeliveryNone && i.policy.cli.enabled() {
 		i.addCLI(c, at, env, vars.cliBin)
@@ -100,30 +102,10 @@ func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.V
 	}
 }
 
-// hostFor returns the runner host of a container, and where the socket's directory is mounted for it, empty over TCP.
-func (i *injection) hostFor(c *container) (host string, hostJSON json.RawMessage, mountPath string) {
-	if i.transport == config.TransportTCP {
-		return i.policy.tcpHost, i.policy.tcpHostJSON, ""
-	}
-	wanted := i.policy.config.Engine.Socket.MountPath
-	mountPath = socketMountPath(c, wanted)
-	if mountPath == wanted {
-		return i.policy.socketHost, i.policy.socketHostJSON, mountPath
-	}
-	host = i.policy.socketHostAt(mountPath)
-	return host, envJSON(EnvRunnerHost, host), mountPath
-}
-
-func (i *injection) socketMountJSON(mountPath string) json.RawMessage {
-	if mountPath == i.policy.config.Engine.Socket.MountPath {
-		return i.policy.socketMountJSON
-	}
-	return socketMount(mountPath)
-}
-
 // envVars are the variables of a container that a decision needs.
 type envVars struct {
-	runnerHost, cliBin rawjson.Value
+	runnerHost, nodeIP rawjson.Value
+	cliBin             rawjson.Value
 	cloudEngine        bool
 	extra              []bool // by index in the policy's env: the container sets it
 }
@@ -136,6 +118,8 @@ func (i *injection) readEnv(c *container) envVars {
 		switch name {
 		case EnvRunnerHost:
 			vars.runnerHost = e
+		case EnvNodeIP:
+			vars.nodeIP = e
 		case EnvCLIBin:
 			vars.cliBin = e
 		case envCloudEngine:
@@ -150,36 +134,41 @@ func (i *injection) readEnv(c *container) envVars {
 
 // wiredByHand returns why a container is left as it is, empty where it is not. A variable with the very value that it
 // would get is ours from an earlier call, or as good as ours.
-func (i *injection) wiredByHand(c *container, runnerHost rawjson.Value, host, mountPath string) string {
-	if runnerHost.IsSet() {
-		if value, ok := runnerHost.Get("value").Str(); !ok || value != host {
+func (conn *connection) wiredByHand(c *container, vars *envVars) string {
+	if vars.runnerHost.IsSet() {
+		if value, ok := vars.runnerHost.Get("value").Str(); !ok || value != conn.host {
 			return "sets " + EnvRunnerHost + " itself"
 		}
 	}
-	if mountPath == "" {
+	if conn.nodeIPJSON != nil && vars.nodeIP.IsSet() && !isHostIP(vars.nodeIP) {
+		return "sets " + EnvNodeIP + " to something else than its node's address"
+	}
+	if conn.volume == "" {
 		return ""
 	}
-	mount := c.mountAt(mountPath)
+	mount := c.mountAt(conn.mountPath)
 	switch {
 	case !mount.IsSet():
-		if because := c.obstacle(mountPath); because != "" {
-			return "cannot have the socket at " + mountPath + ": it " + because
+		if because := c.obstacle(conn.mountPath); because != "" {
+			return "can have nothing mounted at " + conn.mountPath + ": it " + because
 		}
-	case !isVolume(mount, volumeSocket):
-		return "mounts something of its own at " + mountPath
+	case !isVolume(mount, conn.volume):
+		return "mounts something of its own at " + conn.mountPath
 	}
 	return ""
 }
 
 // addToPod adds the volumes, the init container and the placement that the injected containers need.
 func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
-	i.status.Transport = string(i.transport)
+	i.status.Transport = string(i.connection.transport)
 	i.status.CLI = string(config.DeliveryNone)
 	volumes := spec.Member("volumes")
-	if i.transport == config.TransportSocket {
-		if conflict := i.addVolume(volumes, volumeSocket, i.policy.socketVolumeJSON, i.isSocketVolume); conflict != "" {
+	if i.connection.volume != "" {
+		if conflict := i.addVolume(volumes, i.connection.volume, i.connection.volumeJSON, i.connection.isVolume); conflict != "" {
 			return ReasonNameConflict, conflict
 		}
+	}
+	if i.connection.transport == config.TransportSocket {
 		i.addGroup(spec)
 	}
 	if i.usesCLI {
@@ -207,11 +196,6 @@ func (i *injection) addVolume(volumes *patch.Cursor, name string, add json.RawMe
 	}
 	volumes.Append(add)
 	return ""
-}
-
-func (i *injection) isSocketVolume(v rawjson.Value) bool {
-	path, _ := v.Get("hostPath").Get("path").Str()
-	return path == i.policy.engine.Socket.HostPath
 }
 
 // addGroup lets every user of the pod's containers connect to the socket. fsGroup would not: it does nothing for hostPath.

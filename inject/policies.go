@@ -177,10 +177,10 @@ var podAnnotations = []struct {
 	}},
 	{AnnotationTransport, "engine.transport", func(c *choices, value string) string {
 		switch c.transport = config.Transport(value); c.transport {
-		case config.TransportAuto, config.TransportSocket, config.TransportTCP:
+		case config.TransportAuto, config.TransportSocket, config.TransportNodeTCP, config.TransportTCP, config.TransportTLS:
 			return ""
 		}
-		return fmt.Sprintf("%.60q is not accepted: accepted is auto, socket, tcp", value)
+		return fmt.Sprintf("%.60q is not accepted: accepted is auto, socket, node-tcp, tcp, tls", value)
 	}},
 	{AnnotationCLI, "cli.delivery", func(c *choices, value string) string {
 		switch c.delivery = config.Delivery(value); c.delivery {

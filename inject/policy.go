@@ -24,12 +24,8 @@ type Policy struct {
 	config *config.InjectionPolicy
 	engine engine.Engine
 
-	socketVolumeJSON json.RawMessage
-	socketMountJSON  json.RawMessage // at the policy's own mount path
-	socketHost       string
-	socketHostJSON   json.RawMessage
-	tcpHost          string
-	tcpHostJSON      json.RawMessage
+	// The connections that the engine offers; nil for what it does not.
+	socket, nodeTCP, nodeTCP6, tcp, tls *connection
 
 	cli cliTemplates
 
@@ -59,16 +55,7 @@ type labelAddition struct{ key, value string }
 func newPolicy(effective *config.Effective, source string) *Policy {
 	c := effective.Policy
 	p := &Policy{source: source, config: c, engine: engine.Explicit(c), hash: effective.Hash()}
-	if p.engine.Socket != nil {
-		p.socketVolumeJSON = p.socketVolume()
-		p.socketMountJSON = socketMount(c.Engine.Socket.MountPath)
-		p.socketHost = p.socketHostAt(c.Engine.Socket.MountPath)
-		p.socketHostJSON = envJSON(EnvRunnerHost, p.socketHost)
-	}
-	if p.engine.TCP != nil {
-		p.tcpHost = "tcp://" + p.engine.TCP.Address
-		p.tcpHostJSON = envJSON(EnvRunnerHost, p.tcpHost)
-	}
+	p.connect()
 	if p.engine.Image != "" {
 		p.cli = newCLITemplates(&c.CLI, p.engine.Image)
 	}
@@ -94,10 +81,6 @@ func newPolicy(effective *config.Effective, source string) *Policy {
 // invalidPolicy returns a policy under which every pod that asks ends with ReasonPolicyInvalid.
 func invalidPolicy(err error, source string, onError config.OnError) *Policy {
 	return &Policy{source: source, err: err, config: &config.InjectionPolicy{OnError: onError}}
-}
-
-func (p *Policy) socketHostAt(mountPath string) string {
-	return "unix://" + mountPath + "/" + p.engine.Socket.File
 }
 
 func envJSON(name, value string) json.RawMessage {

@@ -21,6 +21,7 @@ kind: InjectionPolicy
 engine:
   socket: {hostPath: /run/dagger-dagger-dagger-helm}
   tcp: {address: engine.ci.svc:2555}
+  tls: {address: engine.ci.svc:443, secretName: dagger-tls}
 cli: {image: registry.dagger.io/engine:v0.21.8}
 env:
 - {name: DAGGER_NO_NAG, value: "1"}

@@ -9,7 +9,7 @@ type Status struct {
 	Version string `json:"version"`
 	// Policy is the policy that held.
 	Policy PolicyStatus `json:"policy"`
-	// Transport is how the pod reaches the engine: socket or tcp. It is empty where every container is left as it is.
+	// Transport is how the pod reaches the engine: socket, node-tcp, tcp or tls. It is empty where every container is left as it is.
 	Transport string `json:"transport,omitempty"`
 	// Engine is the address that the Dagger client is given.
 	Engine string `json:"engine,omitempty"`

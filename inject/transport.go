@@ -1,43 +1,50 @@
 package inject
 
 import (
-	"encoding/json"
 	"path"
 	"strings"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
-const (
-	// EnvRunnerHost tells the Dagger client where its engine is (dagger, engine/client; still its name in the 1.0 betas).
-	EnvRunnerHost = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"
-	// EnvCLIBin tells Dagger's SDKs to use this CLI instead of downloading one.
-	EnvCLIBin = "_EXPERIMENTAL_DAGGER_CLI_BIN"
-	// envCloudEngine makes the client ignore the runner host by its mere presence (dagger, engine/client).
-	envCloudEngine = "DAGGER_CLOUD_ENGINE"
+// autoOrder is the order in which transports are tried where the policy leaves the choice: the node's own engine first, and
+// what needs nothing of the namespace last.
+var autoOrder = [...]config.Transport{config.TransportSocket, config.TransportNodeTCP, config.TransportTCP, config.TransportTLS}
 
-	volumeSocket = "dagger-inject-socket"
-)
+// connection returns what the engine offers for a transport, nil for nothing.
+func (policy *Policy) connection(transport config.Transport, nodeIPv6 bool) *connection {
+	switch {
+	case transport == config.TransportSocket:
+		return policy.socket
+	case transport == config.TransportNodeTCP && nodeIPv6:
+		return policy.nodeTCP6
+	case transport == config.TransportNodeTCP:
+		return policy.nodeTCP
+	case transport == config.TransportTCP:
+		return policy.tcp
+	}
+	return policy.tls
+}
 
 // chooseTransport returns how the pod reaches the engine, or why it cannot.
-func (policy *Policy) chooseTransport(wanted config.Transport, ns *Namespace) (config.Transport, Reason, string) {
-	by, forbidden := ns.forbidsHostPath(policy.config.PodSecurity)
-	switch {
-	case wanted == config.TransportTCP && policy.engine.TCP == nil:
-		return "", ReasonNoEngine, "the transport is tcp, and there is no engine.tcp.address"
-	case wanted == config.TransportTCP, wanted == config.TransportAuto && policy.engine.Socket == nil && policy.engine.TCP != nil:
-		return config.TransportTCP, "", ""
-	case policy.engine.Socket == nil:
-		return "", ReasonNoEngine, ""
-	case !forbidden:
-		return config.TransportSocket, "", ""
-	case wanted == config.TransportAuto && policy.engine.TCP != nil:
-		return config.TransportTCP, "", ""
+func (policy *Policy) chooseTransport(wanted config.Transport, in *Input) (*connection, Reason, string) {
+	by, forbidden := in.Namespace.forbidsHostPath(policy.config.PodSecurity)
+	for _, transport := range autoOrder {
+		if wanted != config.TransportAuto && wanted != transport || transport == config.TransportSocket && forbidden {
+			continue
+		}
+		if c := policy.connection(transport, in.NodeIPv6); c != nil {
+			return c, "", ""
+		}
 	}
-	return "", ReasonHostPathForbidden, "hostPath volumes are forbidden by " + by
+	switch {
+	case forbidden && policy.socket != nil && (wanted == config.TransportAuto || wanted == config.TransportSocket):
+		return nil, ReasonHostPathForbidden, "hostPath volumes are forbidden by " + by
+	case wanted != config.TransportAuto:
+		return nil, ReasonNoEngine, "the transport is " + string(wanted) + ", and the policy names no engine for it"
+	}
+	return nil, ReasonNoEngine, ""
 }
 
 // socketMountPath returns where the socket's directory is mounted in a container: where it is mounted already, else at the
@@ -103,16 +110,4 @@ func (c *container) obstacle(at string) string {
 		}
 	}
 	return ""
-}
-
-func (policy *Policy) socketVolume() json.RawMessage {
-	return mustMarshal(corev1.Volume{
-		Name: volumeSocket,
-		// No type: a missing directory is then the wait's to report, not an endless FailedMount of the kubelet's.
-		VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: policy.engine.Socket.HostPath}},
-	})
-}
-
-func socketMount(at string) json.RawMessage {
-	return mustMarshal(corev1.VolumeMount{Name: volumeSocket, MountPath: at, ReadOnly: true})
 }

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,6 +62,11 @@ func TestTransports(t *testing.T) {
 		"auto, nothing, restricted":            {"", "", restricted, "", ReasonNoEngine},
 		"socket, both, restricted":             {"transport: socket, " + socket + ", " + tcp, "", restricted, "", ReasonHostPathForbidden},
 		"tcp, both":                            {"transport: tcp, " + socket + ", " + tcp, "", Namespace{}, config.TransportTCP, ""},
+		"auto, node-tcp, restricted":           {socket + ", nodeTCP: {port: 1234}, " + tcp, "", restricted, config.TransportNodeTCP, ""},
+		"auto, node-tcp beside a socket":       {socket + ", nodeTCP: {port: 1234}", "", Namespace{}, config.TransportSocket, ""},
+		"auto, only TLS":                       {"tls: {address: 'e:443'}", "", restricted, config.TransportTLS, ""},
+		"tls, all":                             {"transport: tls, tls: {address: 'e:443'}, " + socket + ", " + tcp, "", Namespace{}, config.TransportTLS, ""},
+		"node-tcp":                             {"transport: node-tcp, nodeTCP: {port: 1234}, " + socket, "", Namespace{}, config.TransportNodeTCP, ""},
 		"the label beats the policy's default": {socket, "podSecurity: {default: baseline}", Namespace{Labels: map[string]string{labelEnforce: "privileged"}}, config.TransportSocket, ""},
 		"the policy's default":                 {socket, "podSecurity: {default: baseline}", Namespace{}, "", ReasonHostPathForbidden},
 		"an unknown level is restricted":       {socket, "", Namespace{Labels: map[string]string{labelEnforce: "strict"}}, "", ReasonHostPathForbidden},
@@ -68,9 +74,11 @@ func TestTransports(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			policy := policiesOf(t, "engine: {"+c.engine+"}\n"+c.extra).profiles[config.DefaultProfile]
-			transport, reason, _ := policy.chooseTransport(policy.config.Engine.Transport, &c.namespace)
-			require.Equal(t, c.want, transport)
+			chosen, reason, _ := policy.chooseTransport(policy.config.Engine.Transport, &Input{Namespace: c.namespace})
 			require.Equal(t, c.reason, reason)
+			if reason == "" {
+				require.Equal(t, c.want, chosen.transport)
+			}
 		})
 	}
 }
@@ -136,6 +144,65 @@ func TestNamesThatAreTaken(t *testing.T) {
 			require.Equal(t, ReasonNameConflict, plan.Reason)
 			require.Contains(t, plan.Detail, want)
 			require.Empty(t, plan.Operations)
+		})
+	}
+}
+
+const asking = "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, env: [%s]}]}}"
+
+func TestNodeTCPNamesTheNodeBeforeItIsUsed(t *testing.T) {
+	for v6, host := range map[bool]string{false: "tcp://$(DAGGER_NODE_IP):1234", true: "tcp://[$(DAGGER_NODE_IP)]:1234"} {
+		in := input(t, strings.Replace(asking, "%s", "{name: OWN, value: x}", 1))
+		in.Policies, in.NodeIPv6 = policiesOf(t, "engine: {transport: node-tcp, nodeTCP: {port: 1234}}"), v6
+		pod := patched(t, in, Decide(in))
+		require.Equal(t, []string{"OWN", "DAGGER_NODE_IP", EnvRunnerHost}, envNames(pod))
+		require.Equal(t, "status.hostIP", pod.Spec.Containers[0].Env[1].ValueFrom.FieldRef.FieldPath)
+		require.Equal(t, host, pod.Spec.Containers[0].Env[2].Value)
+		require.Empty(t, pod.Spec.Volumes)
+		require.Nil(t, pod.Spec.SecurityContext)
+	}
+	in := input(t, strings.Replace(asking, "%s", "{name: DAGGER_NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}", 1))
+	in.Policies = policiesOf(t, "engine: {nodeTCP: {port: 1234}}")
+	require.Equal(t, []string{"DAGGER_NODE_IP", EnvRunnerHost}, envNames(patched(t, in, Decide(in))), "the same is used")
+
+	in = input(t, strings.Replace(asking, "%s", "{name: DAGGER_NODE_IP, value: 10.0.0.1}", 1))
+	in.Policies = policiesOf(t, "engine: {nodeTCP: {port: 1234}}")
+	plan := Decide(in)
+	require.Equal(t, ReasonAlreadyWired, plan.Reason)
+	require.Contains(t, plan.Status.Left[0].Because, "sets DAGGER_NODE_IP to something else")
+}
+
+func envNames(pod *corev1.Pod) []string {
+	var names []string
+	for _, e := range pod.Spec.Containers[0].Env {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+func TestTLSMountsTheSecretAndNamesItsFiles(t *testing.T) {
+	cases := map[string]struct {
+		tls, host string
+		volume    bool
+	}{
+		"cert-manager's names": {"{address: 'e.ci.svc:443', secretName: s}",
+			"tls://e.ci.svc:443?ca_path=%2Fetc%2Fdagger-inject%2Ftls%2Fca.crt&cert_path=%2Fetc%2Fdagger-inject%2Ftls%2Ftls.crt&key_path=%2Fetc%2Fdagger-inject%2Ftls%2Ftls.key", true},
+		"a CA only":       {"{address: 'e:443', secretName: s, caFile: root.pem, certFile: '', keyFile: ''}", "tls://e:443?ca_path=%2Fetc%2Fdagger-inject%2Ftls%2Froot.pem", true},
+		"a public engine": {"{address: 'e:443'}", "tls://e:443", false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			in := input(t, strings.Replace(asking, "%s", "", 1))
+			in.Namespace.Labels = map[string]string{labelEnforce: "restricted"}
+			in.Policies = policiesOf(t, "engine: {transport: tls, tls: "+c.tls+"}")
+			pod := patched(t, in, Decide(in))
+			require.Equal(t, c.host, pod.Spec.Containers[0].Env[0].Value)
+			if !c.volume {
+				require.Empty(t, pod.Spec.Volumes)
+				return
+			}
+			require.Equal(t, "s", pod.Spec.Volumes[0].Secret.SecretName)
+			require.Equal(t, corev1.VolumeMount{Name: "dagger-inject-tls", MountPath: "/etc/dagger-inject/tls", ReadOnly: true}, pod.Spec.Containers[0].VolumeMounts[0])
 		})
 	}
 }

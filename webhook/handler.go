@@ -55,6 +55,8 @@ type Handler struct {
 	Metrics *Metrics
 	// Log gets one line a decision.
 	Log *slog.Logger
+	// NodeIPv6 says that the nodes' addresses are IPv6.
+	NodeIPv6 bool
 	// Version is this program's version.
 	Version string
 
@@ -212,7 +214,7 @@ func (h *Handler) plan(ctx context.Context, r *request) (*inject.Plan, error) {
 		decide = inject.Decide
 	}
 	return decide(inject.Input{
-		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, Version: h.Version,
+		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, NodeIPv6: h.NodeIPv6, Version: h.Version,
 	}), nil
 }
 

@@ -46,6 +46,8 @@ type Options struct {
 	ReleaseNamespace string
 	// Policies returns the policies that hold in a namespace, in place of ConfigMaps. It is called for every request.
 	Policies func(namespace string) *inject.Policies
+	// NodeIPv6 says that the nodes' addresses are IPv6, as the webhook's own is.
+	NodeIPv6 bool
 	// Version is this program's version.
 	Version string
 	// Log gets everything that is logged.
@@ -145,11 +147,12 @@ func newServer(o *Options) *ctrlwebhook.DefaultServer {
 func register(mux *http.ServeMux, o *Options, source Source, m *Metrics) {
 	for path, entry := range map[string]inject.Entry{PathPod: inject.EntryPod, PathNamespace: inject.EntryNamespace} {
 		mux.Handle(path, &Handler{
-			Entry:   entry,
-			Source:  source,
-			Metrics: m,
-			Log:     o.Log,
-			Version: o.Version,
+			Entry:    entry,
+			Source:   source,
+			Metrics:  m,
+			Log:      o.Log,
+			NodeIPv6: o.NodeIPv6,
+			Version:  o.Version,
 		})
 	}
 }

@@ -20,6 +20,7 @@ type injectFlags struct {
 	namespace            string
 	namespaceLabels      map[string]string
 	namespaceAnnotations map[string]string
+	nodeIPv6             bool
 	output               string
 }
 
@@ -54,6 +55,7 @@ The exit code is 0 when every object was decided, injected or not, and 2 when th
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace the objects are created in (default: the objects' own, else default)")
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "labels of that namespace")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "annotations of that namespace")
+	flags.BoolVar(&f.nodeIPv6, "node-ipv6", false, "the nodes' addresses are IPv6, which the webhook sees from its own")
 	flags.StringVarP(&f.output, "output", "o", "", "yaml, json, patch (the JSON patch) or diff (default: diff on a terminal, else yaml)")
 	return cmd
 }
@@ -150,6 +152,7 @@ func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointe
 		Namespace:  inject.Namespace{Name: namespace, Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations},
 		System:     template.System,
 		RunnerSpec: template.RunnerSpec,
+		NodeIPv6:   f.nodeIPv6,
 		Policies:   policies,
 		Version:    version,
 	})

@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
@@ -61,15 +60,15 @@ func TestReadme(t *testing.T) {
 	require.Equal(t, written, string(current), "the README is stale: see `make golden`")
 }
 
+// TestSamplesAreValid checks them as an operator can, since most are ConfigMaps and one is layered on the built-in policy.
 func TestSamplesAreValid(t *testing.T) {
 	samples, err := filepath.Glob(filepath.Join(repository, "docs/samples/*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, samples)
 	for _, sample := range samples {
-		text, err := os.ReadFile(sample)
-		require.NoError(t, err)
-		_, err = config.Parse(text)
-		require.NoError(t, err, sample)
+		code, findings, report := execute(t, "", "lint", sample)
+		require.Zero(t, code, "%s: %s", findings, report)
+		require.Equal(t, "1 policies, no errors\n", report, sample)
 	}
 }
 

@@ -29,6 +29,7 @@ type webhookFlags struct {
 	namespaceLabels      map[string]string
 	namespaceAnnotations map[string]string
 	logLevel             string
+	hostIP               string
 }
 
 func newWebhookCommand(s streams) *cobra.Command {
@@ -62,6 +63,7 @@ cluster: every namespace is as --namespace-labels says, and a self-signed certif
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "with --standalone: labels that every namespace has")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "with --standalone: annotations that every namespace has")
+	flags.StringVar(&f.hostIP, "host-ip", os.Getenv("HOST_IP"), "address of this pod's node (status.hostIP), from which the nodes' address family is known (default: $HOST_IP; IPv4 without it)")
 	flags.StringVar(&f.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
 	return cmd
 }
@@ -74,7 +76,12 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 	if f.port < 1 || f.port > 65535 {
 		return badInputf("--port %d is not accepted: want 1 to 65535", f.port)
 	}
+	hostIP := net.ParseIP(f.hostIP)
+	if f.hostIP != "" && hostIP == nil {
+		return badInputf("--host-ip %q is not an IP address", f.hostIP)
+	}
 	options := webhook.Options{
+		NodeIPv6:       hostIP != nil && hostIP.To4() == nil,
 		Host:           f.bindAddress,
 		Port:           f.port,
 		CertDir:        f.certDir,

@@ -7,8 +7,12 @@ import "github.com/dagger-inject/dagger-inject/config"
 type Engine struct {
 	// Socket is the engine's Unix socket on each node that runs it.
 	Socket *Socket
+	// NodeTCP is the engine's port on each node that runs it.
+	NodeTCP *Port
 	// TCP is the engine's address.
 	TCP *TCP
+	// TLS is the engine's address behind TLS.
+	TLS *TLS
 	// Image is an image reference that holds the CLI of the engine's version.
 	Image string
 }
@@ -28,6 +32,15 @@ type TCP struct {
 	Address string
 }
 
+// TLS is an engine behind an address, encrypted.
+type TLS struct {
+	// Address is host:port.
+	Address string
+	// SecretName is the Secret with the files below; empty where the client needs none.
+	SecretName                string
+	CAFile, CertFile, KeyFile string
+}
+
 // Explicit returns the engine that a policy names field by field.
 func Explicit(policy *config.InjectionPolicy) Engine {
 	e := Engine{Image: policy.CLI.Image}
@@ -36,6 +49,12 @@ func Explicit(policy *config.InjectionPolicy) Engine {
 	}
 	if policy.Engine.TCP.Address != "" {
 		e.TCP = &TCP{Address: policy.Engine.TCP.Address}
+	}
+	if port := policy.Engine.NodeTCP.Port; port != 0 {
+		e.NodeTCP = &Port{Port: port}
+	}
+	if t := policy.Engine.TLS; t.Address != "" {
+		e.TLS = &TLS{Address: t.Address, SecretName: t.SecretName, CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile}
 	}
 	return e
 }

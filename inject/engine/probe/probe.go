@@ -1,0 +1,188 @@
+// Package probe asks a Dagger Engine who it is, and says why where none answers.
+//
+// The engine listens only once it is fully up, and the call needs no session, so that an answer means ready. The protocol is
+// unary gRPC, moby.buildkit.v1.Control/Info, unchanged from v0.11 to 1.0: net/http speaks enough HTTP/2 for it.
+package probe
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+const (
+	method        = "/moby.buildkit.v1.Control/Info"
+	enginePackage = "github.com/dagger/dagger"
+)
+
+// Probe makes one attempt to ask the engine at a host, over a connection of its own. It is for the context to bound its
+// time; what a server can make it read is bounded. Every error is an *Error.
+func Probe(ctx context.Context, h Host) (Info, error) {
+	info, failed := probe(ctx, h)
+	if failed != nil { // A nil *Error in an error would not be nil.
+		return Info{}, failed
+	}
+	return info, nil
+}
+
+func probe(ctx context.Context, h Host) (Info, *Error) {
+	conn, failed := connect(ctx, h)
+	if failed != nil {
+		return Info{}, failed
+	}
+	defer func() { _ = conn.Close() }()
+	info, failed := ask(ctx, h, conn)
+	if failed != nil {
+		return Info{}, failed
+	}
+	if info.Package != enginePackage {
+		return Info{}, &Error{Cause: CauseOtherBuildkitd,
+			Detail: fmt.Sprintf("its package is %q, and an engine's is %q", oneLine(info.Package), enginePackage)}
+	}
+	return info, nil
+}
+
+// ask makes the call on a connection.
+func ask(ctx context.Context, h Host, conn net.Conn) (Info, *Error) {
+	target := url.URL{Scheme: "http", Host: h.address, Path: method}
+	transport := &http.Transport{Protocols: new(http.Protocols), DisableCompression: true, MaxResponseHeaderBytes: maxMessage}
+	switch h.scheme {
+	case schemeUnix:
+		target.Host = "localhost" // What gRPC clients say for a socket.
+		transport.Protocols.SetUnencryptedHTTP2(true)
+	case schemeTCP:
+		transport.Protocols.SetUnencryptedHTTP2(true)
+	case schemeTLS:
+		target.Scheme = "https"
+		transport.Protocols.SetHTTP2(true)
+	}
+	heard := &listener{Conn: conn}
+	// One of the two is called, once: the connection is made before, so that its errors keep their cause.
+	transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return heard, nil }
+	transport.DialTLSContext = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
+	client, err := transport.NewClientConn(ctx, target.Scheme, target.Host)
+	if err != nil {
+		return Info{}, heard.explain(ctx, err)
+	}
+	defer func() { _ = client.Close() }()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(make([]byte, frameHeader)))
+	if err != nil {
+		return Info{}, failure(CauseNotAnEngine, "", err)
+	}
+	request.Header.Set("Content-Type", "application/grpc")
+	request.Header.Set("Te", "trailers")
+	response, err := client.RoundTrip(request)
+	if err != nil {
+		return Info{}, heard.explain(ctx, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if failed := judgeHeader(response); failed != nil {
+		return Info{}, failed
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, frameHeader+maxMessage+1))
+	if err != nil {
+		return Info{}, heard.explain(ctx, err)
+	}
+	if len(body) > frameHeader+maxMessage {
+		return Info{}, &Error{Cause: CauseNotAnEngine, Detail: fmt.Sprintf("its answer is larger than %d bytes", maxMessage)}
+	}
+	if failed := judgeStatus(response); failed != nil {
+		return Info{}, failed
+	}
+	info, err := parseAnswer(body)
+	if err != nil {
+		return Info{}, failure(CauseNotAnEngine, "its answer cannot be read: ", err)
+	}
+	return info, nil
+}
+
+// judgeHeader looks at what comes before the body: whether it is gRPC at all.
+func judgeHeader(response *http.Response) *Error {
+	switch response.StatusCode {
+	case http.StatusOK:
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return &Error{Cause: CauseRefused, Detail: fmt.Sprintf("a proxy before it answers HTTP %d", response.StatusCode)}
+	default:
+		return &Error{Cause: CauseNotAnEngine, Detail: fmt.Sprintf("it answers HTTP %d", response.StatusCode)}
+	}
+	kind := response.Header.Get("Content-Type")
+	if kind != "application/grpc" && kind != "application/grpc+proto" {
+		return &Error{Cause: CauseNotAnEngine, Detail: fmt.Sprintf("it answers with content of the type %q, not with gRPC", oneLine(kind))}
+	}
+	return nil
+}
+
+// judgeStatus looks at the outcome, which gRPC sends after the body, or in the header where there is no body.
+func judgeStatus(response *http.Response) *Error {
+	status, message := response.Trailer.Get("Grpc-Status"), response.Trailer.Get("Grpc-Message")
+	if status == "" {
+		status, message = response.Header.Get("Grpc-Status"), response.Header.Get("Grpc-Message")
+	}
+	if text, err := url.PathUnescape(message); err == nil {
+		message = text
+	}
+	switch status {
+	case "0":
+		return nil
+	case "":
+		return &Error{Cause: CauseNotAnEngine, Detail: "its answer ends without a gRPC status"}
+	case "12":
+		return &Error{Cause: CauseNotAnEngine, Detail: "it speaks gRPC and does not have the method " + method}
+	case "14":
+		return &Error{Cause: CauseRefused, Detail: fmt.Sprintf("the answer is gRPC status 14, unavailable: %q", oneLine(message))}
+	}
+	return &Error{Cause: CauseNotAnEngine, Detail: fmt.Sprintf("it answers with gRPC status %s: %q", oneLine(status), oneLine(message))}
+}
+
+// listener remembers the first bytes of an unencrypted connection, which tell what the other side speaks.
+type listener struct {
+	net.Conn
+	first []byte
+}
+
+const frameHeaderHTTP2 = 9
+
+func (l *listener) Read(p []byte) (int, error) {
+	n, err := l.Conn.Read(p)
+	if missing := frameHeaderHTTP2 - len(l.first); missing > 0 {
+		l.first = append(l.first, p[:min(n, missing)]...)
+	}
+	return n, err
+}
+
+// explain finds the cause of an error on a connection that was made.
+func (l *listener) explain(ctx context.Context, err error) *Error {
+	first := string(l.first)
+	var alert *net.OpError
+	_, encrypted := l.Conn.(*tls.Conn)
+	switch {
+	case ctx.Err() != nil:
+		return &Error{Cause: CauseNoAnswer, Detail: "the connection is accepted, and no answer comes", err: ctx.Err()}
+	case errors.As(err, &alert) && alert.Op == "remote error":
+		return failure(CauseTLS, "", err) // With TLS 1.3 the server judges the client's certificate after the handshake.
+	case strings.HasPrefix(first, "HTTP/"):
+		return &Error{Cause: CauseNotAnEngine, Detail: "it speaks HTTP/1, and an engine speaks HTTP/2", err: err}
+	case strings.HasPrefix(first, "\x15\x03"):
+		return &Error{Cause: CauseTLS, Detail: "the server speaks TLS, and the URL says tcp", remedy: "Use a tls URL.", err: err}
+	case first == "" && !encrypted && hungUp(err):
+		return &Error{Cause: CauseRefused, err: err,
+			Detail: "the connection is accepted and closed without an answer, as by a proxy with no engine behind it, or by a server that wants TLS"}
+	case (encrypted || isSettings(first)) && hungUp(err):
+		return failure(CauseRefused, "the connection breaks off: ", err)
+	case encrypted || isSettings(first):
+		return failure(CauseNotAnEngine, "it fails to answer: ", err)
+	}
+	return &Error{Cause: CauseNotAnEngine, Detail: "it does not speak HTTP/2", err: err}
+}
+
+// isSettings reports whether bytes are the header of the frame that every HTTP/2 server sends first.
+func isSettings(first string) bool {
+	return len(first) == frameHeaderHTTP2 && first[3] == 4 && first[5:] == "\x00\x00\x00\x00"
+}
