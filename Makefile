@@ -25,9 +25,10 @@ build: ## Build bin/dagger-inject
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/dagger-inject ./cmd/dagger-inject
 
 .PHONY: golden
-golden: ## Rewrite the expected outputs and the README's generated parts
+golden: ## Rewrite the expected outputs, the README's generated parts, the policy's schema and reference
 	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestReadme' -update
-	git --no-pager diff --stat -- test/fixtures README.md
+	go test ./internal/policydoc -update
+	git --no-pager diff --stat -- test/fixtures README.md docs
 
 .PHONY: bench
 bench: ## Measure against a do-nothing server and a typed webhook, in one run

@@ -196,7 +196,7 @@ const (
 
 // Namespaces says where injection may happen at all.
 type Namespaces struct {
-	// Selector matches the labels of the namespaces in which pods may be injected.
+	// Selector matches the labels of the namespaces in which pods may be injected; an empty one matches all.
 	Selector metav1.LabelSelector `json:"selector,omitempty"`
 	// PodLabel says whether a pod's own label counts in a namespace that did not opt in: allow or requireNamespaceLabel.
 	// Default: allow.
@@ -230,8 +230,8 @@ const (
 
 // Overrides lists the fields that lower layers may set, by field path.
 type Overrides struct {
-	// FromNamespaces are the fields that a namespace's policy may set, each with everything below it. Default: transport,
-	// address, CLI delivery, wait, containers, env, cloudToken and the scheduling additions.
+	// FromNamespaces are the fields that a namespace's policy may set, each with everything below it. Default:
+	// engine.transport, engine.tcp, engine.tls, cli.delivery, wait, containers, env, cloudToken and the scheduling additions.
 	FromNamespaces []string `json:"fromNamespaces,omitempty"`
 	// FromPods are the fields that a pod's annotations may set: profile (dagger.io/policy), containers.include
 	// (dagger.io/containers), engine.transport (dagger.io/transport), cli.delivery (dagger.io/cli) and wait.enabled

@@ -143,7 +143,7 @@ func (v *validator) address(at, address string) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n < 1 {
 		v.fail(at, "want a port from 1 to 65535, got %.60q", port)
 	}
-	if ip := net.ParseIP(host); ip != nil && strings.HasPrefix(address, "[") && !strings.Contains(host, ":") {
+	if strings.HasPrefix(address, "[") && !strings.Contains(host, ":") {
 		v.fail(at, "brackets are for IPv6 addresses only, got %.100q", address)
 	}
 	if net.ParseIP(host) == nil && len(validation.IsDNS1123Subdomain(strings.ToLower(host))) > 0 {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -104,37 +103,20 @@ func runLint(s streams, f *lintFlags, files []string) error {
 
 // read returns the policies in a file.
 func (f *lintFlags) read(file string) ([]*config.Documents, error) {
-	documents, err := readDocuments(file, nil)
-	if err != nil {
-		return nil, err
-	}
-	var found []*config.Documents
-	for _, d := range documents {
-		var head struct{ Kind string }
-		if err := yaml.Unmarshal(d.json, &head); err != nil || head.Kind != "ConfigMap" {
-			continue
-		}
-		var cm corev1.ConfigMap
-		if err := yaml.UnmarshalStrict(d.json, &cm); err != nil {
-			return nil, badInputf("%s: %w", d.name, err)
-		}
-		if cm.Name != config.ConfigMapName {
-			continue
-		}
-		origin := config.OriginNamespace
+	found, err := policyMaps(file, func(cm *corev1.ConfigMap) config.Origin {
 		if cm.Namespace == f.releaseNamespace {
-			origin = config.OriginCluster
+			return config.OriginCluster
 		}
-		found = append(found, config.FromConfigMap(&cm, origin))
-	}
-	if len(found) > 0 {
-		return found, nil
+		return config.OriginNamespace
+	})
+	if err != nil || len(found) > 0 {
+		return found, err
 	}
 	origin := config.OriginCluster
 	if f.clusterPolicy != "" {
 		origin = config.OriginNamespace
 	}
-	plain, err := loadDocuments(file, origin)
+	plain, err := plainPolicy(file, origin)
 	return []*config.Documents{plain}, err
 }
 

@@ -45,7 +45,12 @@ func TestLint(t *testing.T) {
 			require.Contains(t, out, c.want)
 		})
 	}
-	code, out, _ := execute(t, "", "lint", "--cluster-policy", cluster, locked, "-o", "json")
+	code, out, report := execute(t, "", "inject", "-f", filepath.Join(repository, "test/fixtures/readme/pod.yaml"), "-o", "patch",
+		"--namespace-labels", "dagger.io/inject=true", "--policy", filepath.Join(repository, "docs/samples/arc-socket.yaml"))
+	require.Zero(t, code, report)
+	require.Contains(t, out, "unix:///run/dagger/engine.sock", "the ConfigMap among other manifests")
+
+	code, out, _ = execute(t, "", "lint", "--cluster-policy", cluster, locked, "-o", "json")
 	require.Equal(t, 1, code)
 	var findings []finding
 	require.NoError(t, json.Unmarshal([]byte(out), &findings))

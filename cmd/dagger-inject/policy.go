@@ -40,21 +40,51 @@ func loadPolicies(clusterFile, namespaceFile string) (*inject.Policies, error) {
 	return policies, nil
 }
 
-// loadDocuments reads a policy document, or a ConfigMap with policy documents in it.
+// loadDocuments reads a policy document, or the ConfigMap with policy documents among the manifests of a file.
 func loadDocuments(file string, origin config.Origin) (*config.Documents, error) {
+	found, err := policyMaps(file, func(*corev1.ConfigMap) config.Origin { return origin })
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) > 1:
+		return nil, badInputf("%s has %d ConfigMaps %s: want one", file, len(found), config.ConfigMapName)
+	case len(found) == 1:
+		return found[0], nil
+	}
+	return plainPolicy(file, origin)
+}
+
+// plainPolicy reads a file that is a policy document itself.
+func plainPolicy(file string, origin config.Origin) (*config.Documents, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, badInputf("reading the policy: %w", err)
 	}
-	var head struct{ Kind string }
-	if yaml.Unmarshal(text, &head) == nil && head.Kind == "ConfigMap" {
-		var cm corev1.ConfigMap
-		if err := yaml.UnmarshalStrict(text, &cm); err != nil {
-			return nil, badInputf("%s: %w", file, err)
-		}
-		return config.FromConfigMap(&cm, origin), nil
-	}
 	return config.FromFile(file, text, origin), nil
+}
+
+// policyMaps returns the policies of a file's ConfigMaps; none where the file is something else, a policy document or not even YAML.
+func policyMaps(file string, origin func(*corev1.ConfigMap) config.Origin) ([]*config.Documents, error) {
+	documents, err := readDocuments(file, nil)
+	if err != nil {
+		// What is wrong with a policy document is said better where it is read as one.
+		return nil, nil
+	}
+	var found []*config.Documents
+	for _, d := range documents {
+		var head struct{ Kind string }
+		if err := yaml.Unmarshal(d.json, &head); err != nil || head.Kind != "ConfigMap" {
+			continue
+		}
+		var cm corev1.ConfigMap
+		if err := yaml.UnmarshalStrict(d.json, &cm); err != nil {
+			return nil, badInputf("%s: %w", d.name, err)
+		}
+		if cm.Name == config.ConfigMapName {
+			found = append(found, config.FromConfigMap(&cm, origin(&cm)))
+		}
+	}
+	return found, nil
 }
 
 // explain returns a headline and one line an error.

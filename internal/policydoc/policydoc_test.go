@@ -1,0 +1,294 @@
+package policydoc
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+	"k8s.io/kube-openapi/pkg/validation/strfmt"
+	"k8s.io/kube-openapi/pkg/validation/validate"
+
+	"github.com/dagger-inject/dagger-inject/config"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/policy.schema.json and docs/policy.md")
+
+const (
+	repository = "../.."
+	header     = "apiVersion: " + config.APIVersion + "\nkind: " + config.Kind + "\n"
+)
+
+func TestPublishedFiles(t *testing.T) {
+	schema, reference, err := Generate(filepath.Join(repository, "config"))
+	require.NoError(t, err)
+	for name, want := range map[string][]byte{"policy.schema.json": schema, "policy.md": reference} {
+		file := filepath.Join(repository, "docs", name)
+		if *update {
+			require.NoError(t, os.WriteFile(file, want, 0o644))
+		}
+		have, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(have), "%s is stale: see `make golden`", name)
+	}
+}
+
+// validator checks documents with the published schema.
+type validator struct{ schema *spec.Schema }
+
+// newValidator reads the schema for kube-openapi's validator, which knows the keywords of an older draft: they mean the same,
+// but for const, which is an enum of one there. It would pass over a keyword that it does not know, so there must be none.
+func newValidator(t *testing.T) validator {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, "docs/policy.schema.json"))
+	require.NoError(t, err)
+	text = regexp.MustCompile(`"const": ("[^"]*")`).ReplaceAll(text, []byte(`"enum": [$1]`))
+	var v validator
+	require.NoError(t, json.Unmarshal(text, &v.schema))
+	require.Equal(t, "urn:dagger-inject:policy:v1alpha1", v.schema.ExtraProps["$id"])
+	delete(v.schema.ExtraProps, "$id")
+	requireKnown(t, v.schema)
+	return v
+}
+
+func requireKnown(t *testing.T, s *spec.Schema) {
+	t.Helper()
+	require.Empty(t, s.ExtraProps)
+	for _, property := range s.Properties {
+		requireKnown(t, &property)
+	}
+	if s.Items != nil {
+		requireKnown(t, s.Items.Schema)
+	}
+	if s.AdditionalProperties != nil && s.AdditionalProperties.Schema != nil {
+		requireKnown(t, s.AdditionalProperties.Schema)
+	}
+}
+
+func (v validator) check(t *testing.T, document []byte) error {
+	t.Helper()
+	var value any
+	require.NoError(t, yaml.Unmarshal(document, &value))
+	text, err := json.Marshal(value)
+	require.NoError(t, err)
+	var plain any
+	require.NoError(t, json.Unmarshal(text, &plain))
+	return validate.AgainstSchema(v.schema, plain, strfmt.Default)
+}
+
+// policiesIn returns the policies in a file: the file itself, or what ConfigMaps in it hold.
+func policiesIn(t *testing.T, file string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	found := map[string]string{}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		var object struct {
+			Kind     string
+			Metadata struct{ Namespace string }
+			Data     map[string]string
+		}
+		if err := decoder.Decode(&object); err != nil {
+			require.ErrorContains(t, err, "EOF", file)
+			return found
+		}
+		if object.Kind == config.Kind {
+			found[file] = string(text)
+		}
+		for key, policy := range object.Data {
+			found[fmt.Sprintf("%s: namespace %s, key %s", file, object.Metadata.Namespace, key)] = policy
+		}
+	}
+}
+
+func TestSchemaAcceptsWhatIsPublished(t *testing.T) {
+	v := newValidator(t)
+	files, err := filepath.Glob(filepath.Join(repository, "docs/samples/*.yaml"))
+	require.NoError(t, err)
+	for _, file := range append(files, filepath.Join(repository, "config/default.yaml")) {
+		policies := policiesIn(t, file)
+		require.NotEmpty(t, policies, file)
+		for name, policy := range policies {
+			require.NoError(t, v.check(t, []byte(policy)), name)
+		}
+	}
+}
+
+// TestSchemaAcceptsTheFixtures leaves out those that are there to be refused.
+func TestSchemaAcceptsTheFixtures(t *testing.T) {
+	v := newValidator(t)
+	files, err := filepath.Glob(filepath.Join(repository, "test/fixtures/*/*policy.yaml"))
+	require.NoError(t, err)
+	accepted := 0
+	for _, file := range files {
+		for name, policy := range policiesIn(t, file) {
+			if _, err := config.Parse([]byte(policy)); err == nil {
+				accepted++
+				require.NoError(t, v.check(t, []byte(policy)), name)
+			}
+		}
+	}
+	require.Greater(t, accepted, 10)
+}
+
+// TestBothRefuse has what a schema can know. What it cannot is how fields depend on each other, across layers too.
+func TestBothRefuse(t *testing.T) {
+	v := newValidator(t)
+	for name, document := range map[string]string{
+		"a list":                      "- a",
+		"no kind":                     "apiVersion: " + config.APIVersion,
+		"another version":             "apiVersion: inject.dagger.io/v2\nkind: InjectionPolicy",
+		"unknown field":               header + "engin: {}",
+		"unknown field, further down": header + "engine: {socket: {color: red}}",
+		"unknown field of Kubernetes": header + "env: [{name: A, from: b}]",
+		"a source that is refused":    header + "env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}]",
+		"claims":                      header + "cli: {image: i, resources: {claims: [{name: a}]}}",
+		"a resource that is refused":  header + "cli: {image: i, resources: {limits: {nvidia.com/gpu: 1}}}",
+		"a word for a number":         header + "engine: {socket: {group: many}}",
+		"a number for a string":       header + "scheduling: {nodeSelector: {a: 1}}",
+		"a number for a variable":     header + "env: [{name: A, value: 1}]",
+		"yes for true":                header + "scheduling: {fromEngine: yes}",
+		"a mapping for a list":        header + "env: {a: b}",
+		"a list for a mapping":        header + "engine: []",
+		"a transport unheard of":      header + "engine: {transport: udp}",
+		"another case":                header + "onError: Refuse",
+		"a level unheard of":          header + "podSecurity: {default: strict}",
+		"an effect unheard of":        header + "scheduling: {tolerations: [{key: a, effect: Never}]}",
+		"a toleration's Gt":           header + "scheduling: {tolerations: [{key: a, operator: Gt, value: '1'}]}",
+		"an operator unheard of":      header + "namespaces: {selector: {matchExpressions: [{key: a, operator: Like}]}}",
+		"an operator of fields":       header + affinity("{matchFields: [{key: metadata.name, operator: Exists}]}"),
+		"no operator":                 header + affinity("{matchExpressions: [{key: a}]}"),
+		"no terms":                    header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}",
+		"a weight out of range":       header + "scheduling: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}}",
+		"a group out of range":        header + "engine: {socket: {group: 2147483648}}",
+		"a variable without a name":   header + "env: [{value: x}]",
+		"a key without a Secret":      header + "env: [{name: A, valueFrom: {secretKeyRef: {key: a}}}]",
+		"a quantity that is none":     header + "cli: {image: i, resources: {limits: {memory: 64Mb}}}",
+		"a quantity below zero":       header + "cli: {image: i, resources: {limits: {memory: -1}}}",
+		"a quantity that is true":     header + "cli: {image: i, resources: {limits: {memory: true}}}",
+		"a relative path":             header + "engine: {socket: {hostPath: run/x}}",
+		"a path going up":             header + "engine: {socket: {hostPath: /run/../etc}}",
+		"a path with a dot":           header + "engine: {socket: {hostPath: /run/./x}}",
+		"the whole host":              header + "engine: {socket: {hostPath: /}}",
+		"a path with a colon":         header + "engine: {socket: {mountPath: '/a:b'}}",
+		"a file with a directory":     header + "engine: {socket: {file: a/b}}",
+		"no port":                     header + "engine: {tcp: {address: host}}",
+		"port 0":                      header + "engine: {tcp: {address: 'host:0'}}",
+		"IPv6 without brackets":       header + "engine: {tcp: {address: 'fd00::1:2555'}}",
+		"an image that is none":       header + "cli: {image: ':::BAD@'}",
+		"a field that is no field":    header + "overrides: {fromNamespaces: [engine.color]}",
+		"a field of the cluster's":    header + "overrides: {fromNamespaces: [overrides.fromPods]}",
+		"a field that no pod can set": header + "overrides: {fromPods: [env]}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Parse([]byte(document))
+			require.Error(t, err, "package config")
+			require.Error(t, v.check(t, []byte(document)), "the schema")
+		})
+	}
+}
+
+func affinity(term string) string {
+	return "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [" + term + "]}}}"
+}
+
+var knowable = regexp.MustCompile(`^want (a string|a mapping|a list|an integer|true or false|a single value|an absolute path|at most|\d+ to)|` +
+	`unknown field|accepted (is|are) |` + notYet)
+
+// TestInStep puts values of every type at every field. What package config accepts, the schema must accept; a type or a value
+// that it refuses for its own sake, the schema must refuse.
+func TestInStep(t *testing.T) {
+	v := newValidator(t)
+	root, err := build(filepath.Join(repository, "config"))
+	require.NoError(t, err)
+	values := []any{nil, true, false, 0, 1, -1, 70000, 1.5, "", "a", "/a", "/a/..b", "/..", "a:1", "[fd00::1]:80", "1", "-1", "1Gi", "1e3", ".5", "1s",
+		[]any{}, []any{"a"}, []any{map[string]any{}}, make([]any, 300), map[string]any{}, map[string]any{"a": "b"}, map[string]any{"cpu": 1}}
+	accepted, refused := 0, 0
+	walk(root, func(f *field) {
+		if f.path == "" {
+			return
+		}
+		own := values
+		for _, value := range f.values {
+			own = append(own, value)
+		}
+		for _, value := range own {
+			document := with(f.path, value)
+			result := v.check(t, document)
+			errs := refusals(document)
+			if len(errs) == 0 {
+				// A single value that is left out after its colon is allowed; an editor had better ask for it.
+				if value != nil || f.fields != nil || f.item != nil {
+					accepted++
+					require.NoError(t, result, "%s: %v: accepted by package config", f.path, value)
+				}
+				continue
+			}
+			for _, e := range errs {
+				if e.Path == concrete(f.path) && knowable.MatchString(e.Problem) {
+					refused++
+					require.Error(t, result, "%s: %v: package config has %s", f.path, value, e)
+				}
+			}
+		}
+	})
+	require.Greater(t, accepted, 200)
+	require.Greater(t, refused, 1000)
+}
+
+// TestNotSupportedYet holds for whatever is not supported yet, and for nothing once all is.
+func TestNotSupportedYet(t *testing.T) {
+	v := newValidator(t)
+	root, err := build(filepath.Join(repository, "config"))
+	require.NoError(t, err)
+	reference := string(renderMarkdown(root))
+	walk(root, func(f *field) {
+		for _, value := range f.candidates() {
+			if f.unsupported || slices.Contains(f.refused, fmt.Sprint(value)) {
+				require.Error(t, v.check(t, with(f.path, value)), "%s: %v", f.path, value)
+			}
+		}
+		if f.name != "" && f.instead != "" {
+			require.Contains(t, f.remark(), "ot supported yet", f.path)
+			require.Contains(t, schemaOf(f).Description, f.remark(), f.path)
+			require.Contains(t, reference, f.description(), f.path)
+		}
+	})
+}
+
+// TestConstantsAreAccepted compares the constants of package config's types with what its validation names.
+func TestConstantsAreAccepted(t *testing.T) {
+	s, err := readSource(filepath.Join(repository, "config"))
+	require.NoError(t, err)
+	require.Len(t, s.constants, 5)
+	for path, typ := range map[string]string{"engine.transport": "Transport", "cli.delivery": "Delivery", "onError": "OnError",
+		"namespaces.podLabel": "PodLabel", "podSecurity.default": "PodSecurityLevel"} {
+		require.Equal(t, accepted(path, "?"), s.constants[typ], path)
+	}
+}
+
+// TestDocsNameTheDefault compares the default that a doc comment names with the real one.
+func TestDocsNameTheDefault(t *testing.T) {
+	root, err := build(filepath.Join(repository, "config"))
+	require.NoError(t, err)
+	compared := 0
+	walk(root, func(f *field) {
+		_, named, ok := strings.Cut(f.doc, "Default: ")
+		if !ok || f.fallback == nil || f.kind == kindList {
+			return
+		}
+		compared++
+		require.Regexp(t, "^"+regexp.QuoteMeta(strings.Trim(f.defaultText(), "`"))+`\b`, named, f.path)
+	})
+	require.Greater(t, compared, 5)
+}
