@@ -36,7 +36,7 @@ bench: ## Measure against a do-nothing server and a typed webhook, in one run
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (30s)
-	@for package in ./inject/rawjson ./inject/patch ./inject ./config ./webhook; do \
+	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine/probe ./config ./webhook; do \
 	  for target in $$(go test $$package -list '^Fuzz' | grep '^Fuzz'); do \
 	    echo "== $$package $$target"; go test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
 	  done; \

@@ -23,6 +23,14 @@ type badInput struct{ error }
 
 func (b badInput) Unwrap() error { return b.error }
 
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	error
+	code int
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
 func badInputf(format string, args ...any) error { return badInput{fmt.Errorf(format, args...)} }
 
 func main() {
@@ -41,8 +49,12 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	_, _ = fmt.Fprintln(s.err, "dagger-inject:", err)
 	var bad badInput
-	if errors.As(err, &bad) {
+	var coded exitError
+	switch {
+	case errors.As(err, &bad):
 		return exitBadInput
+	case errors.As(err, &coded):
+		return coded.code
 	}
 	return exitFailure
 }
@@ -71,7 +83,7 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newInjectCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s), newEngineCommand(s), newVersionCommand(s))
+	root.AddCommand(newInjectCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s), newEngineCommand(s), newWaitCommand(s), newVersionCommand(s))
 	return root
 }
 

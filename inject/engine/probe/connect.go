@@ -22,9 +22,9 @@ func connect(ctx context.Context, h Host) (net.Conn, *Error) {
 	conn, err := dialer.DialContext(ctx, network, h.address)
 	switch {
 	case err == nil && h.scheme == schemeTLS:
-		return shakeHands(ctx, h, conn)
+		return shakeHands(ctx, h, patient{conn})
 	case err == nil:
-		return conn, nil
+		return patient{conn}, nil
 	case h.scheme == schemeUnix:
 		return nil, explainSocket(ctx, h.address, err)
 	}
@@ -94,6 +94,18 @@ func (h Host) tlsConfig() (*tls.Config, *Error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// patient leaves it to the reader to find that the other side has closed the connection: what it said last, such as a TLS
+// alert about our certificate, can still be unread when a write fails.
+type patient struct{ net.Conn }
+
+func (p patient) Write(b []byte) (int, error) {
+	n, err := p.Conn.Write(b)
+	if hungUp(err) {
+		return len(b), nil
+	}
+	return n, err
 }
 
 // hungUp reports whether an error is the other side's end of the connection.

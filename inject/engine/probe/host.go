@@ -81,6 +81,8 @@ func parseHost(raw string) (Host, error) {
 		return Host{}, fmt.Errorf("port %q is not a number from 1 to 65535", port)
 	case u.Path != "" || u.Fragment != "":
 		return Host{}, errors.New("nothing can follow the port but the query of a tls URL")
+	case strings.Contains(host, ":") && !strings.HasPrefix(u.Host, "["):
+		return Host{}, errors.New("an IPv6 address is written in brackets")
 	case strings.Contains(host, ":") && net.ParseIP(strings.Split(host, "%")[0]) == nil:
 		return Host{}, fmt.Errorf("%q is not an IPv6 address", host)
 	case !strings.Contains(host, ":") && strings.HasPrefix(u.Host, "["):

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 )
 
 const (
@@ -52,21 +53,19 @@ func probe(ctx context.Context, h Host) (Info, *Error) {
 // ask makes the call on a connection.
 func ask(ctx context.Context, h Host, conn net.Conn) (Info, *Error) {
 	target := url.URL{Scheme: "http", Host: h.address, Path: method}
-	transport := &http.Transport{Protocols: new(http.Protocols), DisableCompression: true, MaxResponseHeaderBytes: maxMessage}
 	switch h.scheme {
 	case schemeUnix:
-		target.Host = "localhost" // What gRPC clients say for a socket.
-		transport.Protocols.SetUnencryptedHTTP2(true)
-	case schemeTCP:
-		transport.Protocols.SetUnencryptedHTTP2(true)
+		target.Host = "localhost:80" // What clients say for a socket, and a port, which net/http insists on.
 	case schemeTLS:
 		target.Scheme = "https"
-		transport.Protocols.SetHTTP2(true)
 	}
 	heard := &listener{Conn: conn}
-	// One of the two is called, once: the connection is made before, so that its errors keep their cause.
-	transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return heard, nil }
-	transport.DialTLSContext = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
+	// The connection is made before, so that its errors keep their cause. HTTP/2 is agreed on by then, with TLS too: to
+	// net/http a connection that is no *tls.Conn is an unencrypted one.
+	dial := func(context.Context, string, string) (net.Conn, error) { return heard, nil }
+	transport := &http.Transport{DialContext: dial, DialTLSContext: dial, Protocols: new(http.Protocols),
+		DisableCompression: true, MaxResponseHeaderBytes: maxMessage}
+	transport.Protocols.SetUnencryptedHTTP2(true)
 	client, err := transport.NewClientConn(ctx, target.Scheme, target.Host)
 	if err != nil {
 		return Info{}, heard.explain(ctx, err)
@@ -141,45 +140,60 @@ func judgeStatus(response *http.Response) *Error {
 	return &Error{Cause: CauseNotAnEngine, Detail: fmt.Sprintf("it answers with gRPC status %s: %q", oneLine(status), oneLine(message))}
 }
 
-// listener remembers the first bytes of an unencrypted connection, which tell what the other side speaks.
+// listener remembers what net/http does not tell: the first bytes, which show what the other side speaks, and the error that
+// ended the reading.
 type listener struct {
 	net.Conn
+	mu    sync.Mutex // net/http reads in a goroutine of its own.
 	first []byte
+	err   error
 }
 
 const frameHeaderHTTP2 = 9
 
 func (l *listener) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if missing := frameHeaderHTTP2 - len(l.first); missing > 0 {
 		l.first = append(l.first, p[:min(n, missing)]...)
+	}
+	if l.err == nil && !errors.Is(err, net.ErrClosed) { // Closed is what net/http does after an error of its own.
+		l.err = err
 	}
 	return n, err
 }
 
 // explain finds the cause of an error on a connection that was made.
 func (l *listener) explain(ctx context.Context, err error) *Error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		err = l.err
+	}
 	first := string(l.first)
 	var alert *net.OpError
-	_, encrypted := l.Conn.(*tls.Conn)
 	switch {
-	case ctx.Err() != nil:
-		return &Error{Cause: CauseNoAnswer, Detail: "the connection is accepted, and no answer comes", err: ctx.Err()}
 	case errors.As(err, &alert) && alert.Op == "remote error":
 		return failure(CauseTLS, "", err) // With TLS 1.3 the server judges the client's certificate after the handshake.
 	case strings.HasPrefix(first, "HTTP/"):
 		return &Error{Cause: CauseNotAnEngine, Detail: "it speaks HTTP/1, and an engine speaks HTTP/2", err: err}
 	case strings.HasPrefix(first, "\x15\x03"):
 		return &Error{Cause: CauseTLS, Detail: "the server speaks TLS, and the URL says tcp", remedy: "Use a tls URL.", err: err}
-	case first == "" && !encrypted && hungUp(err):
-		return &Error{Cause: CauseRefused, err: err,
-			Detail: "the connection is accepted and closed without an answer, as by a proxy with no engine behind it, or by a server that wants TLS"}
-	case (encrypted || isSettings(first)) && hungUp(err):
+	case ctx.Err() != nil:
+		return &Error{Cause: CauseNoAnswer, Detail: "the connection is accepted, and no answer comes", err: ctx.Err()}
+	case first == "" && hungUp(err):
+		detail := "the connection is accepted and closed without an answer, as by a proxy with no engine behind it"
+		if _, encrypted := l.Conn.(*tls.Conn); !encrypted {
+			detail += ", or by a server that wants TLS"
+		}
+		return &Error{Cause: CauseRefused, Detail: detail, err: err}
+	case isSettings(first) && hungUp(err):
 		return failure(CauseRefused, "the connection breaks off: ", err)
-	case encrypted || isSettings(first):
+	case isSettings(first):
 		return failure(CauseNotAnEngine, "it fails to answer: ", err)
 	}
-	return &Error{Cause: CauseNotAnEngine, Detail: "it does not speak HTTP/2", err: err}
+	return failure(CauseNotAnEngine, "it does not speak HTTP/2: ", err)
 }
 
 // isSettings reports whether bytes are the header of the frame that every HTTP/2 server sends first.

@@ -100,7 +100,7 @@ func explainPermission(file string, err error) *Error {
 	case granted&0o070 != 0 && !member:
 		failed.remedy = fmt.Sprintf("Add %d to the pod's securityContext.supplementalGroups.", gid)
 	default:
-		failed.remedy = "Its group is not allowed either: the engine must be told a group (--group)."
+		failed.remedy = "The mode lets no group in: change it, or start the engine with the group that may connect (--group)."
 	}
 	return failed
 }

@@ -25,8 +25,8 @@ func CheckVersion(s string) error {
 }
 
 // Compatible judges an engine's version against a client's as those two would: each needs the other to be at least
-// v0.19.0, unless it is itself older. An unknown client, "", is taken for a current one. The note says what is worth
-// knowing about a pair that works.
+// v0.19.0, unless it is itself older: then the pair gets the benefit of the doubt, as an old engine's own CLI fits it. An
+// unknown client, "", is taken for a current one. The note says what is worth knowing about a pair that passes.
 func Compatible(engine, client string) (note string, err error) {
 	if engine == "" {
 		return "the engine does not know its version", nil // A build by hand; clients let it pass, too.
@@ -51,6 +51,8 @@ func Compatible(engine, client string) (note string, err error) {
 		return "", &Error{Cause: CauseVersion, Detail: fmt.Sprintf("the engine is %s, and a client of %s needs at least %s", oneLine(engine), c.text, minimum)}
 	case oldClient && !oldEngine:
 		return "", &Error{Cause: CauseVersion, Detail: fmt.Sprintf("the client is %s, and an engine of %s needs at least %s", c.text, oneLine(engine), minimum)}
+	case e.text != c.text && oldEngine:
+		return c.text + " was expected; before " + minimum + " there is no rule that says whether the two work together", nil
 	case e.text != c.text:
 		return c.text + " was expected; the two work together", nil
 	}
