@@ -43,7 +43,7 @@ func TestRefusals(t *testing.T) {
 		"another apiVersion":       {"apiVersion: inject.dagger.io/v2\nkind: InjectionPolicy", `line 1: apiVersion: "inject.dagger.io/v2" is not accepted: accepted is inject.dagger.io/v1alpha1`},
 		"no kind":                  {"apiVersion: inject.dagger.io/v1alpha1", "kind: missing: accepted is InjectionPolicy"},
 		"unknown field":            {header + "engin: {}", "line 3: engin: unknown field: did you mean engine?"},
-		"unknown field, far off":   {header + "engine: {socket: {color: red}}", "line 3: engine.socket.color: unknown field: known here are file, group, hostPath, mountPath"},
+		"unknown field, far off":   {header + "engine: {socket: {color: red}}", "line 3: engine.socket.color: unknown field: known here are file, group, hostPath, ignorePodSecurity, mountPath"},
 		"twice":                    {header + "onError: auto\nonError: admit", "line 4: onError: appears twice"},
 		"wrong type":               {header + "engine: {socket: {group: many}}", `engine.socket.group: want an integer of 64 bits, got "many"`},
 		"number for a string":      {header + "scheduling: {nodeSelector: {a: 1}}", `scheduling.nodeSelector.a: want a string, got 1 (int): quote it, as in "1"`},
@@ -59,7 +59,6 @@ func TestRefusals(t *testing.T) {
 		"host path going up":       {header + "engine: {socket: {hostPath: /run/../etc}}", "engine.socket.hostPath: must not contain .."},
 		"the whole host":           {header + "engine: {socket: {hostPath: /}}", "engine.socket.hostPath: want a plain path below /"},
 		"mount path with a colon":  {header + "engine: {socket: {mountPath: '/a:b'}}", "engine.socket.mountPath: must not contain a colon"},
-		"socket without a path":    {header + "engine: {transport: socket}", "line 3: engine.socket.hostPath: missing: want an absolute path"},
 		"file with a directory":    {header + "engine: {socket: {file: a/b}}", "engine.socket.file: want a file name"},
 		"group out of range":       {header + "engine: {socket: {group: -1}}", "engine.socket.group: want a numeric group from 0"},
 		"address without a port":   {header + "engine: {tcp: {address: host}}", `engine.tcp.address: want host:port, as in dagger-engine.ci.svc:2555, got "host"`},
@@ -71,7 +70,6 @@ func TestRefusals(t *testing.T) {
 		"an empty term":            {header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{}]}}}", "nodeSelectorTerms[0]: an empty term matches no node"},
 		"operator without values":  {header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: In}]}]}}}", "matchExpressions[0].values: the operator In needs a value"},
 		"weight":                   {header + "scheduling: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}}", "weight: want 1 to 100, got 101"},
-		"CLI without an image":     {header + "cli: {delivery: init-container}", "cli.image: missing"},
 		"a variable of ours":       {header + "env: [{name: DAGGER_CLOUD_ENGINE, value: x}]", "env[0].name: DAGGER_CLOUD_ENGINE cannot be set here"},
 		"a variable twice":         {header + "env: [{name: A}, {name: A}]", `env[1].name: "A" is listed twice`},
 		"value and valueFrom":      {header + "env: [{name: A, value: x, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", "env[0]: value and valueFrom exclude each other"},
@@ -89,11 +87,12 @@ func TestRefusals(t *testing.T) {
 		"cluster-only override":    {header + "overrides: {fromNamespaces: [overrides.fromPods]}", `overrides.fromNamespaces[0]: "overrides.fromPods" belongs to the cluster's policy alone`},
 		"override of no field":     {header + "overrides: {fromNamespaces: [engine.color]}", `"engine.color" is no field of a policy`},
 		"override of pods":         {header + "overrides: {fromPods: [env]}", `overrides.fromPods[0]: "env" is not accepted: accepted is profile, containers.include, engine.transport, cli.delivery, wait.enabled`},
-		"node-tcp without a port":  {header + "engine: {transport: node-tcp}", "engine.nodeTCP.port: want a port from 1 to 65535, got 0"},
+		"a namespace that is none": {header + "engine: {discover: {namespace: No_Such}}", "engine.discover.namespace: a lowercase RFC 1123 label"},
 		"tls without an address":   {header + "engine: {transport: tls}", `engine.tls.address: want host:port`},
 		"half a key pair":          {header + "engine: {tls: {address: 'a:1', keyFile: ''}}", "certFile and keyFile go together"},
 		"a Secret for nothing":     {header + "engine: {tls: {address: 'a:1', secretName: s, caFile: '', certFile: '', keyFile: ''}}", "the Secret is not used"},
 		"a file that is a path":    {header + "engine: {tls: {address: 'a:1', secretName: s, caFile: ../ca}}", "engine.tls.caFile"},
+		"half a token":             {header + "cloudToken: {secretName: a}", "cloudToken: secretName and key go together"},
 		"a bad pattern":            {header + "containers: {include: ['[']}", "containers.include[0]: want a container's name or a pattern"},
 		"onError":                  {header + "onError: ignore", "line 3: onError: \"ignore\" is not accepted: accepted is auto, refuse, admit"},
 		"a level unheard of":       {header + "podSecurity: {default: strict}", "podSecurity.default"},
@@ -116,8 +115,8 @@ func TestEveryErrorIsReportedAtOnce(t *testing.T) {
 
 func TestWhatIsNotSupportedYetSaysSo(t *testing.T) {
 	for _, policy := range []string{
-		"engine: {discover: {namespace: dagger}}", "scheduling: {fromEngine: true}", "cli: {delivery: image-volume}",
-		"wait: {enabled: true}", "wait: {timeout: 2m}", "wait: {onTimeout: fail}", "cloudToken: {secretName: a, key: b}",
+		"engine: {discover: {ownNamespace: true}}", "cli: {delivery: image-volume}",
+		"wait: {enabled: true}", "wait: {timeout: 2m}", "wait: {onTimeout: fail}",
 	} {
 		_, err := Parse([]byte(header + policy))
 		require.ErrorContains(t, err, "not supported yet: ", policy)

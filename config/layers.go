@@ -174,8 +174,8 @@ func (e *Effective) Hash() string {
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)[:6])
 }
 
-// isSet reports whether any layer's document has the field.
-func (e *Effective) isSet(path string) bool {
+// IsSet reports whether any layer's document has the field.
+func (e *Effective) IsSet(path string) bool {
 	return slices.ContainsFunc(e.set, func(fields map[string]field) bool { _, ok := fields[path]; return ok })
 }
 

@@ -92,9 +92,11 @@ func withDefaults() *InjectionPolicy {
 	return &InjectionPolicy{
 		Engine: Engine{
 			Transport: TransportAuto,
+			Discover:  Discover{Namespace: "dagger"},
 			Socket:    Socket{File: "engine.sock", MountPath: "/run/dagger", Group: 1001},
 			TLS:       TLS{CAFile: "ca.crt", CertFile: "tls.crt", KeyFile: "tls.key"},
 		},
+		Scheduling:  Scheduling{FromEngine: true},
 		CLI:         CLI{Delivery: DeliveryAuto, Path: "/usr/local/bin/dagger"},
 		OnError:     OnErrorAuto,
 		Namespaces:  Namespaces{PodLabel: PodLabelAllow},

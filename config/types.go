@@ -73,18 +73,18 @@ const (
 
 // Discover says which workload is the engine.
 type Discover struct {
-	// Namespace is where the engine's workload is.
+	// Namespace is where the engine's workload is. Default: dagger.
 	Namespace string `json:"namespace,omitempty"`
 	// OwnNamespace looks for the engine in the pod's own namespace instead.
 	OwnNamespace bool `json:"ownNamespace,omitempty"`
-	// Selector narrows the workloads, where several engines share a namespace.
+	// Selector narrows the workloads by their labels, where several engines share a namespace.
 	Selector metav1.LabelSelector `json:"selector,omitempty"`
 }
 
 // Socket is the engine's Unix socket on the node.
 type Socket struct {
-	// HostPath is the directory on the node that holds the socket, an absolute path. The chart's default release has
-	// /run/dagger-dagger-dagger-helm.
+	// HostPath is the directory on the node that holds the socket, an absolute path. Default: read off the engine's
+	// workload; the chart's default release has /run/dagger-dagger-dagger-helm.
 	HostPath string `json:"hostPath,omitempty"`
 	// File is the socket's name in that directory. Default: engine.sock.
 	File string `json:"file,omitempty"`
@@ -92,17 +92,20 @@ type Socket struct {
 	MountPath string `json:"mountPath,omitempty"`
 	// Group is the numeric group that may connect to the socket, from 0 to 2147483647. Default: 1001, the chart's.
 	Group int64 `json:"group,omitempty"`
+	// IgnorePodSecurity offers the socket also where the namespace's Pod Security level forbids hostPath volumes, for clusters
+	// that exempt the jobs' users, runtime classes or namespaces from it. Elsewhere such pods are refused by Pod Security.
+	IgnorePodSecurity bool `json:"ignorePodSecurity,omitempty"`
 }
 
 // NodeTCP is the engine's port on the pod's own node.
 type NodeTCP struct {
-	// Port is the engine's host port, from 1 to 65535.
+	// Port is the engine's host port, from 1 to 65535. Default: read off the engine's workload.
 	Port int32 `json:"port,omitempty"`
 }
 
 // TCP is an engine behind an address.
 type TCP struct {
-	// Address is host:port; an IPv6 address stands in brackets.
+	// Address is host:port; an IPv6 address stands in brackets. Default: the engine's Service, if it is safe.
 	Address string `json:"address,omitempty"`
 }
 
@@ -123,7 +126,7 @@ type TLS struct {
 
 // Scheduling says what is added to bring pods to nodes where the engine is.
 type Scheduling struct {
-	// FromEngine also takes what the engine's own workload has.
+	// FromEngine also takes what the engine's own workload has, for pods that use the engine of their own node. Default: true.
 	FromEngine bool `json:"fromEngine,omitempty"`
 	// Tolerations are added unless one of the pod's covers them.
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
@@ -137,7 +140,8 @@ type Scheduling struct {
 type CLI struct {
 	// Delivery is auto, init-container, image-volume or none. auto is the init container.
 	Delivery Delivery `json:"delivery,omitempty"`
-	// Image has the CLI at /usr/local/bin/dagger, and a cp command: any engine image from v0.12.5 on.
+	// Image has the CLI at /usr/local/bin/dagger, and a cp command: any engine image from v0.12.5 on. Default: the image of
+	// the engine itself, so that the versions agree.
 	Image string `json:"image,omitempty"`
 	// Path is where the CLI appears in containers, an absolute path of a file. Default: /usr/local/bin/dagger.
 	Path string `json:"path,omitempty"`
@@ -176,7 +180,8 @@ type Containers struct {
 	Exclude []string `json:"exclude,omitempty"`
 }
 
-// CloudToken names the Secret with the Dagger Cloud token.
+// CloudToken names the Secret with the Dagger Cloud token, which injected containers get as DAGGER_CLOUD_TOKEN unless they set
+// it: the shared cloud cache needs it.
 type CloudToken struct {
 	// SecretName is a Secret in the pod's namespace.
 	SecretName string `json:"secretName,omitempty"`

@@ -37,6 +37,9 @@ func validate(p *InjectionPolicy) Errors {
 	v.globs("containers.exclude", p.Containers.Exclude)
 	v.env("env", p.Env)
 	v.secretRef("cloudToken", p.CloudToken)
+	if p.CloudToken.SecretName != "" && slices.ContainsFunc(p.Env, func(e corev1.EnvVar) bool { return e.Name == "DAGGER_CLOUD_TOKEN" }) {
+		v.fail("cloudToken", "env sets DAGGER_CLOUD_TOKEN too: leave one out")
+	}
 	v.oneOf("onError", string(p.OnError), string(OnErrorAuto), string(OnErrorRefuse), string(OnErrorAdmit))
 	v.labelSelector("namespaces.selector", p.Namespaces.Selector)
 	v.oneOf("namespaces.podLabel", string(p.Namespaces.PodLabel), string(PodLabelAllow), string(PodLabelRequireNamespaceLabel))
@@ -66,7 +69,7 @@ func (v *validator) oneOf(path, value string, accepted ...string) {
 func (v *validator) engine(e *Engine) {
 	v.oneOf("engine.transport", string(e.Transport), string(TransportAuto), string(TransportSocket),
 		string(TransportNodeTCP), string(TransportTCP), string(TransportTLS))
-	if e.Socket.HostPath != "" || e.Transport == TransportSocket {
+	if e.Socket.HostPath != "" {
 		v.absolute("engine.socket.hostPath", e.Socket.HostPath)
 	}
 	v.absolute("engine.socket.mountPath", e.Socket.MountPath)
@@ -80,10 +83,10 @@ func (v *validator) engine(e *Engine) {
 	if e.Socket.Group < 0 || e.Socket.Group > 1<<31-1 {
 		v.fail("engine.socket.group", "want a numeric group from 0 to 2147483647, got %d", e.Socket.Group)
 	}
-	if e.NodeTCP.Port < 0 || e.NodeTCP.Port > 65535 || e.NodeTCP.Port == 0 && e.Transport == TransportNodeTCP {
+	if e.NodeTCP.Port < 0 || e.NodeTCP.Port > 65535 {
 		v.fail("engine.nodeTCP.port", "want a port from 1 to 65535, got %d", e.NodeTCP.Port)
 	}
-	if e.TCP.Address != "" || e.Transport == TransportTCP {
+	if e.TCP.Address != "" {
 		v.address("engine.tcp.address", e.TCP.Address)
 	}
 	if e.TLS.Address != "" || e.Transport == TransportTLS {
@@ -92,6 +95,9 @@ func (v *validator) engine(e *Engine) {
 	v.tlsFiles(&e.TLS)
 	if e.TLS.SecretName != "" {
 		v.all("engine.tls.secretName", validation.IsDNS1123Subdomain(e.TLS.SecretName))
+	}
+	if e.Discover.Namespace != "" {
+		v.all("engine.discover.namespace", validation.IsDNS1123Label(e.Discover.Namespace))
 	}
 	v.labelSelector("engine.discover.selector", e.Discover.Selector)
 }

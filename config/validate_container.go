@@ -32,9 +32,6 @@ func (v *validator) cli(c *CLI) {
 	if c.Image != "" && !imageReference.MatchString(c.Image) {
 		v.fail("cli.image", "want an image reference, as in registry.dagger.io/engine:v0.21.8, got %.100q", c.Image)
 	}
-	if c.Image == "" && c.Delivery == DeliveryInitContainer {
-		v.fail("cli.image", "missing: the init container needs an image with the CLI, as in registry.dagger.io/engine:v0.21.8")
-	}
 	if len(c.Resources.Claims) > 0 {
 		v.fail("cli.resources.claims", "not accepted for the CLI's init container")
 	}

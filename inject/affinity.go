@@ -39,24 +39,6 @@ type preferredAddition struct {
 	json json.RawMessage
 }
 
-func (policy *Policy) compileAffinity(a *corev1.NodeAffinity) {
-	if a.RequiredDuringSchedulingIgnoredDuringExecution != nil {
-		for _, term := range a.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
-			t := termAddition{json: mustMarshal(term)}
-			for _, r := range term.MatchExpressions {
-				t.requirements = append(t.requirements, requirement{r, false, mustMarshal(r)})
-			}
-			for _, r := range term.MatchFields {
-				t.requirements = append(t.requirements, requirement{r, true, mustMarshal(r)})
-			}
-			policy.required = append(policy.required, t)
-		}
-	}
-	for _, term := range a.PreferredDuringSchedulingIgnoredDuringExecution {
-		policy.preferred = append(policy.preferred, preferredAddition{term, mustMarshal(term)})
-	}
-}
-
 // podTerm is one of the pod's own nodeSelectorTerms.
 type podTerm struct {
 	index        int
@@ -65,7 +47,7 @@ type podTerm struct {
 }
 
 // addNodeSelection adds the policy's nodeSelector and node affinity, and returns what contradicts the pod's own.
-func (policy *Policy) addNodeSelection(p *pod, spec *patch.Cursor) (contradiction string) {
+func (policy *placement) addNodeSelection(p *pod, spec *patch.Cursor) (contradiction string) {
 	if p.nodeName != "" {
 		// The kubelet of that node would refuse a pod whose node selection it does not match.
 		return ""
@@ -73,6 +55,9 @@ func (policy *Policy) addNodeSelection(p *pod, spec *patch.Cursor) (contradictio
 	for _, add := range policy.nodeSelector {
 		own := p.nodeSelector.Get(add.key)
 		value, set := own.Str()
+		if other := policy.selects(add.key); other != add.value {
+			return fmt.Sprintf("the engine's nodes and the policy's nodeSelector differ: %s=%s and %s", add.key, other, add.value)
+		}
 		if set && value != add.value {
 			return fmt.Sprintf("the pod's nodeSelector has %s=%s, the policy's has %s", add.key, value, add.value)
 		}
@@ -94,6 +79,16 @@ func (policy *Policy) addNodeSelection(p *pod, spec *patch.Cursor) (contradictio
 	return ""
 }
 
+// selects returns the first value that the placement has for a label.
+func (policy *placement) selects(key string) string {
+	for _, add := range policy.nodeSelector {
+		if add.key == key {
+			return add.value
+		}
+	}
+	return ""
+}
+
 const (
 	fieldRequired  = "requiredDuringSchedulingIgnoredDuringExecution"
 	fieldPreferred = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -103,7 +98,7 @@ const (
 // pod's terms gains the requirements of the policy's first term where it stands, and a copy of it is appended for each
 // further one. A term that already holds all of one of the policy's stays as it is; an empty term matches no node, and
 // must not begin to.
-func (policy *Policy) addRequiredTerms(p *pod, terms []podTerm, spec *patch.Cursor) {
+func (policy *placement) addRequiredTerms(p *pod, terms []podTerm, spec *patch.Cursor) {
 	if len(policy.required) == 0 {
 		return
 	}
@@ -200,7 +195,7 @@ func (t *podTerm) with(add termAddition) json.RawMessage {
 
 // satisfiable reports whether a node could match both the pod's node selection and the policy's, as far as their values
 // tell without knowing the nodes.
-func (policy *Policy) satisfiable(p *pod, terms []podTerm) bool {
+func (policy *placement) satisfiable(p *pod, terms []podTerm) bool {
 	var podSelects, policySelects []requirement
 	for key, v := range p.nodeSelector.Members() {
 		value, _ := v.Str()
@@ -265,7 +260,7 @@ func disjoint(x, y requirement) bool {
 }
 
 // addPreferredTerms appends the policy's preferences that the pod does not have already.
-func (policy *Policy) addPreferredTerms(p *pod, spec *patch.Cursor) {
+func (policy *placement) addPreferredTerms(p *pod, spec *patch.Cursor) {
 	if len(policy.preferred) == 0 {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 
 // BenchmarkDecide is one decision, the index of the pod's JSON included.
 func BenchmarkDecide(b *testing.B) {
-	policies := inject.NewPolicies(config.BuiltIn(), nil)
+	policies := inject.NewPolicies(config.BuiltIn(), nil, nil)
 	for _, c := range fixtures.All(b) {
 		switch c.Name {
 		case "gha-dind", "gitlab-default", "mesh-istio-native-gitlab-default":

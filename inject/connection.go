@@ -22,6 +22,8 @@ const (
 	// envCloudEngine makes the client ignore the runner host by its mere presence (dagger, engine/client).
 	envCloudEngine = "DAGGER_CLOUD_ENGINE"
 
+	envCloudToken = "DAGGER_CLOUD_TOKEN"
+
 	volumeSocket = "dagger-inject-socket"
 	volumeTLS    = "dagger-inject-tls"
 	// tlsMountPath is where the client's certificate and the CA are in containers.
@@ -38,6 +40,8 @@ type connection struct {
 	hostJSON json.RawMessage
 	// nodeIPJSON is the variable that the runner host refers to; it must stand before it. Nil where it does not.
 	nodeIPJSON json.RawMessage
+	// nodeLocal is true where the engine is the one of the pod's own node.
+	nodeLocal bool
 	// volume is the name of the volume that the container mounts, empty for none.
 	volume     string
 	volumeJSON json.RawMessage
@@ -59,6 +63,7 @@ func (policy *Policy) connect() {
 	}
 	if e.TCP != nil {
 		policy.tcp = newConnection(config.TransportTCP, "tcp://"+e.TCP.Address)
+		policy.tcp.nodeLocal = e.TCP.NodeLocal
 	}
 	if e.TLS != nil {
 		policy.tls = tlsConnection(e.TLS)
@@ -72,6 +77,7 @@ func newConnection(transport config.Transport, host string) *connection {
 // socketConnection mounts the socket's directory, not its file: a restarted engine makes that anew.
 func socketConnection(s *engine.Socket, mountPath string) *connection {
 	c := newConnection(config.TransportSocket, "unix://"+mountPath+"/"+s.File)
+	c.nodeLocal = true
 	// The volume has no type: a missing directory is then the wait's to report, not an endless FailedMount of the kubelet's.
 	c.mount(volumeSocket, mountPath, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: s.HostPath}})
 	c.isVolume = func(v rawjson.Value) bool {
@@ -83,6 +89,7 @@ func socketConnection(s *engine.Socket, mountPath string) *connection {
 
 func nodeConnection(prefix string, port int32) *connection {
 	c := newConnection(config.TransportNodeTCP, prefix+strconv.Itoa(int(port)))
+	c.nodeLocal = true
 	c.nodeIPJSON = mustMarshal(corev1.EnvVar{Name: EnvNodeIP, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldHostIP}}})
 	return c
 }

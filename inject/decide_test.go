@@ -25,7 +25,7 @@ func input(t *testing.T, pod string) Input {
 	return Input{
 		Pod:       root,
 		Namespace: Namespace{Name: "ci"},
-		Policies:  NewPolicies(config.BuiltIn(), nil),
+		Policies:  NewPolicies(config.BuiltIn(), nil, nil),
 		Version:   "test",
 	}
 }
@@ -44,7 +44,7 @@ const header = "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"
 
 func policiesOf(t *testing.T, text string) *Policies {
 	t.Helper()
-	p := NewPolicies(config.FromFile("test", []byte(header+text), config.OriginCluster), nil)
+	p := NewPolicies(config.FromFile("test", []byte(header+text), config.OriginCluster), nil, nil)
 	require.NoError(t, p.Err())
 	return p
 }
@@ -116,7 +116,7 @@ func TestOnErrorDecidesWhatBecomesOfAPodThatCannot(t *testing.T) {
 
 func TestAnInvalidPolicyIsNeverReplaced(t *testing.T) {
 	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {job.runner.gitlab.com/id: '1'}}, spec: {containers: [{name: build}]}}")
-	in.Policies = NewPolicies(config.FromFile("ConfigMap ci/dagger-inject-policy", []byte("nonsense: 1"), config.OriginCluster), nil)
+	in.Policies = NewPolicies(config.FromFile("ConfigMap ci/dagger-inject-policy", []byte("nonsense: 1"), config.OriginCluster), nil, nil)
 	plan := Decide(in)
 	require.Equal(t, DecisionRefused, plan.Decision)
 	require.Equal(t, ReasonPolicyInvalid, plan.Reason)
@@ -263,6 +263,7 @@ func TestTheStatusIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 	full := Status{
 		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", CLI: "none", CLIImage: "i",
 		Containers: []string{"a", "b"}, Left: []LeftContainer{{"c", "d"}}, InitContainers: []string{"e"}, Volumes: []string{"f", "g"},
+		ReadFrom: "DaemonSet a/b", NotCopied: []string{"h"},
 	}
 	fields := reflect.TypeFor[Status]()
 	for i := range fields.NumField() {

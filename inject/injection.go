@@ -160,7 +160,7 @@ func (conn *connection) wiredByHand(c *container, vars *envVars) string {
 
 // addToPod adds the volumes, the init container and the placement that the injected containers need.
 func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
-	i.status.Transport = string(i.connection.transport)
+	i.status.Transport, i.status.ReadFrom = string(i.connection.transport), i.policy.engine.Workload
 	i.status.CLI = string(config.DeliveryNone)
 	volumes := spec.Member("volumes")
 	if i.connection.volume != "" {
@@ -176,8 +176,15 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
 			return ReasonNameConflict, conflict
 		}
 	}
-	i.policy.addTolerations(i.pod, spec)
-	if contradiction := i.policy.addNodeSelection(i.pod, spec); contradiction != "" {
+	where := &i.policy.anywhere
+	if i.connection.nodeLocal {
+		where = &i.policy.onNode
+		if i.policy.config.Scheduling.FromEngine {
+			i.status.NotCopied = i.policy.engine.Placement.NotCopied
+		}
+	}
+	where.addTolerations(i.pod, spec)
+	if contradiction := where.addNodeSelection(i.pod, spec); contradiction != "" {
 		return ReasonContradiction, contradiction
 	}
 	return "", ""

@@ -7,23 +7,52 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
 // Policies is every policy that holds in a namespace: the default one and the profiles that a pod may choose. It is never
 // changed after it was made, and is safe for concurrent use.
 type Policies struct {
 	cluster, namespace *config.Documents
+	engines            Engines
 	profiles           map[string]*Policy
 	ignored            config.Errors
 }
 
-// NewPolicies layers and compiles the cluster's documents and a namespace's, nil for none. It always returns Policies: what
+// Engines tells what is known of the engines of a cluster; nil knows of none.
+type Engines func(namespace string, selector labels.Selector) (*engine.Discovered, error)
+
+func (e Engines) find(d *config.Discover) (*engine.Discovered, error) {
+	if e == nil || d.Namespace == "" {
+		return nil, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(&d.Selector)
+	if err != nil {
+		return nil, err // validation has made the same selector
+	}
+	return e(d.Namespace, selector)
+}
+
+// EngineNamespaces returns the namespaces in which the policies look for engines, sorted.
+func (p *Policies) EngineNamespaces() []string {
+	var namespaces []string
+	for _, policy := range p.profiles {
+		if policy.err == nil && policy.config.Engine.Discover.Namespace != "" {
+			namespaces = append(namespaces, policy.config.Engine.Discover.Namespace)
+		}
+	}
+	slices.Sort(namespaces)
+	return slices.Compact(namespaces)
+}
+
+// NewPolicies layers and compiles the cluster's documents and a namespace's, nil for none, with what is known of engines. It always returns Policies: what
 // is invalid is a Policy under which every pod that asks ends with ReasonPolicyInvalid, and never an older or laxer one.
-func NewPolicies(cluster, namespace *config.Documents) *Policies {
-	p := &Policies{cluster: cluster, namespace: namespace, profiles: map[string]*Policy{}}
+func NewPolicies(cluster, namespace *config.Documents, engines Engines) *Policies {
+	p := &Policies{cluster: cluster, namespace: namespace, engines: engines, profiles: map[string]*Policy{}}
 	names := append(cluster.Profiles(), namespace.Profiles()...)
 	for _, name := range append(names, config.DefaultProfile) {
 		if p.profiles[name] == nil {
@@ -49,7 +78,7 @@ func (p *Policies) resolve(profile string) *Policy {
 	effective, err := config.Resolve(cluster, namespace, profile)
 	if err == nil {
 		p.ignored = append(p.ignored, effective.Ignored...)
-		return newPolicy(effective, source)
+		return newPolicy(effective, p.engines, source)
 	}
 	// A bad policy of a namespace follows the cluster's onError; a bad one of the cluster's follows auto.
 	onError := config.OnErrorAuto

@@ -15,7 +15,7 @@ func layered(cluster, namespace string) *Policies {
 	if namespace != "" {
 		own = config.FromFile("namespace", []byte(header+namespace), config.OriginNamespace)
 	}
-	return NewPolicies(config.FromFile("cluster", []byte(header+cluster), config.OriginCluster), own)
+	return NewPolicies(config.FromFile("cluster", []byte(header+cluster), config.OriginCluster), own, nil)
 }
 
 const anyEngine = "engine: {socket: {hostPath: /run/d}, tcp: {address: 'e:1'}}\n"

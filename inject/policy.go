@@ -2,7 +2,6 @@ package inject
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +22,8 @@ type Policy struct {
 
 	config *config.InjectionPolicy
 	engine engine.Engine
+	// discoverErr is why no engine was read off the cluster; nil where one was, or where none was looked for.
+	discoverErr error
 
 	// The connections that the engine offers; nil for what it does not.
 	socket, nodeTCP, nodeTCP6, tcp, tls *connection
@@ -31,12 +32,11 @@ type Policy struct {
 
 	namespaces labels.Selector // nil selects all
 
-	env          []envAddition
-	envIndex     map[string]int
-	tolerations  []tolerationAddition
-	nodeSelector []labelAddition
-	required     []termAddition
-	preferred    []preferredAddition
+	env      []envAddition
+	envIndex map[string]int
+
+	// anywhere is what the policy adds to every pod; onNode adds what brings a pod to a node with an engine.
+	anywhere, onNode placement
 }
 
 type envAddition struct {
@@ -44,17 +44,13 @@ type envAddition struct {
 	json json.RawMessage
 }
 
-type tolerationAddition struct {
-	corev1.Toleration
-	json json.RawMessage
-}
-
-type labelAddition struct{ key, value string }
-
 // newPolicy compiles a valid policy. The source says where it came from.
-func newPolicy(effective *config.Effective, source string) *Policy {
+func newPolicy(effective *config.Effective, engines Engines, source string) *Policy {
 	c := effective.Policy
-	p := &Policy{source: source, config: c, engine: engine.Explicit(c), hash: effective.Hash()}
+	p := &Policy{source: source, config: c, hash: effective.Hash()}
+	var discovered *engine.Discovered
+	discovered, p.discoverErr = engines.find(&c.Engine.Discover)
+	p.engine = engine.Resolve(c, discovered, effective.IsSet)
 	p.connect()
 	if p.engine.Image != "" {
 		p.cli = newCLITemplates(&c.CLI, p.engine.Image)
@@ -63,18 +59,22 @@ func newPolicy(effective *config.Effective, source string) *Policy {
 		// Validation has made the same selector.
 		p.namespaces, _ = metav1.LabelSelectorAsSelector(&s)
 	}
-	p.envIndex = make(map[string]int, len(c.Env))
-	for i, e := range c.Env {
+	env := c.Env
+	if token := c.CloudToken; token.SecretName != "" {
+		env = append(slices.Clip(env), corev1.EnvVar{Name: envCloudToken, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: token.SecretName}, Key: token.Key,
+		}}})
+	}
+	p.envIndex = make(map[string]int, len(env))
+	for i, e := range env {
 		p.envIndex[e.Name] = i
 		p.env = append(p.env, envAddition{e.Name, mustMarshal(e)})
 	}
-	for _, t := range c.Scheduling.Tolerations {
-		p.tolerations = append(p.tolerations, tolerationAddition{t, mustMarshal(t)})
+	p.anywhere = newPlacement(&c.Scheduling)
+	p.onNode = p.anywhere
+	if c.Scheduling.FromEngine {
+		p.onNode = p.anywhere.with(&p.engine.Placement)
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.Scheduling.NodeSelector)) {
-		p.nodeSelector = append(p.nodeSelector, labelAddition{key, c.Scheduling.NodeSelector[key]})
-	}
-	p.compileAffinity(&c.Scheduling.NodeAffinity)
 	return p
 }
 

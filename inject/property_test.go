@@ -43,7 +43,7 @@ scheduling:
 
 func compile(t testing.TB, text string) *inject.Policies {
 	t.Helper()
-	policies := inject.NewPolicies(config.FromFile("test", []byte(text), config.OriginCluster), nil)
+	policies := inject.NewPolicies(config.FromFile("test", []byte(text), config.OriginCluster), nil, nil)
 	require.NoError(t, policies.Err())
 	return policies
 }
@@ -173,7 +173,7 @@ func FuzzDecide(f *testing.F) {
 		f.Add(string(c.Pod(f)), false)
 	}
 	wide := compile(f, widePolicy)
-	builtIn := inject.NewPolicies(config.BuiltIn(), nil)
+	builtIn := inject.NewPolicies(config.BuiltIn(), nil, nil)
 	f.Fuzz(func(t *testing.T, pod string, everything bool) {
 		policies := builtIn
 		if everything {

@@ -25,6 +25,10 @@ type Status struct {
 	InitContainers []string `json:"initContainers,omitempty"`
 	// Volumes are the names of the added volumes.
 	Volumes []string `json:"volumes,omitempty"`
+	// ReadFrom is the workload that the engine was read off.
+	ReadFrom string `json:"readFrom,omitempty"`
+	// NotCopied are tolerations of the engine's that the pod was not given.
+	NotCopied []string `json:"notCopied,omitempty"`
 }
 
 // PolicyStatus identifies a policy.
@@ -77,6 +81,10 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	}
 	dst = appendNames(dst, "initContainers", s.InitContainers)
 	dst = appendNames(dst, "volumes", s.Volumes)
+	if s.ReadFrom != "" {
+		dst = appendMember(dst, ",", "readFrom", s.ReadFrom)
+	}
+	dst = appendNames(dst, "notCopied", s.NotCopied)
 	return append(dst, '}')
 }
 

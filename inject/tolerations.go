@@ -8,7 +8,7 @@ import (
 )
 
 // addTolerations appends the policy's tolerations that no toleration of the pod covers.
-func (policy *Policy) addTolerations(p *pod, spec *patch.Cursor) {
+func (policy *placement) addTolerations(p *pod, spec *patch.Cursor) {
 	if len(policy.tolerations) == 0 {
 		return
 	}

@@ -30,6 +30,7 @@ func (policy *Policy) connection(transport config.Transport, nodeIPv6 bool) *con
 // chooseTransport returns how the pod reaches the engine, or why it cannot.
 func (policy *Policy) chooseTransport(wanted config.Transport, in *Input) (*connection, Reason, string) {
 	by, forbidden := in.Namespace.forbidsHostPath(policy.config.PodSecurity)
+	forbidden = forbidden && !policy.config.Engine.Socket.IgnorePodSecurity
 	for _, transport := range autoOrder {
 		if wanted != config.TransportAuto && wanted != transport || transport == config.TransportSocket && forbidden {
 			continue
@@ -41,8 +42,14 @@ func (policy *Policy) chooseTransport(wanted config.Transport, in *Input) (*conn
 	switch {
 	case forbidden && policy.socket != nil && (wanted == config.TransportAuto || wanted == config.TransportSocket):
 		return nil, ReasonHostPathForbidden, "hostPath volumes are forbidden by " + by
+	case policy.discoverErr != nil:
+		return nil, ReasonNoEngine, policy.discoverErr.Error()
+	case policy.engine.Unsafe != "" && (wanted == config.TransportAuto || wanted == config.TransportTCP):
+		return nil, ReasonNoEngine, "the Service " + policy.engine.Unsafe
 	case wanted != config.TransportAuto:
-		return nil, ReasonNoEngine, "the transport is " + string(wanted) + ", and the policy names no engine for it"
+		return nil, ReasonNoEngine, "the transport is " + string(wanted) + ", and the engine does not offer it"
+	case policy.engine.Workload != "":
+		return nil, ReasonNoEngine, policy.engine.Workload + " offers nothing that the pod can reach"
 	}
 	return nil, ReasonNoEngine, ""
 }

@@ -69,6 +69,7 @@ func TestTransports(t *testing.T) {
 		"node-tcp":                             {"transport: node-tcp, nodeTCP: {port: 1234}, " + socket, "", Namespace{}, config.TransportNodeTCP, ""},
 		"the label beats the policy's default": {socket, "podSecurity: {default: baseline}", Namespace{Labels: map[string]string{labelEnforce: "privileged"}}, config.TransportSocket, ""},
 		"the policy's default":                 {socket, "podSecurity: {default: baseline}", Namespace{}, "", ReasonHostPathForbidden},
+		"Pod Security exempts":                 {"socket: {hostPath: /run/d, ignorePodSecurity: true}", "", restricted, config.TransportSocket, ""},
 		"an unknown level is restricted":       {socket, "", Namespace{Labels: map[string]string{labelEnforce: "strict"}}, "", ReasonHostPathForbidden},
 	}
 	for name, c := range cases {

@@ -33,7 +33,7 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	log := &bytes.Buffer{}
-	policies := inject.NewPolicies(config.BuiltIn(), nil)
+	policies := inject.NewPolicies(config.BuiltIn(), nil, nil)
 	return &fixture{log: log, Handler: &Handler{
 		Entry:   inject.EntryPod,
 		Source:  Static{Policies: policies},
@@ -104,7 +104,7 @@ func TestNothingToDoHasNoPatch(t *testing.T) {
 
 func TestARefusalIs503(t *testing.T) {
 	f := newFixture(t)
-	f.Source = Static{Policies: inject.NewPolicies(config.FromFile("ConfigMap a/b", []byte("x: 1"), config.OriginCluster), nil)}
+	f.Source = Static{Policies: inject.NewPolicies(config.FromFile("ConfigMap a/b", []byte("x: 1"), config.OriginCluster), nil, nil)}
 	answer := response(t, f.post(reviewOf(asking)))
 	require.False(t, answer.Allowed)
 	require.EqualValues(t, http.StatusServiceUnavailable, answer.Result.Code)
@@ -210,7 +210,7 @@ func TestLargePods(t *testing.T) {
 		"1.5 MB of variables": {strings.Replace(asking, `"image":"i"`, `"env":[`+many(40000, `{"name":"VARIABLE","value":"value"}`)+`]`, 1), true},
 		"200 containers":      {strings.Replace(asking, `{"name":"a","image":"i"}`, many(200, `{"name":"a","image":"i"}`), 1), true},
 		"10,000 tolerations":  {strings.Replace(asking, `"containers"`, `"tolerations":[`+many(10000, `{"key":"a"}`)+`],"containers"`, 1), true},
-		"10,000 labels":       {strings.Replace(asking, `"dagger.io/inject"`, labels(10000)+`"dagger.io/inject"`, 1), true},
+		"10,000 labels":       {strings.Replace(asking, `"dagger.io/inject"`, manyLabels(10000)+`"dagger.io/inject"`, 1), true},
 		"10,000 terms": {strings.Replace(asking, `"containers"`, `"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[`+
 			many(10000, `{"matchExpressions":[{"key":"a","operator":"Exists"}]}`)+`]}}},"containers"`, 1), true},
 	}
@@ -230,7 +230,7 @@ func TestTenThousandContainersAreRefused(t *testing.T) {
 	require.Contains(t, answer.Result.Message, "10000 of its containers would be injected, more than 256")
 }
 
-func labels(n int) string {
+func manyLabels(n int) string {
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, `"l%d":"v",`, i)
@@ -277,7 +277,7 @@ func FuzzHandler(f *testing.F) {
 		f.Add(reviewOf(pod))
 	}
 	f.Add("")
-	policies := inject.NewPolicies(config.BuiltIn(), nil)
+	policies := inject.NewPolicies(config.BuiltIn(), nil, nil)
 	handler := &Handler{
 		Entry: inject.EntryNamespace, Source: Static{Policies: policies},
 		Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),

@@ -16,16 +16,24 @@ import (
 // now, not on the order in which they were seen, so that replicas agree. Reading takes no lock and no memory.
 type PolicyStore struct {
 	releaseNamespace string
-	onIgnored        func(config.Errors)
+	// onCluster is told of every change of what holds everywhere.
+	onCluster func(*inject.Policies)
+
+	// changing serializes the changes of documents and engines, which make a new state together.
+	changing  sync.Mutex
+	documents *config.Documents
+	engines   engineState
 
 	cluster atomic.Pointer[clusterPolicies]
 	shards  [256]shard
 	seed    maphash.Seed
 }
 
-// clusterPolicies is one state of the cluster's policy, and what it comes to in namespaces that have none of their own.
+// clusterPolicies is one state of the cluster's policy and of the engines, and what it comes to in namespaces that have no
+// policy of their own.
 type clusterPolicies struct {
 	documents *config.Documents
+	engines   engineState
 	policies  *inject.Policies
 }
 
@@ -48,11 +56,11 @@ type compiledPolicies struct {
 
 // NewPolicyStore returns a store in which the cluster's policy is missing, until it is seen.
 func NewPolicyStore(releaseNamespace string) *PolicyStore {
-	s := &PolicyStore{releaseNamespace: releaseNamespace, seed: maphash.MakeSeed(), onIgnored: func(config.Errors) {}}
+	s := &PolicyStore{releaseNamespace: releaseNamespace, seed: maphash.MakeSeed(), onCluster: func(*inject.Policies) {}}
 	for i := range s.shards {
 		s.shards[i].namespaces.Store(&map[string]*namespacePolicies{})
 	}
-	s.setCluster(nil)
+	s.changeCluster(func() { s.documents = nil })
 	return s
 }
 
@@ -75,7 +83,8 @@ func (s *PolicyStore) Has(namespace string) bool { return s.find(namespace) != n
 
 // With returns what would hold in a namespace if it had these documents.
 func (s *PolicyStore) With(namespace *config.Documents) *inject.Policies {
-	return inject.NewPolicies(s.cluster.Load().documents, namespace)
+	cluster := s.cluster.Load()
+	return inject.NewPolicies(cluster.documents, namespace, cluster.engines.Discover)
 }
 
 func (s *PolicyStore) find(namespace string) *namespacePolicies {
@@ -87,7 +96,7 @@ func (s *PolicyStore) shard(namespace string) *shard {
 }
 
 func (n *namespacePolicies) compile(cluster *clusterPolicies) *inject.Policies {
-	policies := inject.NewPolicies(cluster.documents, n.documents)
+	policies := inject.NewPolicies(cluster.documents, n.documents, cluster.engines.Discover)
 	n.compiled.Store(&compiledPolicies{on: cluster, policies: policies})
 	return policies
 }
@@ -98,7 +107,8 @@ func (s *PolicyStore) Set(cm *corev1.ConfigMap) {
 		return
 	}
 	if cm.Namespace == s.releaseNamespace {
-		s.setCluster(config.FromConfigMap(cm, config.OriginCluster))
+		documents := config.FromConfigMap(cm, config.OriginCluster)
+		s.changeCluster(func() { s.documents = documents })
 		return
 	}
 	own := &namespacePolicies{documents: config.FromConfigMap(cm, config.OriginNamespace)}
@@ -112,7 +122,7 @@ func (s *PolicyStore) Delete(cm *corev1.ConfigMap) {
 		return
 	}
 	if cm.Namespace == s.releaseNamespace {
-		s.setCluster(nil)
+		s.changeCluster(func() { s.documents = nil })
 		return
 	}
 	s.replace(cm.Namespace, nil)
@@ -133,12 +143,21 @@ func (s *PolicyStore) replace(namespace string, own *namespacePolicies) {
 	shard.namespaces.Store(&changed)
 }
 
-// setCluster changes the cluster's policy for all namespaces at once. Those with a policy of their own are compiled anew in
-// the background; one that is asked for meanwhile is compiled then.
-func (s *PolicyStore) setCluster(documents *config.Documents) {
-	cluster := &clusterPolicies{documents: documents, policies: inject.NewPolicies(documents, nil)}
+// SetEngines takes in what is known of engines now.
+func (s *PolicyStore) SetEngines(engines engineState) {
+	s.changeCluster(func() { s.engines = engines })
+}
+
+// changeCluster changes what holds in all namespaces at once. Those with a policy of their own are compiled anew in the
+// background; one that is asked for meanwhile is compiled then.
+func (s *PolicyStore) changeCluster(change func()) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	change()
+	cluster := &clusterPolicies{documents: s.documents, engines: s.engines}
+	cluster.policies = inject.NewPolicies(s.documents, nil, s.engines.Discover)
 	s.cluster.Store(cluster)
-	s.onIgnored(cluster.policies.Ignored())
+	s.onCluster(cluster.policies)
 	go s.recompile(cluster)
 }
 

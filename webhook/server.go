@@ -76,11 +76,21 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		return fmt.Errorf("setting up the manager: %w", err)
 	}
 	m := NewMetrics(metrics.Registry)
+	// Ready is listening with a certificate, and knowing the cluster: controller-runtime starts webhooks before caches.
+	checks := map[string]healthz.Checker{"webhook": server.StartedChecker()}
 	var store *PolicyStore
 	if o.Policies == nil {
 		store = NewPolicyStore(o.ReleaseNamespace)
-		store.onIgnored = func(fields policy.Errors) { reportIgnored(m, o.Log, fields) }
+		watcher := newEngineWatcher(config, scheme, o.Log, store.SetEngines)
+		store.onCluster = func(policies *inject.Policies) {
+			reportIgnored(m, o.Log, policies.Ignored())
+			watcher.want(policies.EngineNamespaces())
+		}
 		o.Policies = store.Policies
+		checks["engines"] = watcher.ready
+		if err := mgr.Add(watcher); err != nil {
+			return err
+		}
 	}
 	read, err := watch(ctx, mgr.GetCache(), store)
 	if err != nil {
@@ -92,8 +102,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if store != nil {
 		server.Options.WebhookMux.Handle(PathValidate, &PolicyValidator{Store: store, Metrics: m, Log: o.Log})
 	}
-	// Ready is listening with a certificate, and knowing the cluster: controller-runtime starts webhooks before caches.
-	checks := map[string]healthz.Checker{"webhook": server.StartedChecker(), "caches": read}
+	checks["caches"] = read
 	for name, check := range checks {
 		if err := mgr.AddReadyzCheck(name, check); err != nil {
 			return err

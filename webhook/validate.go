@@ -81,7 +81,7 @@ func readPolicyReview(req *http.Request) (*admissionv1.AdmissionReview, *corev1.
 // compile returns what would hold with the ConfigMap: everywhere for the cluster's, in its namespace for another.
 func (v *PolicyValidator) compile(cm *corev1.ConfigMap) *inject.Policies {
 	if cm.Namespace == v.Store.releaseNamespace {
-		return inject.NewPolicies(config.FromConfigMap(cm, config.OriginCluster), nil)
+		return inject.NewPolicies(config.FromConfigMap(cm, config.OriginCluster), nil, v.Store.cluster.Load().engines.Discover)
 	}
 	return v.Store.With(config.FromConfigMap(cm, config.OriginNamespace))
 }

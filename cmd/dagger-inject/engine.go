@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 
+	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
@@ -95,6 +96,27 @@ func runEngine(ctx context.Context, s streams, f *engineFlags) error {
 type workloads struct {
 	candidates []engine.Candidate
 	services   []corev1.Service
+}
+
+// offlineEngines reads engines off manifests, as the webhook does off the cluster; nil without manifests.
+func offlineEngines(files []string) (inject.Engines, error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	for _, file := range files {
+		if _, err := readDocuments(file, nil); err != nil {
+			return nil, err
+		}
+	}
+	return func(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+		var w workloads
+		for _, file := range files {
+			if err := w.readFile(file, namespace, nil); err != nil {
+				return nil, err
+			}
+		}
+		return engine.Discover(w.selected(selector), w.services)
+	}, nil
 }
 
 func (w *workloads) selected(selector labels.Selector) []engine.Candidate {

@@ -17,6 +17,7 @@ type injectFlags struct {
 	file                 string
 	policy               string
 	namespacePolicy      string
+	engines              []string
 	namespace            string
 	namespaceLabels      map[string]string
 	namespaceAnnotations map[string]string
@@ -43,6 +44,10 @@ The exit code is 0 when every object was decided, injected or not, and 2 when th
   # A namespace that opts in, and a policy of one's own
   dagger-inject inject -f runners.yaml --policy policy.yaml --namespace-labels dagger.io/inject=true
 
+  # With an engine as the Dagger chart installs it
+  helm template dagger oci://registry.dagger.io/dagger-helm -n dagger > engine.yaml
+  dagger-inject inject -f pod.yaml --policy policy.yaml --engine engine.yaml
+
   # As a filter
   helm template arc . | dagger-inject inject -f - -o yaml | kubectl apply -f -`,
 		Args: noArguments,
@@ -52,6 +57,7 @@ The exit code is 0 when every object was decided, injected or not, and 2 when th
 	flags.StringVarP(&f.file, "file", "f", "", "file to read; - is standard input")
 	flags.StringVar(&f.policy, "policy", "", policyHelp)
 	flags.StringVar(&f.namespacePolicy, "namespace-policy", "", namespacePolicyHelp)
+	flags.StringArrayVar(&f.engines, "engine", nil, "manifests to read the engine off, as the webhook does off the cluster; may be repeated")
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace the objects are created in (default: the objects' own, else default)")
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "labels of that namespace")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "annotations of that namespace")
@@ -74,7 +80,11 @@ func runInject(s streams, f *injectFlags) error {
 	if !ok {
 		return badInputf("-o %q is not accepted: accepted is yaml, json, patch or diff", f.output)
 	}
-	policies, err := loadPolicies(f.policy, f.namespacePolicy)
+	engines, err := offlineEngines(f.engines)
+	if err != nil {
+		return err
+	}
+	policies, err := loadPolicies(f.policy, f.namespacePolicy, engines)
 	if err != nil {
 		return err
 	}

@@ -90,9 +90,9 @@ func runLint(s streams, f *lintFlags, files []string) error {
 	}
 	findings := []finding{}
 	for _, l := range all {
-		policies := inject.NewPolicies(cluster, l.documents)
+		policies := inject.NewPolicies(cluster, l.documents, nil)
 		if l.documents.Origin == config.OriginCluster {
-			policies = inject.NewPolicies(l.documents, nil)
+			policies = inject.NewPolicies(l.documents, nil, nil)
 		}
 		for _, problem := range policies.Problems() {
 			findings = append(findings, finding{l.file, strings.TrimPrefix(problem.Source, l.file), problem.Line, problem.Path, problem.Problem})

@@ -18,9 +18,9 @@ const (
 	namespacePolicyHelp = "file with the namespace's policy, or the ConfigMap with it"
 )
 
-// loadPolicies layers and compiles the policies in files; an empty name stands for the built-in policy, or for none of the
-// namespace's. What is wrong with them is bad input.
-func loadPolicies(clusterFile, namespaceFile string) (*inject.Policies, error) {
+// loadPolicies layers and compiles the policies in files, with what is known of engines, nil for nothing; an empty name stands
+// for the built-in policy, or for none of the namespace's. What is wrong with them is bad input.
+func loadPolicies(clusterFile, namespaceFile string, engines inject.Engines) (*inject.Policies, error) {
 	cluster, namespace := config.BuiltIn(), (*config.Documents)(nil)
 	var err error
 	if clusterFile != "" {
@@ -33,7 +33,7 @@ func loadPolicies(clusterFile, namespaceFile string) (*inject.Policies, error) {
 			return nil, err
 		}
 	}
-	policies := inject.NewPolicies(cluster, namespace)
+	policies := inject.NewPolicies(cluster, namespace, engines)
 	if err := policies.Err(); err != nil {
 		return nil, badInput{errors.New(strings.Join(explain(err), "\n  "))}
 	}

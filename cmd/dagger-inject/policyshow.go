@@ -122,7 +122,7 @@ func (f *policyShowFlags) readPod() (rawjson.Value, error) {
 
 func (f *policyShowFlags) load(ctx context.Context, namespace string) (*inject.Policies, error) {
 	if f.policy != "" {
-		return loadPolicies(f.policy, f.namespacePolicy)
+		return loadPolicies(f.policy, f.namespacePolicy, nil)
 	}
 	restConfig, err := clusterConfig(f.kubeconfig)
 	if err != nil {
@@ -147,13 +147,13 @@ func (f *policyShowFlags) load(ctx context.Context, namespace string) (*inject.P
 		return nil, err
 	}
 	if namespace == f.releaseNamespace {
-		return inject.NewPolicies(cluster, nil), nil
+		return inject.NewPolicies(cluster, nil, nil), nil
 	}
 	own, err := read(namespace, config.OriginNamespace)
 	if err != nil {
 		return nil, err
 	}
-	return inject.NewPolicies(cluster, own), nil
+	return inject.NewPolicies(cluster, own, nil), nil
 }
 
 // origin is where a field came from, as -o json prints it.

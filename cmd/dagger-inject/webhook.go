@@ -104,7 +104,7 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		}
 	}
 	if f.policy != "" {
-		policies, err := loadPolicies(f.policy, "")
+		policies, err := loadPolicies(f.policy, "", nil)
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func clusterConfig(kubeconfig string) (*rest.Config, error) {
 }
 
 func serveStandalone(cmd *cobra.Command, s streams, f *webhookFlags, options webhook.Options) error {
-	policies, err := loadPolicies(f.policy, "")
+	policies, err := loadPolicies(f.policy, "", nil)
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,8 @@ type Service struct {
 	Address string `json:"address"`
 	Safe    bool   `json:"safe"`
 	Reason  string `json:"reason"`
+
+	nodeLocal bool
 }
 
 // Candidate is a workload that may be an engine.

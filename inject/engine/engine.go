@@ -1,7 +1,13 @@
 // Package engine is what a Dagger Engine is to a pod that wants to use one.
 package engine
 
-import "github.com/dagger-inject/dagger-inject/config"
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/dagger-inject/dagger-inject/config"
+)
 
 // Engine is a Dagger Engine that pods can be connected to. A part that the engine does not offer is nil or empty.
 type Engine struct {
@@ -15,6 +21,23 @@ type Engine struct {
 	TLS *TLS
 	// Image is an image reference that holds the CLI of the engine's version.
 	Image string
+	// Version is the engine's version, vX.Y.Z, where it is known.
+	Version string
+	// Workload is the one that the engine was read off; empty where the policy names it.
+	Workload string
+	// Unsafe is a Service of the engine's that cannot be used, and why; empty for none.
+	Unsafe string
+	// Placement is where the engine runs, for pods that need the engine of their own node.
+	Placement Placement
+}
+
+// Placement is where an engine runs.
+type Placement struct {
+	Tolerations  []corev1.Toleration
+	NodeSelector map[string]string
+	Required     *corev1.NodeSelector
+	// NotCopied are tolerations of the engine that no job is given, as a job's pod would land on nodes that are not for it.
+	NotCopied []string
 }
 
 // Socket is a Unix socket in a directory of the node. The directory is what pods mount: a restarted engine makes the
@@ -30,6 +53,8 @@ type Socket struct {
 type TCP struct {
 	// Address is host:port.
 	Address string
+	// NodeLocal is true where the address leads to the engine of the pod's own node.
+	NodeLocal bool
 }
 
 // TLS is an engine behind an address, encrypted.
@@ -41,8 +66,56 @@ type TLS struct {
 	CAFile, CertFile, KeyFile string
 }
 
-// Explicit returns the engine that a policy names field by field.
-func Explicit(policy *config.InjectionPolicy) Engine {
+// Resolve returns the engine that a policy names field by field, completed by what was discovered, nil for nothing: explicit
+// fields beat discovered ones. The function isSet says whether the policy has a field.
+func Resolve(policy *config.InjectionPolicy, discovered *Discovered, isSet func(path string) bool) Engine {
+	e := explicit(policy)
+	d := discovered
+	if d == nil {
+		return e
+	}
+	if e.Socket == nil && d.Socket != nil {
+		e.Socket = &Socket{HostPath: d.Socket.HostPath, File: d.Socket.File, Group: policy.Engine.Socket.Group}
+		if isSet("engine.socket.file") {
+			e.Socket.File = policy.Engine.Socket.File
+		}
+		if d.Group != nil && !isSet("engine.socket.group") {
+			e.Socket.Group = *d.Group
+		}
+	}
+	if e.NodeTCP == nil {
+		e.NodeTCP = d.NodeTCP
+	}
+	if e.TCP == nil && d.Service != nil && d.Service.Safe {
+		e.TCP = &TCP{Address: d.Service.Address, NodeLocal: d.Service.nodeLocal}
+	}
+	if d.Service != nil && !d.Service.Safe {
+		e.Unsafe = d.Service.Address + " is not safe: " + d.Service.Reason
+	}
+	if e.Image == "" {
+		e.Image = d.Image
+	}
+	e.Version, e.Workload, e.Placement = d.Version, d.Workload.String(), d.placement()
+	return e
+}
+
+// placement is what brings a pod to the engine's nodes.
+func (d *Discovered) placement() Placement {
+	p := Placement{NodeSelector: d.NodeSelector}
+	for _, t := range d.Tolerations {
+		if t.Key == "" || strings.HasPrefix(t.Key, "node.kubernetes.io/") || strings.HasPrefix(t.Key, "node-role.kubernetes.io/") {
+			p.NotCopied = append(p.NotCopied, strings.TrimSpace(t.Key+" "+string(t.Operator)))
+			continue
+		}
+		p.Tolerations = append(p.Tolerations, t)
+	}
+	if d.NodeAffinity != nil {
+		p.Required = d.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+	}
+	return p
+}
+
+func explicit(policy *config.InjectionPolicy) Engine {
 	e := Engine{Image: policy.CLI.Image}
 	if s := policy.Engine.Socket; s.HostPath != "" {
 		e.Socket = &Socket{HostPath: s.HostPath, File: s.File, Group: s.Group}

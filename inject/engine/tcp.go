@@ -63,6 +63,7 @@ func service(c *Candidate, engine *corev1.Container, port int32, services []core
 			}
 			one := Service{Address: fmt.Sprintf("%s.%s.svc:%d", s.Name, c.Namespace, p.Port)}
 			one.Safe, one.Reason = safe(c, &s.Spec)
+			one.nodeLocal = isLocal(&s.Spec)
 			found = append(found, one)
 		}
 	}
@@ -106,9 +107,12 @@ func target(p corev1.ServicePort, engine *corev1.Container) int32 {
 	return p.Port
 }
 
+func isLocal(s *corev1.ServiceSpec) bool {
+	return s.InternalTrafficPolicy != nil && *s.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal
+}
+
 // safe reports whether all connections of a pod reach the same engine, and why.
 func safe(c *Candidate, s *corev1.ServiceSpec) (bool, string) {
-	local := s.InternalTrafficPolicy != nil && *s.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal
 	switch {
 	case c.Replicas != nil && *c.Replicas == 1:
 		return true, "there is one engine"
@@ -116,7 +120,7 @@ func safe(c *Candidate, s *corev1.ServiceSpec) (bool, string) {
 		return false, "it is headless, so that each connection may reach another engine: give it a cluster IP and sessionAffinity: ClientIP"
 	case s.SessionAffinity == corev1.ServiceAffinityClientIP:
 		return true, "sessionAffinity is ClientIP"
-	case local && c.Kind == "DaemonSet":
+	case isLocal(s) && c.Kind == "DaemonSet":
 		return true, "internalTrafficPolicy is Local, and an engine is on each node"
 	}
 	return false, "there are several engines, and each connection may reach another one: set sessionAffinity: ClientIP or internalTrafficPolicy: Local"

@@ -15,10 +15,12 @@ import (
 	"github.com/go-logr/logr"
 	"golang.org/x/term"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/test/controlplane"
@@ -70,7 +72,7 @@ func run(ctx context.Context) (err error) {
 		}
 	}
 
-	say("Installing the cluster's policy: the ConfigMap %s", config.ConfigMapName)
+	say("Installing a Dagger Engine as its chart does, and the cluster's policy: the ConfigMap %s", config.ConfigMapName)
 	if err := installPolicy(ctx, cp); err != nil {
 		return err
 	}
@@ -99,17 +101,32 @@ func run(ctx context.Context) (err error) {
 // releaseNamespace is where the webhook's chart would be installed.
 const releaseNamespace = "dagger-inject"
 
-// installPolicy creates the cluster's policy, as the chart would, from the built-in one.
+// installPolicy creates the DaemonSet of an engine, from the official chart's own output, and a policy that says nothing: all
+// is read off the engine.
 func installPolicy(ctx context.Context, cp *controlplane.ControlPlane) error {
 	if err := cp.CreateNamespace(ctx, releaseNamespace, nil, nil); err != nil {
 		return err
 	}
 	policy := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: releaseNamespace, Name: config.ConfigMapName},
-		Data:       map[string]string{config.DefaultProfile + ".yaml": config.DefaultYAML()},
+		Data:       map[string]string{config.DefaultProfile + ".yaml": "apiVersion: " + config.APIVersion + "\nkind: " + config.Kind + "\n"},
 	}
-	fmt.Println("it says that engines are where the Dagger chart puts them by default")
-	return cp.Client().Create(ctx, policy)
+	if err := cp.Client().Create(ctx, policy); err != nil {
+		return err
+	}
+	if err := cp.CreateNamespace(ctx, "dagger", nil, nil); err != nil {
+		return err
+	}
+	text, err := readTestFile("engines", "v0.21.8-default", "manifests.yaml")
+	if err != nil {
+		return err
+	}
+	var engine appsv1.DaemonSet
+	if err := yaml.Unmarshal(text, &engine); err != nil {
+		return err
+	}
+	fmt.Println("the policy says nothing: socket, group, placement and CLI are read off the engine")
+	return cp.Client().Create(ctx, &engine)
 }
 
 // startWebhook builds and runs the program as an operator would, and registers it.

@@ -41,10 +41,15 @@ var demos = []demo{
 	},
 }
 
+// readTestFile reads a file of the tree's tests.
+func readTestFile(path ...string) ([]byte, error) {
+	_, file, _, _ := runtime.Caller(0)
+	return os.ReadFile(filepath.Join(append([]string{filepath.Dir(file), ".."}, path...)...))
+}
+
 // pod reads the pod as the runner controller's own code made it.
 func (d *demo) pod() (*corev1.Pod, error) {
-	_, file, _, _ := runtime.Caller(0)
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(file), "..", "fixtures", d.fixture, "pod.yaml"))
+	text, err := readTestFile("fixtures", d.fixture, "pod.yaml")
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +123,8 @@ What was added, and why:
   volumes %s: the engine's socket on the node, and the place for the CLI
   init container %s: copies dagger from %s, the engine's own version, to /usr/local/bin/dagger
   supplemental group 1001: any user of the pod may connect to the socket
-  under the policy: %s
+  under the policy: %s; the engine was read off %s
 `, strings.Join(status.Containers, ", "), inject.EnvRunnerHost, status.Engine, strings.Join(status.Volumes, ", "),
-		strings.Join(status.InitContainers, ", "), status.CLIImage, status.Policy.Source)
+		strings.Join(status.InitContainers, ", "), status.CLIImage, status.Policy.Source, status.ReadFrom)
 	return nil
 }

@@ -111,7 +111,7 @@ func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string)
 		return nil, err
 	}
 	s.port = free[0]
-	builtIn := inject.NewPolicies(config.BuiltIn(), nil)
+	builtIn := inject.NewPolicies(config.BuiltIn(), nil, nil)
 	go func() {
 		err := webhook.Run(ctx, cp.Config(), webhook.Options{
 			Host: "127.0.0.1", Port: s.port, CertDir: dir, Version: "dev",

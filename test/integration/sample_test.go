@@ -38,7 +38,7 @@ func TestTheGuidesSample(t *testing.T) {
 	require.NoError(t, json.Unmarshal(cases[at].Pod(t), &written))
 	written.Namespace = "guide"
 	require.NoError(t, shared.CreateNamespace(t.Context(), "guide", nil, nil))
-	policies := inject.NewPolicies(config.FromFile("guide", []byte(guidePolicy), config.OriginCluster), nil)
+	policies := inject.NewPolicies(config.FromFile("guide", []byte(guidePolicy), config.OriginCluster), nil, nil)
 	require.NoError(t, policies.Err())
 	shared.setPolicies("guide", func() *inject.Policies { return policies })
 

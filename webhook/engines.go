@@ -1,0 +1,268 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/inject/engine"
+)
+
+// engineState is what is known of engines at one moment, by namespace. It is never changed.
+type engineState map[string]engineNamespace
+
+type engineNamespace struct {
+	candidates []engine.Candidate
+	services   []corev1.Service
+	err        error // the namespace cannot be read
+}
+
+// Discover finds the engine of a namespace.
+func (s engineState) Discover(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+	known, watched := s[namespace]
+	switch {
+	case !watched:
+		return nil, fmt.Errorf("engines of namespace %s are not read: the cluster's policy must name it in engine.discover.namespace", namespace)
+	case known.err != nil:
+		return nil, known.err
+	}
+	var selected []engine.Candidate
+	for _, c := range known.candidates {
+		if selector.Matches(labels.Set(c.Labels)) {
+			selected = append(selected, c)
+		}
+	}
+	found, err := engine.Discover(selected, known.services)
+	if err != nil {
+		return nil, fmt.Errorf("namespace %s: %w", namespace, err)
+	}
+	return found, nil
+}
+
+// engineWatcher reads the workloads of the namespaces that policies look for engines in, and no others: a Role in each is all
+// that it needs. A namespace that is missing or forbidden has no engine; it keeps nobody from being ready.
+type engineWatcher struct {
+	config *rest.Config
+	scheme *runtime.Scheme
+	log    *slog.Logger
+	// changed is told of every new state.
+	changed func(engineState)
+
+	mu         sync.Mutex
+	namespaces map[string]*watchedNamespace
+	dirty      chan struct{}
+}
+
+// watchedNamespace is a running cache of one namespace.
+type watchedNamespace struct {
+	cache.Cache
+	stop   context.CancelFunc
+	synced []func() bool
+	err    error // the last failure of a watch, before all were synced
+	// known is true once decisions are made with what was read, or with the reason why nothing was.
+	known bool
+}
+
+func newEngineWatcher(config *rest.Config, scheme *runtime.Scheme, log *slog.Logger, changed func(engineState)) *engineWatcher {
+	return &engineWatcher{
+		config: config, scheme: scheme, log: log, changed: changed,
+		namespaces: map[string]*watchedNamespace{}, dirty: make(chan struct{}, 1),
+	}
+}
+
+// NeedLeaderElection says that every replica watches.
+func (*engineWatcher) NeedLeaderElection() bool { return false }
+
+// settle is how long changes are gathered before a state is made of them: an upgrade changes several objects at once.
+const settle = 20 * time.Millisecond
+
+// Start makes a state of every change, until ctx ends.
+func (w *engineWatcher) Start(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			w.want(nil)
+			return nil
+		case <-w.dirty:
+		}
+		time.Sleep(settle)
+		state, read := w.state(ctx)
+		w.changed(state)
+		w.mu.Lock()
+		for _, watched := range read {
+			watched.known = true
+		}
+		w.mu.Unlock()
+	}
+}
+
+func (w *engineWatcher) touch() {
+	select {
+	case w.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// want watches these namespaces, and no others any more.
+func (w *engineWatcher) want(namespaces []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, watched := range w.namespaces {
+		if !slices.Contains(namespaces, name) {
+			watched.stop()
+			delete(w.namespaces, name)
+			w.touch()
+		}
+	}
+	for _, name := range namespaces {
+		if w.namespaces[name] == nil {
+			w.namespaces[name] = w.watch(name)
+			w.touch()
+		}
+	}
+}
+
+// engineKinds are the objects that an engine is read off.
+func engineKinds() []client.Object {
+	return []client.Object{&appsv1.DaemonSet{}, &appsv1.StatefulSet{}, &appsv1.Deployment{}, &corev1.Service{}}
+}
+
+func (w *engineWatcher) watch(namespace string) *watchedNamespace {
+	ctx, cancel := context.WithCancel(context.Background())
+	watched := &watchedNamespace{stop: cancel}
+	var err error
+	watched.Cache, err = cache.New(w.config, cache.Options{
+		Scheme:                       w.scheme,
+		DefaultNamespaces:            map[string]cache.Config{namespace: {}},
+		DefaultTransform:             cache.TransformStripManagedFields(),
+		DefaultUnsafeDisableDeepCopy: ptr.To(true),
+		DefaultWatchErrorHandler: func(ctx context.Context, r *toolscache.Reflector, err error) {
+			toolscache.DefaultWatchErrorHandler(ctx, r, err)
+			w.failed(watched, namespace, err)
+		},
+	})
+	handler := toolscache.ResourceEventHandlerFuncs{
+		AddFunc: func(any) { w.touch() }, UpdateFunc: func(any, any) { w.touch() }, DeleteFunc: func(any) { w.touch() },
+	}
+	for _, kind := range engineKinds() {
+		if err != nil {
+			break
+		}
+		var informer cache.Informer
+		if informer, err = watched.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err == nil {
+			watched.synced = append(watched.synced, informer.HasSynced)
+			_, err = informer.AddEventHandler(handler)
+		}
+	}
+	if err != nil {
+		watched.err = err
+		return watched
+	}
+	go func() {
+		if err := watched.Start(ctx); err != nil {
+			w.failed(watched, namespace, err)
+		}
+	}()
+	go func() {
+		if watched.WaitForCacheSync(ctx) {
+			w.touch() // an empty namespace tells of nothing else
+		}
+	}()
+	return watched
+}
+
+func (w *engineWatcher) failed(watched *watchedNamespace, namespace string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if apierrors.IsForbidden(err) {
+		err = fmt.Errorf("the service account may not read the workloads of namespace %s", namespace)
+	}
+	if watched.err == nil {
+		w.log.Warn("engines cannot be read", "namespace", namespace, "error", err)
+	}
+	watched.err = err
+	w.touch()
+}
+
+func (n *watchedNamespace) isSynced() bool {
+	for _, done := range n.synced {
+		if !done() {
+			return false
+		}
+	}
+	return len(n.synced) > 0
+}
+
+// ready is the check that every wanted namespace is read, or known not to be readable.
+func (w *engineWatcher) ready(*http.Request) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, watched := range w.namespaces {
+		if !watched.known {
+			return fmt.Errorf("the engines of namespace %s are not read yet", name)
+		}
+	}
+	return nil
+}
+
+// state reads the caches, and also returns those of which something is known.
+func (w *engineWatcher) state(ctx context.Context) (state engineState, read []*watchedNamespace) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	state = engineState{}
+	for name, watched := range w.namespaces {
+		if !watched.isSynced() {
+			err := watched.err
+			if err == nil {
+				err = fmt.Errorf("the workloads of namespace %s are not read yet", name)
+			} else {
+				read = append(read, watched)
+			}
+			state[name] = engineNamespace{err: err}
+			continue
+		}
+		watched.err = nil
+		state[name] = watched.read(ctx)
+		read = append(read, watched)
+	}
+	return state, read
+}
+
+func (n *watchedNamespace) read(ctx context.Context) engineNamespace {
+	var daemonSets appsv1.DaemonSetList
+	var statefulSets appsv1.StatefulSetList
+	var deployments appsv1.DeploymentList
+	var services corev1.ServiceList
+	for _, list := range []client.ObjectList{&daemonSets, &statefulSets, &deployments, &services} {
+		if err := n.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return engineNamespace{err: err}
+		}
+	}
+	var e engineNamespace
+	for i := range daemonSets.Items {
+		e.candidates = append(e.candidates, engine.FromDaemonSet(&daemonSets.Items[i]))
+	}
+	for i := range statefulSets.Items {
+		e.candidates = append(e.candidates, engine.FromStatefulSet(&statefulSets.Items[i]))
+	}
+	for i := range deployments.Items {
+		e.candidates = append(e.candidates, engine.FromDeployment(&deployments.Items[i]))
+	}
+	e.services = services.Items
+	return e
+}
