@@ -33,7 +33,7 @@ func (d *decoder) decodeDocument(node *yaml.Node, policy *InjectionPolicy) {
 
 func (d *decoder) decode(path string, node *yaml.Node, target reflect.Value) {
 	if path != "" {
-		d.fields[path] = field{line: node.Line, leaf: node.Kind != yaml.MappingNode || target.Kind() != reflect.Struct}
+		d.fields[path] = field{line: node.Line, leaf: target.Kind() != reflect.Struct || isKubernetes(target.Type())}
 	}
 	if node.Kind == yaml.AliasNode || node.Anchor != "" {
 		d.fail(path, node, "YAML anchors and aliases are not accepted: write the value out")
@@ -41,7 +41,7 @@ func (d *decoder) decode(path string, node *yaml.Node, target reflect.Value) {
 	}
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
 		// A section with nothing below it sets nothing; a field with no value is set to nothing.
-		if target.Kind() != reflect.Struct {
+		if target.Kind() != reflect.Struct || isKubernetes(target.Type()) {
 			target.SetZero()
 		}
 		return
@@ -56,6 +56,9 @@ func (d *decoder) decode(path string, node *yaml.Node, target reflect.Value) {
 	}
 	switch target.Kind() {
 	case reflect.Struct:
+		if isKubernetes(target.Type()) {
+			target.SetZero() // a value of its own, which replaces the one before it
+		}
 		d.decodeStruct(path, node, target)
 	case reflect.Map:
 		d.decodeMap(path, node, target)
@@ -83,6 +86,11 @@ func (d *decoder) decode(path string, node *yaml.Node, target reflect.Value) {
 	default:
 		d.fail(path, node, "this program cannot read a %s here", target.Type())
 	}
+}
+
+// isKubernetes reports whether a type is Kubernetes' own: what is written of it is a value, not a section of the policy.
+func isKubernetes(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.PkgPath() != reflect.TypeFor[InjectionPolicy]().PkgPath()
 }
 
 // decodeScalarType reads a type with a text form of its own, such as a quantity or a duration.

@@ -39,19 +39,19 @@ type Documents struct {
 	err      error
 }
 
-// annotationDropped stands for data that Shrink dropped, with its size in bytes.
-const annotationDropped = "inject.dagger.io/dropped-bytes"
+// keyDropped stands for data that Shrink dropped, with its size in bytes. The API server accepts no such key, so that nobody
+// can write it.
+const keyDropped = "/dropped"
 
 // Shrink drops from a ConfigMap what FromConfigMap does not read, so that it can be kept in memory: a tenant's is as large
 // as etcd allows. FromConfigMap says of it what it would have said before.
 func Shrink(cm *corev1.ConfigMap) {
-	kept := map[string]string{}
-	if revision, ok := cm.Annotations[AnnotationSchemaRevision]; ok {
-		kept[AnnotationSchemaRevision] = revision
+	var kept map[string]string
+	if revision, ok := cm.Annotations[AnnotationSchemaRevision]; ok && len(revision) <= 20 {
+		kept = map[string]string{AnnotationSchemaRevision: revision}
 	}
 	if size := dataSize(cm); size > MaxSize {
-		kept[annotationDropped] = strconv.Itoa(size)
-		cm.Data = nil
+		cm.Data = map[string]string{keyDropped: strconv.Itoa(size)}
 	}
 	if len(cm.BinaryData) > 0 {
 		cm.BinaryData = map[string][]byte{"": nil}
@@ -60,15 +60,22 @@ func Shrink(cm *corev1.ConfigMap) {
 }
 
 func dataSize(cm *corev1.ConfigMap) int {
+	if dropped, err := strconv.Atoi(cm.Data[keyDropped]); err == nil {
+		return dropped
+	}
 	size := 0
 	for key, text := range cm.Data {
 		size += len(key) + len(text)
 	}
-	if dropped, err := strconv.Atoi(cm.Annotations[annotationDropped]); err == nil {
-		size += dropped
-	}
 	return size
 }
+
+const (
+	// maxProfiles is how many documents a ConfigMap may have. Each is layered on the default one, and kept compiled.
+	maxProfiles = 16
+	// maxLayered bounds the layers of all profiles together, the default document counted with each.
+	maxLayered = 4 * MaxSize
+)
 
 // FromConfigMap takes the documents out of a ConfigMap. What is wrong with the ConfigMap itself is kept, and comes back from
 // every Resolve: a part of it must not hold while another is ignored.
@@ -87,6 +94,10 @@ func FromConfigMap(cm *corev1.ConfigMap, origin Origin) *Documents {
 	}
 	if size := dataSize(cm); size > MaxSize {
 		fail("the policies have %d bytes together, more than the %d accepted", size, MaxSize)
+	} else if n := len(cm.Data); n > maxProfiles {
+		fail("%d keys, more than the %d accepted", n, maxProfiles)
+	} else if layered := size + n*len(cm.Data[DefaultProfile+keySuffix]); layered > maxLayered {
+		fail("the profiles have %d bytes together, each with %s%s, more than the %d accepted", layered, DefaultProfile, keySuffix, maxLayered)
 	} else {
 		for key := range cm.Data {
 			name, ok := strings.CutSuffix(key, keySuffix)

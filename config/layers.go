@@ -57,19 +57,22 @@ func Merge(layers ...Layer) (*Effective, error) {
 	e := &Effective{Policy: withDefaults(), layers: layers, set: make([]map[string]field, len(layers))}
 	var errs Errors
 	for i := range layers {
+		if i > 0 && layers[i].Origin == OriginNamespace && layers[i-1].Origin == OriginCluster && len(errs) == 0 {
+			// What is wrong with the cluster's policy must not be covered up by a namespace's.
+			if errs = e.check(); len(errs) > 0 {
+				break
+			}
+		}
 		errs = append(errs, e.apply(i)...)
 	}
 	if len(errs) == 0 {
-		errs = append(notSupportedYet(e), validate(e.Policy)...)
-		for i := range errs {
-			e.locate(&errs[i])
-		}
+		errs = e.check()
 	}
 	if len(errs) > 0 {
 		slices.SortStableFunc(errs, func(a, b FieldError) int {
 			return cmp.Or(cmp.Compare(e.order(a.Source), e.order(b.Source)), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path))
 		})
-		return nil, errs
+		return nil, errs.bounded()
 	}
 	complete(e.Policy)
 	return e, nil
@@ -84,6 +87,16 @@ func Parse(document []byte) (*InjectionPolicy, error) {
 	return e.Policy, nil
 }
 
+// check validates what the layers so far come to.
+func (e *Effective) check() Errors {
+	e.dropUnknownOverrides()
+	errs := append(notSupportedYet(e), validate(e.Policy)...)
+	for i := range errs {
+		e.locate(&errs[i])
+	}
+	return errs
+}
+
 // order is the place of a layer among the others, by its source.
 func (e *Effective) order(source string) int {
 	return slices.IndexFunc(e.layers, func(l Layer) bool { return l.Source == source })
@@ -92,6 +105,7 @@ func (e *Effective) order(source string) int {
 // apply decodes one layer over those before it.
 func (e *Effective) apply(i int) Errors {
 	layer := &e.layers[i]
+	mayBeSet := e.Policy.Overrides.FromNamespaces
 	d := decoder{fields: map[string]field{}, ignoreUnknown: layer.IgnoreUnknown}
 	e.set[i] = d.fields
 	if len(layer.Document) > MaxSize {
@@ -107,7 +121,7 @@ func (e *Effective) apply(i int) Errors {
 			d.errs = v.errs
 		}
 		if layer.Origin == OriginNamespace {
-			d.errs = append(d.errs, e.locked(d.fields)...)
+			d.errs = append(d.errs, locked(d.fields, mayBeSet)...)
 		}
 	}
 	for n := range d.errs {
@@ -124,16 +138,26 @@ func (e *Effective) apply(i int) Errors {
 }
 
 // locked refuses the fields that a namespace set and may not.
-func (e *Effective) locked(fields map[string]field) Errors {
+func locked(fields map[string]field, mayBeSet []string) Errors {
 	var errs Errors
 	for path, f := range fields {
-		if !f.leaf || path == "apiVersion" || path == "kind" || Permits(e.Policy.Overrides.FromNamespaces, path) {
+		if !f.leaf || inLeaf(fields, path) || path == "apiVersion" || path == "kind" || Permits(mayBeSet, path) {
 			continue
 		}
 		errs = append(errs, FieldError{Path: path, Line: f.line,
 			Problem: "locked: the cluster's policy does not let namespaces set it (overrides.fromNamespaces)"})
 	}
 	return errs
+}
+
+// inLeaf reports whether a field is in one that is reported as a whole.
+func inLeaf(fields map[string]field, path string) bool {
+	for at := parent(path); at != ""; at = parent(at) {
+		if fields[at].leaf {
+			return true
+		}
+	}
+	return false
 }
 
 // Permits reports whether a list of field paths covers a field: by itself or by one that holds it.
@@ -177,6 +201,28 @@ func (e *Effective) Hash() string {
 // IsSet reports whether any layer's document has the field.
 func (e *Effective) IsSet(path string) bool {
 	return slices.ContainsFunc(e.set, func(fields map[string]field) bool { _, ok := fields[path]; return ok })
+}
+
+// SetToNothing returns the fields that a layer set and that are not among those shown, sorted: they are set, to an empty value.
+func (e *Effective) SetToNothing(shown func(path string) bool) []string {
+	var paths []string
+	for _, fields := range e.set {
+		for path, f := range fields {
+			// A field within a list or a Kubernetes value belongs to that, and a section says nothing of its own.
+			within := slices.ContainsFunc(e.set, func(set map[string]field) bool { return inLeaf(set, path) })
+			below := shown(path) || within || !f.leaf
+			for _, other := range e.set {
+				for deeper := range other {
+					below = below || strings.HasPrefix(deeper, path+".") && shown(deeper)
+				}
+			}
+			if !below && !slices.Contains(paths, path) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 // Setter returns the layer that set a field last, and the line; OriginDefault where none did.

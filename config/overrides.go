@@ -28,6 +28,26 @@ func (v *validator) overrides(o *Overrides) {
 	}
 }
 
+// dropUnknownOverrides leaves out the paths of fields that this program does not know, where a newer one's policy may have
+// them, and counts them with the fields that are ignored.
+func (e *Effective) dropUnknownOverrides() {
+	if !slices.ContainsFunc(e.layers, func(l Layer) bool { return l.IgnoreUnknown }) {
+		return
+	}
+	keep := func(at string, known func(path string) bool, paths []string) []string {
+		return slices.DeleteFunc(slices.Clone(paths), func(path string) bool {
+			if known(path) {
+				return false
+			}
+			e.Ignored = append(e.Ignored, FieldError{Path: at, Problem: fmt.Sprintf("%.100q is no field known here, ignored", path)})
+			return true
+		})
+	}
+	o := &e.Policy.Overrides
+	o.FromNamespaces = keep("overrides.fromNamespaces", func(path string) bool { return isFieldPath(reflect.TypeFor[InjectionPolicy](), path) }, o.FromNamespaces)
+	o.FromPods = keep("overrides.fromPods", func(path string) bool { return slices.Contains(podFields, path) }, o.FromPods)
+}
+
 // isFieldPath reports whether the path leads to a field, by json names.
 func isFieldPath(t reflect.Type, path string) bool {
 	name, rest, more := strings.Cut(path, ".")

@@ -53,22 +53,49 @@ func (e FieldError) Error() string {
 		fmt.Fprintf(&b, "line %d: ", e.Line)
 	}
 	if e.Path != "" {
-		b.WriteString(e.Path + ": ")
+		b.WriteString(cut(e.Path, 200) + ": ")
 	}
-	b.WriteString(e.Problem)
+	b.WriteString(cut(e.Problem, 600))
 	return b.String()
 }
 
-// Errors is everything wrong with a policy, in the order of the document.
+// cut keeps a message in bounds: what it quotes of a policy may be as long as the policy.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
+}
+
+// Errors is what is wrong with a policy, in the order of the document: everything, or the first maxErrors and how many more.
 type Errors []FieldError
 
-// Error returns the problems, separated by semicolons.
+const (
+	// maxErrors is how many errors are kept of a policy.
+	maxErrors = 50
+	// maxInLine is how many of them Error returns: it is said for every pod.
+	maxInLine = 5
+)
+
+// Error returns the first problems, separated by semicolons.
 func (e Errors) Error() string {
-	texts := make([]string, len(e))
+	var texts []string
 	for i, one := range e {
-		texts[i] = one.Error()
+		if i == maxInLine {
+			texts = append(texts, fmt.Sprintf("and %d more", len(e)-i))
+			break
+		}
+		texts = append(texts, one.Error())
 	}
 	return strings.Join(texts, "; ")
+}
+
+// bounded keeps the first errors and says how many more there are.
+func (e Errors) bounded() Errors {
+	if len(e) <= maxErrors {
+		return e
+	}
+	return append(e[:maxErrors:maxErrors], FieldError{Source: e[0].Source, Problem: fmt.Sprintf("%d more errors", len(e)-maxErrors)})
 }
 
 // parseYAML returns the one mapping that a document holds.

@@ -54,6 +54,9 @@ func Decide(in Input) *Plan {
 	if plan.System == SystemNone && !asked.byPod {
 		return plan.skip(ReasonNotARunner, "", false)
 	}
+	if reason := in.Policies.profiles[config.DefaultProfile].admitsNamespace(&in.Namespace, asked); reason != "" {
+		return plan.skip(reason, "", asked.byPod)
+	}
 	policy, detail := in.Policies.choose(p)
 	if policy == nil {
 		return plan.cannot(ReasonAnnotationInvalid, detail, in.Policies.onError(), asked)

@@ -35,6 +35,9 @@ func (p *Policies) Effective(profile string, raw rawjson.Value) (*Effective, err
 			e.Profile = name
 		}
 	}
+	if err := p.Err(); err != nil {
+		return nil, err // no pod gets as far as its profile
+	}
 	var err error
 	if e.Effective, err = config.Resolve(p.cluster, p.namespace, e.Profile); err != nil {
 		return nil, err

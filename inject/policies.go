@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -77,40 +76,59 @@ func (p *Policies) resolve(profile string) *Policy {
 	}
 	effective, err := config.Resolve(cluster, namespace, profile)
 	if err == nil {
-		p.ignored = append(p.ignored, effective.Ignored...)
+		for _, field := range effective.Ignored {
+			if !slices.Contains(p.ignored, field) {
+				p.ignored = append(p.ignored, field)
+			}
+		}
 		return newPolicy(effective, p.engines, source)
 	}
-	// A bad policy of a namespace follows the cluster's onError; a bad one of the cluster's follows auto.
-	onError := config.OnErrorAuto
-	if own, err := config.Resolve(cluster, nil, config.DefaultProfile); err == nil && namespace != nil {
-		onError = own.Policy.OnError
+	// A bad policy of a namespace follows the cluster's onError and its rules for namespaces; a bad one of the cluster's
+	// follows auto.
+	invalid := &Policy{source: source, err: err, config: &config.InjectionPolicy{OnError: config.OnErrorAuto}}
+	if namespace != nil {
+		own, err := config.Resolve(cluster, nil, profile)
+		if err != nil {
+			own, err = config.Resolve(cluster, nil, config.DefaultProfile)
+		}
+		if err == nil {
+			invalid.config.OnError, invalid.config.Namespaces = own.Policy.OnError, own.Policy.Namespaces
+			invalid.config.Overrides = own.Policy.Overrides
+			invalid.compileNamespaces()
+		}
 	}
-	return invalidPolicy(err, source, onError)
+	return invalid
 }
 
 // Problems returns what is wrong with the policies of all profiles, each problem once. Where the namespace has documents, what
 // is wrong with the cluster's alone is left out: it is not theirs to mend.
 func (p *Policies) Problems() config.Errors {
 	var problems config.Errors
+	seen := map[config.FieldError]bool{}
 	for _, name := range slices.Sorted(maps.Keys(p.profiles)) {
-		err := p.profiles[name].err
-		if err == nil {
-			continue
-		}
-		var all config.Errors
-		if !errors.As(err, &all) {
-			all = config.Errors{{Problem: err.Error()}}
-			if p.namespace != nil {
-				continue
+		if p.namespace != nil {
+			_, err := config.Resolve(p.cluster, nil, name)
+			for _, one := range asErrors(err) {
+				seen[one] = true
 			}
 		}
-		for _, one := range all {
-			if !slices.Contains(problems, one) && (p.namespace == nil || strings.HasPrefix(one.Source, p.namespace.Source)) {
+		for _, one := range asErrors(p.profiles[name].err) {
+			if !seen[one] {
 				problems = append(problems, one)
 			}
+			seen[one] = true
 		}
 	}
 	return problems
+}
+
+// asErrors returns the errors of a policy one by one.
+func asErrors(err error) config.Errors {
+	var all config.Errors
+	if err == nil || errors.As(err, &all) {
+		return all
+	}
+	return config.Errors{{Problem: err.Error()}}
 }
 
 // Ignored returns the fields that this program does not know and left out, as the policy was written for a newer one.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/dagger-inject/dagger-inject/config"
 )
@@ -115,11 +116,55 @@ func TestLockedFieldsAreNamedOneByOne(t *testing.T) {
 		"engine: {discover: {namespace: x}, socket: {hostPath: /etc, group: 0}}", "cli: {image: evil, path: /bin/sh}",
 		"namespaces: {podLabel: allow}", "podSecurity: {default: privileged}", "overrides: {fromPods: [profile]}", "onError: admit",
 	}, "\n"))
-	err := p.Err()
+	said := ""
+	for _, problem := range p.Problems() {
+		said += problem.Error() + "\n"
+	}
 	for _, field := range []string{
 		"engine.discover.namespace", "engine.socket.hostPath", "engine.socket.group", "cli.image", "cli.path",
 		"namespaces.podLabel", "podSecurity.default", "overrides.fromPods", "onError",
 	} {
-		require.ErrorContains(t, err, field+": locked")
+		require.Contains(t, said, field+": locked")
 	}
+}
+
+func TestWhatOnlyTheLayersTogetherGetWrongIsTheNamespacesProblem(t *testing.T) {
+	cases := map[string]struct{ cluster, namespace, want string }{
+		"an address for tls": {"engine: {tls: {secretName: x}}", "engine: {transport: tls}", "engine.tls.address: want host:port"},
+		"half a key pair":    {"engine: {tls: {address: 'a:1', secretName: x}}", "engine: {tls: {keyFile: ''}}", "certFile and keyFile go together"},
+	}
+	for name, c := range cases {
+		p := layered(c.cluster, c.namespace)
+		require.Error(t, p.Err(), name)
+		require.Len(t, p.Problems(), 1, name)
+		require.Contains(t, p.Problems()[0].Error(), c.want)
+	}
+	p := layered("engine: {transport: bogus}", "engine: {transport: socket}")
+	require.ErrorContains(t, p.Err(), `cluster: line 3: engine.transport: "bogus" is not accepted`, "a namespace covers nothing up")
+	require.Empty(t, p.Problems(), "it is not the namespace's to mend")
+}
+
+func TestRulesForNamespacesComeBeforeWhatCannotBe(t *testing.T) {
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {dagger.io/policy: nope}}, spec: {containers: [{name: a}]}}")
+	in.Policies = layered(anyEngine+"namespaces: {selector: {matchLabels: {ci: 'yes'}}}", "")
+	require.Equal(t, ReasonNamespaceNotSelected, Decide(in).Reason)
+	in.Policies = layered(anyEngine+"namespaces: {selector: {matchLabels: {ci: 'yes'}}}", "nonsense: 1")
+	require.Equal(t, ReasonNamespaceNotSelected, Decide(in).Reason)
+}
+
+func TestANewersOverridesAreIgnoredToo(t *testing.T) {
+	cm := &corev1.ConfigMap{Data: map[string]string{"policy.yaml": header + anyEngine + "new: 1\noverrides: {fromNamespaces: [engine.tcp, engine.newThing], fromPods: [profile, newThing]}\n", "large.yaml": header}}
+	cm.Annotations = map[string]string{config.AnnotationSchemaRevision: "99"}
+	p := NewPolicies(config.FromConfigMap(cm, config.OriginCluster), nil, nil)
+	require.NoError(t, p.Err())
+	require.Len(t, p.Ignored(), 3, "each counts once, however many profiles there are")
+	require.True(t, p.profiles[config.DefaultProfile].podMaySet(config.FieldProfile))
+}
+
+func TestErrorsAreFewAndShort(t *testing.T) {
+	p := layered(anyEngine, strings.Repeat("a:\n", 20000))
+	require.LessOrEqual(t, len(p.Problems()), 51)
+	require.Less(t, len(p.Err().Error()), 4096)
+	p = layered(anyEngine, strings.Repeat("k", 60000)+": 1")
+	require.Less(t, len(p.Err().Error()), 4096)
 }

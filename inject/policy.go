@@ -55,10 +55,7 @@ func newPolicy(effective *config.Effective, engines Engines, source string) *Pol
 	if p.engine.Image != "" {
 		p.cli = newCLITemplates(&c.CLI, p.engine.Image)
 	}
-	if s := c.Namespaces.Selector; len(s.MatchLabels)+len(s.MatchExpressions) > 0 {
-		// Validation has made the same selector.
-		p.namespaces, _ = metav1.LabelSelectorAsSelector(&s)
-	}
+	p.compileNamespaces()
 	env := c.Env
 	if token := c.CloudToken; token.SecretName != "" {
 		env = append(slices.Clip(env), corev1.EnvVar{Name: envCloudToken, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
@@ -78,9 +75,11 @@ func newPolicy(effective *config.Effective, engines Engines, source string) *Pol
 	return p
 }
 
-// invalidPolicy returns a policy under which every pod that asks ends with ReasonPolicyInvalid.
-func invalidPolicy(err error, source string, onError config.OnError) *Policy {
-	return &Policy{source: source, err: err, config: &config.InjectionPolicy{OnError: onError}}
+func (p *Policy) compileNamespaces() {
+	if s := p.config.Namespaces.Selector; len(s.MatchLabels)+len(s.MatchExpressions) > 0 {
+		// Validation has made the same selector.
+		p.namespaces, _ = metav1.LabelSelectorAsSelector(&s)
+	}
 }
 
 func envJSON(name, value string) json.RawMessage {

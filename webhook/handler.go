@@ -7,34 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"runtime/debug"
-	"slices"
-	"strconv"
-	"sync"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dagger-inject/dagger-inject/inject"
-	"github.com/dagger-inject/dagger-inject/inject/rawjson"
-)
-
-const (
-	// MaxRequestBytes bounds one request. The API server accepts objects of up to 3 MiB; managedFields and the review around
-	// it come on top.
-	MaxRequestBytes = 7 << 20
-	// bodyTimeout and answerTimeout bound how long a request may take to arrive, and its answer to be read.
-	bodyTimeout   = 3 * time.Second
-	answerTimeout = 10 * time.Second
-	// keptValues is how large an index a pooled document may keep: that of a review of about 100 KB.
-	keptValues = 8192
-	// keptBytes is how large each of its other parts may stay.
-	keptBytes = 256 << 10
 )
 
 // Source tells what holds in a namespace.
@@ -64,27 +45,6 @@ type Handler struct {
 	decide func(inject.Input) *inject.Plan
 }
 
-var contentType = []string{"application/json"}
-
-// buffers pools what a request is read into and indexed by.
-var buffers = sync.Pool{New: func() any { return &buffer{} }}
-
-type buffer struct {
-	body          []byte
-	answer, patch []byte
-	doc           rawjson.Document
-}
-
-func (b *buffer) release() {
-	b.doc.Reset(keptValues)
-	for _, memory := range []*[]byte{&b.body, &b.answer, &b.patch} {
-		if cap(*memory) > keptBytes {
-			*memory = nil
-		}
-	}
-	buffers.Put(b)
-}
-
 // httpError is an answer other than 200. The API server counts it as a failed call, and shows the message where the body is
 // a Status.
 type httpError struct {
@@ -111,16 +71,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 		h.Metrics.observe(h.Entry, outcome.decision, outcome.reason, time.Since(started))
 	}()
-	// Not supported by a recorder in a test, and nothing to do about it elsewhere.
-	deadlines := http.NewResponseController(w)
-	_ = deadlines.SetReadDeadline(started.Add(bodyTimeout))
-	_ = deadlines.SetWriteDeadline(started.Add(answerTimeout))
-	b := buffers.Get().(*buffer)
-	defer b.release()
-	weight := weightFor(req)
-	// Held until the answer is written: who does not read it must not make room for more.
-	defer weight.release()
-	answer, err := h.serve(req, b, weight, &outcome)
+	x := begin(w, req)
+	defer x.end()
+	answer, err := h.serve(req, x, &outcome)
 	if err != nil {
 		var he *httpError
 		if !errors.As(err, &he) {
@@ -132,10 +85,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		writeError(w, he.code, he.message)
 		return
 	}
-	header := w.Header()
-	header["Content-Type"] = contentType
-	header["Content-Length"] = []string{strconv.Itoa(len(answer))}
-	_, _ = w.Write(answer)
+	x.write(w, answer)
 	outcome.log(h, time.Since(started))
 }
 
@@ -168,15 +118,12 @@ func (o *outcome) log(h *Handler, took time.Duration) {
 	h.Log.LogAttrs(context.Background(), level, "decided", attrs...)
 }
 
-func (h *Handler) serve(req *http.Request, b *buffer, weight *weight, o *outcome) ([]byte, error) {
-	if err := checkHeaders(req); err != nil {
-		return nil, err
-	}
-	text, err := b.read(req, weight)
+func (h *Handler) serve(req *http.Request, x *exchange, o *outcome) ([]byte, error) {
+	text, err := x.read(req)
 	if err != nil {
 		return nil, err
 	}
-	review, err := b.doc.Parse(text)
+	review, err := x.doc.Parse(text)
 	if err != nil {
 		return nil, badRequest(http.StatusBadRequest, "%v", err)
 	}
@@ -193,7 +140,7 @@ func (h *Handler) serve(req *http.Request, b *buffer, weight *weight, o *outcome
 	if plan.Decision == inject.DecisionError {
 		return nil, badRequest(http.StatusBadRequest, "request.object: %s", plan.Detail)
 	}
-	answer, err := respond(r, plan, b)
+	answer, err := respond(r, plan, x.buffer)
 	if err == nil {
 		o.plan, o.decision, o.reason = plan, plan.Decision, plan.Reason
 	}
@@ -216,52 +163,6 @@ func (h *Handler) plan(ctx context.Context, r *request) (*inject.Plan, error) {
 	return decide(inject.Input{
 		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, NodeIPv6: h.NodeIPv6, Version: h.Version,
 	}), nil
-}
-
-func checkHeaders(req *http.Request) error {
-	if req.Method != http.MethodPost {
-		return badRequest(http.StatusMethodNotAllowed, "want a POST of an AdmissionReview, got %.20q", req.Method)
-	}
-	if t, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return badRequest(http.StatusUnsupportedMediaType, "want the content type application/json, got %.60q", req.Header.Get("Content-Type"))
-	}
-	if req.ContentLength > MaxRequestBytes {
-		return tooLarge()
-	}
-	return nil
-}
-
-func tooLarge() error {
-	return badRequest(http.StatusRequestEntityTooLarge, "the request has more than the %d bytes accepted", MaxRequestBytes)
-}
-
-// chunk is how much of a body is read before it is weighed.
-const chunk = 16 << 10
-
-// read returns the body. The text is a copy of its own: values of the document point into it for as long as they are used,
-// while the buffer is read into again.
-func (b *buffer) read(req *http.Request, weight *weight) (string, error) {
-	b.body = b.body[:0]
-	for {
-		if cap(b.body)-len(b.body) < chunk {
-			b.body = slices.Grow(b.body, max(chunk, len(b.body)))
-		}
-		n, err := req.Body.Read(b.body[len(b.body):min(cap(b.body), len(b.body)+chunk)])
-		b.body = b.body[:len(b.body)+n]
-		if len(b.body) > MaxRequestBytes {
-			return "", tooLarge()
-		}
-		if !weight.take(n) {
-			return "", &httpError{http.StatusServiceUnavailable, inject.ReasonInternalError, "too many requests at one time: try again"}
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return "", badRequest(http.StatusBadRequest, "reading the request: %v", err)
-		}
-	}
-	return string(b.body), nil
 }
 
 func writeError(w http.ResponseWriter, code int, message string) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -56,6 +58,7 @@ type clusterSource struct {
 	policies    func(namespace string) *inject.Policies
 	store       *PolicyStore // nil where policies are not in ConfigMaps
 	limit       *rate.Limiter
+	reads       singleflight.Group // one live read at a time for what many pods ask for at once
 	now         func() time.Time
 
 	mu     sync.Mutex
@@ -94,11 +97,30 @@ func (c *clusterSource) Lookup(ctx context.Context, name string) (inject.Namespa
 	return facts, policies, err
 }
 
+// readLive reads one object. The burst of pods that a controller creates in a new namespace shares the read.
 func (c *clusterSource) readLive(ctx context.Context, key types.NamespacedName, into client.Object) error {
-	if !c.limit.Allow() {
-		return errors.New("not in the cache, and too many live reads already")
+	type answer struct {
+		object client.Object
+		err    error
 	}
-	return c.live.Get(ctx, key, into)
+	result, err, _ := c.reads.Do(fmt.Sprintf("%T %s", into, key), func() (any, error) {
+		// Not the first asker's context alone: others wait for the same answer.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), liveTimeout)
+		defer cancel()
+		if err := c.limit.Wait(ctx); err != nil {
+			return nil, errors.New("not in the cache, and too many live reads already")
+		}
+		object := into.DeepCopyObject().(client.Object)
+		return answer{object, c.live.Get(ctx, key, object)}, nil
+	})
+	if err != nil {
+		return err
+	}
+	got := result.(answer)
+	if got.err == nil {
+		reflect.ValueOf(into).Elem().Set(reflect.ValueOf(got.object).Elem())
+	}
+	return got.err
 }
 
 // readPolicy reads the policy of a young namespace.

@@ -3,6 +3,10 @@ package webhook
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +23,7 @@ import (
 // source is a clusterSource whose cache and live reads are two fake clients; what is read live is counted.
 type source struct {
 	*clusterSource
+	mu    sync.Mutex
 	live  int
 	fail  error
 	clock time.Time
@@ -28,7 +33,9 @@ func newSource(cached, live []client.Object) *source {
 	s := &source{clock: time.Now()}
 	reader := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(live...).WithInterceptorFuncs(interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+			s.mu.Lock()
 			s.live++
+			s.mu.Unlock()
 			if s.fail != nil {
 				return s.fail
 			}
@@ -41,6 +48,12 @@ func newSource(cached, live []client.Object) *source {
 	s.clusterSource = newClusterSource(cache, reader, store.Policies, store)
 	s.now = func() time.Time { return s.clock }
 	return s
+}
+
+func (s *source) reads() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live
 }
 
 func (s *source) namespace(name string, age time.Duration) *corev1.Namespace {
@@ -89,17 +102,54 @@ func TestANamespaceThatTheCacheDoesNotHave(t *testing.T) {
 	require.ErrorContains(t, err, "no route to host")
 }
 
-func TestLiveReadsAreLimitedAltogether(t *testing.T) {
+func TestABurstOfPodsInANewNamespaceSharesTheReads(t *testing.T) {
 	s := newSource(nil, []client.Object{(&source{}).namespace("new", 0)})
-	failed := 0
-	for range 3 * liveBurst {
-		if _, _, err := s.Lookup(t.Context(), "new"); err != nil {
-			require.ErrorContains(t, err, "too many live reads")
-			failed++
-		}
+	var wg sync.WaitGroup
+	failed := make(chan error, 500)
+	for range cap(failed) {
+		wg.Go(func() {
+			if _, _, err := s.Lookup(t.Context(), "new"); err != nil {
+				failed <- err
+			}
+		})
 	}
-	require.NotZero(t, failed, "an internal fault, so that failurePolicy decides")
-	require.LessOrEqual(t, s.live, 2*liveBurst)
+	wg.Wait()
+	require.Empty(t, failed)
+}
+
+func TestABurstOfNewNamespacesWaitsForItsTurn(t *testing.T) {
+	var namespaces []client.Object
+	for i := range 60 {
+		namespaces = append(namespaces, (&source{}).namespace(fmt.Sprintf("new-%d", i), 0))
+	}
+	s := newSource(nil, namespaces)
+	var wg sync.WaitGroup
+	failed := make(chan error, len(namespaces))
+	for _, ns := range namespaces {
+		wg.Go(func() {
+			if _, _, err := s.Lookup(t.Context(), ns.GetName()); err != nil {
+				failed <- err
+			}
+		})
+	}
+	wg.Wait()
+	require.Empty(t, failed)
+}
+
+func TestLiveReadsAreLimitedAltogether(t *testing.T) {
+	s := newSource(nil, nil)
+	var wg sync.WaitGroup
+	var limited atomic.Int64
+	for i := range 10 * liveBurst {
+		wg.Go(func() {
+			if _, _, err := s.Lookup(t.Context(), fmt.Sprintf("nowhere-%d", i)); strings.Contains(fmt.Sprint(err), "too many live reads") {
+				limited.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	require.NotZero(t, limited.Load(), "an internal fault, so that failurePolicy decides")
+	require.LessOrEqual(t, s.reads(), 2*liveBurst+2*liveRate)
 }
 
 func TestLimitRangesAreCombined(t *testing.T) {

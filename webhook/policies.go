@@ -45,6 +45,7 @@ type shard struct {
 
 type namespacePolicies struct {
 	documents *config.Documents
+	compiling sync.Mutex
 	compiled  atomic.Pointer[compiledPolicies]
 }
 
@@ -95,7 +96,13 @@ func (s *PolicyStore) shard(namespace string) *shard {
 	return &s.shards[maphash.String(s.seed, namespace)%uint64(len(s.shards))]
 }
 
+// compile layers the namespace's policy on a state of the cluster's, once: whoever asks meanwhile waits for it.
 func (n *namespacePolicies) compile(cluster *clusterPolicies) *inject.Policies {
+	n.compiling.Lock()
+	defer n.compiling.Unlock()
+	if compiled := n.compiled.Load(); compiled != nil && compiled.on == cluster {
+		return compiled.policies
+	}
 	policies := inject.NewPolicies(cluster.documents, n.documents, cluster.engines.Discover)
 	n.compiled.Store(&compiledPolicies{on: cluster, policies: policies})
 	return policies

@@ -125,9 +125,24 @@ func TestHostileConfigMaps(t *testing.T) {
 				cm.Data[fmt.Sprintf("%0200d.yaml", i)] = ""
 			}
 		}, "bytes together, more than"},
-		"binary data":       {func(cm *corev1.ConfigMap) { cm.BinaryData = map[string][]byte{"policy.yaml": {1}} }, "a policy is text"},
-		"an odd key":        {func(cm *corev1.ConfigMap) { cm.Data["README"] = "" }, `key "README": want policy.yaml, or the name of a profile`},
-		"an odder key":      {func(cm *corev1.ConfigMap) { cm.Data["Large_One.yaml"] = "" }, `key "Large_One.yaml"`},
+		"binary data":  {func(cm *corev1.ConfigMap) { cm.BinaryData = map[string][]byte{"policy.yaml": {1}} }, "a policy is text"},
+		"an odd key":   {func(cm *corev1.ConfigMap) { cm.Data["README"] = "" }, `key "README": want policy.yaml, or the name of a profile`},
+		"an odder key": {func(cm *corev1.ConfigMap) { cm.Data["Large_One.yaml"] = "" }, `key "Large_One.yaml"`},
+		"a size that is made up": {func(cm *corev1.ConfigMap) {
+			cm.Annotations = map[string]string{"inject.dagger.io/dropped-bytes": "-2000000"}
+			cm.Data["policy.yaml"] = strings.Repeat("# x\n", 1<<18)
+		}, "more than the 65536 accepted"},
+		"too many profiles": {func(cm *corev1.ConfigMap) {
+			for i := range 20 {
+				cm.Data[fmt.Sprintf("p%d.yaml", i)] = policyHeader
+			}
+		}, "21 keys, more than the 16 accepted"},
+		"profiles of a large default": {func(cm *corev1.ConfigMap) {
+			cm.Data["policy.yaml"] += strings.Repeat("# x\n", 8000)
+			for i := range 12 {
+				cm.Data[fmt.Sprintf("p%d.yaml", i)] = policyHeader
+			}
+		}, "each with policy.yaml, more than the 262144 accepted"},
 		"a YAML bomb":       {func(cm *corev1.ConfigMap) { cm.Data["policy.yaml"] = bomb }, ""},
 		"anchors":           {func(cm *corev1.ConfigMap) { cm.Data["policy.yaml"] += "env: &e []\n" }, "anchors and aliases are not accepted"},
 		"several documents": {func(cm *corev1.ConfigMap) { cm.Data["policy.yaml"] += "---\n" + policyHeader }, "more than one YAML document"},

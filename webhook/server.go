@@ -60,6 +60,9 @@ type Options struct {
 func Run(ctx context.Context, config *rest.Config, o Options) error {
 	tuneGC()
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
+	// Our own limit on live reads is the only one: client-go's, of five a second, fails a burst of new namespaces.
+	config = rest.CopyConfig(config)
+	config.QPS = -1
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return err
@@ -100,7 +103,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	mgr.GetWebhookServer()
 	register(server.Options.WebhookMux, &o, newClusterSource(mgr.GetCache(), mgr.GetAPIReader(), o.Policies, store), m)
 	if store != nil {
-		server.Options.WebhookMux.Handle(PathValidate, &PolicyValidator{Store: store, Metrics: m, Log: o.Log})
+		server.Options.WebhookMux.Handle(PathValidate, &PolicyValidator{Store: store, Log: o.Log})
 	}
 	checks["caches"] = read
 	for name, check := range checks {

@@ -1,13 +1,15 @@
 package webhook
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 
+	"golang.org/x/sync/semaphore"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,20 +23,83 @@ import (
 type PolicyValidator struct {
 	// Store has the cluster's policy, which a namespace's is layered on.
 	Store *PolicyStore
-	// Metrics is not used for decisions on pods: a refused policy is not a refused pod.
-	Metrics *Metrics
 	// Log gets one line a refusal.
 	Log *slog.Logger
 }
 
+// compiles bounds how many policies are compiled for reviews at one time: it is the most that a request can make us do.
+var compiles = semaphore.NewWeighted(2)
+
 // ServeHTTP answers one admission review.
 func (v *PolicyValidator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	review, cm, err := readPolicyReview(req)
-	if err != nil {
-		writeError(w, http.StatusBadRequest, err.Error())
-		return
+	x := begin(w, req)
+	defer x.end()
+	text, err := x.read(req)
+	if err == nil {
+		var answer []byte
+		if answer, err = v.review(req.Context(), text); err == nil {
+			x.write(w, answer)
+			return
+		}
 	}
+	var he *httpError
+	if !errors.As(err, &he) {
+		he = &httpError{code: http.StatusBadRequest, message: err.Error()}
+	}
+	writeError(w, he.code, he.message)
+}
+
+// review answers a review of a ConfigMap with a policy.
+func (v *PolicyValidator) review(ctx context.Context, text string) ([]byte, error) {
+	var review admissionv1.AdmissionReview
+	if err := json.Unmarshal([]byte(text), &review); err != nil {
+		return nil, fmt.Errorf("not an AdmissionReview: %w", err)
+	}
+	if review.Request == nil {
+		return nil, errors.New("request: missing")
+	}
+	cm, err := readPolicyMap(review.Request.Object.Raw)
+	if err != nil {
+		return nil, fmt.Errorf("request.object: %w", err)
+	}
+	cm.Namespace = review.Request.Namespace
 	response := &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
+	if !changesNothing(cm, review.Request.OldObject.Raw) {
+		ctx, cancel := context.WithTimeout(ctx, bodyTimeout)
+		defer cancel()
+		if err := compiles.Acquire(ctx, 1); err != nil {
+			return nil, &httpError{http.StatusServiceUnavailable, inject.ReasonInternalError, "too many policies to check at one time: try again"}
+		}
+		defer compiles.Release(1)
+		v.judge(cm, response)
+	}
+	review.Request, review.Response = nil, response
+	return json.Marshal(&review)
+}
+
+func readPolicyMap(raw []byte) (*corev1.ConfigMap, error) {
+	var cm corev1.ConfigMap
+	if err := json.Unmarshal(raw, &cm); err != nil {
+		return nil, fmt.Errorf("not a ConfigMap: %w", err)
+	}
+	if cm.Name != config.ConfigMapName {
+		return nil, fmt.Errorf("want the ConfigMap %s, got %.60q", config.ConfigMapName, cm.Name)
+	}
+	return &cm, nil
+}
+
+// changesNothing reports whether an update leaves the policy as it is, or is of a ConfigMap that is being deleted: a bad
+// policy that came in somehow must not keep its labels from changing, or its namespace from going away.
+func changesNothing(cm *corev1.ConfigMap, old []byte) bool {
+	if cm.DeletionTimestamp != nil {
+		return true
+	}
+	before, err := readPolicyMap(old)
+	return err == nil && maps.Equal(before.Data, cm.Data) && len(before.BinaryData) == len(cm.BinaryData) &&
+		before.Annotations[config.AnnotationSchemaRevision] == cm.Annotations[config.AnnotationSchemaRevision]
+}
+
+func (v *PolicyValidator) judge(cm *corev1.ConfigMap, response *admissionv1.AdmissionResponse) {
 	policies := v.compile(cm)
 	if problems := policies.Problems(); len(problems) > 0 {
 		response.Allowed = false
@@ -44,38 +109,6 @@ func (v *PolicyValidator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	for _, ignored := range policies.Ignored() {
 		response.Warnings = append(response.Warnings, "dagger-inject: "+ignored.Error())
 	}
-	review.Request, review.Response = nil, response
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(review)
-}
-
-func readPolicyReview(req *http.Request) (*admissionv1.AdmissionReview, *corev1.ConfigMap, error) {
-	if err := checkHeaders(req); err != nil {
-		return nil, nil, err
-	}
-	body, err := io.ReadAll(io.LimitReader(req.Body, MaxRequestBytes+1))
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(body) > MaxRequestBytes {
-		return nil, nil, tooLarge()
-	}
-	var review admissionv1.AdmissionReview
-	if err := json.Unmarshal(body, &review); err != nil {
-		return nil, nil, fmt.Errorf("not an AdmissionReview: %w", err)
-	}
-	if review.Request == nil {
-		return nil, nil, errors.New("request: missing")
-	}
-	var cm corev1.ConfigMap
-	if err := json.Unmarshal(review.Request.Object.Raw, &cm); err != nil {
-		return nil, nil, fmt.Errorf("request.object: not a ConfigMap: %w", err)
-	}
-	cm.Namespace = review.Request.Namespace
-	if cm.Name != config.ConfigMapName {
-		return nil, nil, fmt.Errorf("request.object: want the ConfigMap %s, got %.60q", config.ConfigMapName, cm.Name)
-	}
-	return &review, &cm, nil
 }
 
 // compile returns what would hold with the ConfigMap: everywhere for the cluster's, in its namespace for another.

@@ -28,6 +28,9 @@ type document struct {
 // readDocuments reads a file, or standard input for "-", and returns its documents that are not empty.
 func readDocuments(file string, stdin io.Reader) ([]document, error) {
 	source, name := stdin, "standard input"
+	if file == "-" && stdin == nil {
+		return nil, badInputf("standard input is not read here: want a file")
+	}
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {

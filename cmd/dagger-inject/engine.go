@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -256,8 +258,8 @@ func printEngine(out io.Writer, d *engine.Discovered) error {
 	for _, t := range d.Tolerations {
 		line("toleration", "%s", strings.TrimSpace(fmt.Sprintf("%s %s %s %s", t.Key, t.Operator, t.Value, t.Effect)))
 	}
-	for key, value := range d.NodeSelector {
-		line("nodeSelector", "%s=%s", key, value)
+	for _, key := range slices.Sorted(maps.Keys(d.NodeSelector)) {
+		line("nodeSelector", "%s=%s", key, d.NodeSelector[key])
 	}
 	if d.NodeAffinity != nil {
 		line("nodeAffinity", "see -o yaml")

@@ -68,7 +68,7 @@ func runLint(s streams, f *lintFlags, files []string) error {
 		return badInputf("-o %q is not accepted: accepted is json", f.output)
 	}
 	var all []linted
-	cluster := config.BuiltIn()
+	cluster, found := config.BuiltIn(), false
 	if f.clusterPolicy != "" {
 		var err error
 		if cluster, err = loadDocuments(f.clusterPolicy, config.OriginCluster); err != nil {
@@ -77,13 +77,13 @@ func runLint(s streams, f *lintFlags, files []string) error {
 		all = append(all, linted{f.clusterPolicy, cluster})
 	}
 	for _, file := range files {
-		found, err := f.read(file)
+		policies, err := f.read(file)
 		if err != nil {
 			return err
 		}
-		for _, d := range found {
-			if d.Origin == config.OriginCluster && f.clusterPolicy == "" {
-				cluster = d
+		for _, d := range policies {
+			if d.Origin == config.OriginCluster && f.clusterPolicy == "" && !found {
+				cluster, found = d, true
 			}
 			all = append(all, linted{file, d})
 		}

@@ -36,6 +36,8 @@ func TestLint(t *testing.T) {
 		"locked":                 {[]string{"--cluster-policy", cluster, good, locked}, 1, locked + ": line 4: engine.socket.hostPath: locked"},
 		"a manifest":             {[]string{manifest}, 1, manifest + `: ConfigMap ci/dagger-inject-policy: key "Big.yaml": want policy.yaml`},
 		"no file":                {nil, 2, ""},
+		"standard input":         {[]string{"-"}, 2, ""},
+		"a list":                 {[]string{write(t, "list.yaml", "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: dagger-inject-policy, namespace: ci}, data: {x: z}}]}")}, 1, `key "x"`},
 		"a missing file":         {[]string{"/nowhere.yaml"}, 2, ""},
 	}
 	for name, c := range cases {
@@ -73,6 +75,13 @@ func TestPolicyShow(t *testing.T) {
 		`value: "on"`,
 	} {
 		require.Contains(t, out, want)
+	}
+
+	locked := write(t, "locked.yaml", policyHeader+"engine: {socket: {group: 0}}\ncontainers: {include: []}\noverrides: {fromPods: []}\nscheduling: {nodeAffinity: {}}\n")
+	code, out, _ = execute(t, "", "policy", "show", "--policy", locked)
+	require.Zero(t, code)
+	for _, path := range []string{"engine.socket.group", "containers.include", "overrides.fromPods", "scheduling.nodeAffinity"} {
+		require.Contains(t, out, "# "+path+" is set to nothing: cluster: "+locked)
 	}
 
 	code, out, _ = execute(t, "", "policy", "show", "--policy", cluster, "-o", "json")

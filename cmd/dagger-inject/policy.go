@@ -1,12 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -72,15 +74,20 @@ func policyMaps(file string, origin func(*corev1.ConfigMap) config.Origin) ([]*c
 	}
 	var found []*config.Documents
 	for _, d := range documents {
-		var head struct{ Kind string }
-		if err := yaml.Unmarshal(d.json, &head); err != nil || head.Kind != "ConfigMap" {
-			continue
+		var list struct{ Items []json.RawMessage }
+		objects := []json.RawMessage{d.json}
+		if json.Unmarshal(d.json, &list) == nil && len(list.Items) > 0 {
+			objects = list.Items
 		}
-		var cm corev1.ConfigMap
-		if err := yaml.UnmarshalStrict(d.json, &cm); err != nil {
-			return nil, badInputf("%s: %w", d.name, err)
-		}
-		if cm.Name == config.ConfigMapName {
+		for _, object := range objects {
+			var head metav1.PartialObjectMetadata
+			if json.Unmarshal(object, &head) != nil || head.Kind != "ConfigMap" || head.Name != config.ConfigMapName {
+				continue
+			}
+			var cm corev1.ConfigMap
+			if err := yaml.UnmarshalStrict(object, &cm); err != nil {
+				return nil, badInputf("%s: %w", d.name, err)
+			}
 			found = append(found, config.FromConfigMap(&cm, origin(&cm)))
 		}
 	}

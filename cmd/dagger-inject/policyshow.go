@@ -232,14 +232,24 @@ func annotate(node *yamlv3.Node, path string, visit func(string, *yamlv3.Node)) 
 }
 
 func effectiveYAML(s streams, e *inject.Effective) error {
-	root, err := effectiveTree(e, func(path string, field *yamlv3.Node) { field.LineComment = originOf(e, path).String() })
+	shown := map[string]bool{}
+	root, err := effectiveTree(e, func(path string, field *yamlv3.Node) {
+		shown[path] = true
+		field.LineComment = originOf(e, path).String()
+	})
 	if err != nil {
 		return err
 	}
 	text, err := encodeYAML(root)
-	if err == nil {
-		_, err = fmt.Fprintf(s.out, "# profile %s\n%s", e.Profile, text)
+	if err != nil {
+		return err
 	}
+	// A field that is set to nothing says as much as one that is set to something: a guardrail, perhaps.
+	empty := ""
+	for _, path := range e.SetToNothing(func(path string) bool { return shown[path] }) {
+		empty += fmt.Sprintf("# %s is set to nothing: %s\n", path, originOf(e, path))
+	}
+	_, err = fmt.Fprintf(s.out, "# profile %s\n%s%s", e.Profile, text, empty)
 	return err
 }
 
@@ -247,6 +257,9 @@ func effectiveJSON(s streams, e *inject.Effective) error {
 	origins := map[string]origin{}
 	if _, err := effectiveTree(e, func(path string, _ *yamlv3.Node) { origins[path] = originOf(e, path) }); err != nil {
 		return err
+	}
+	for _, path := range e.SetToNothing(func(path string) bool { _, shown := origins[path]; return shown }) {
+		origins[path] = originOf(e, path)
 	}
 	encoder := json.NewEncoder(s.out)
 	encoder.SetIndent("", "  ")

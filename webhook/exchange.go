@@ -1,0 +1,137 @@
+package webhook
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+const (
+	// MaxRequestBytes bounds one request. The API server accepts objects of up to 3 MiB; managedFields and the review around
+	// it come on top.
+	MaxRequestBytes = 7 << 20
+	// bodyTimeout and answerTimeout bound how long a request may take to arrive, and its answer to be read.
+	bodyTimeout   = 3 * time.Second
+	answerTimeout = 10 * time.Second
+	// keptValues is how large an index a pooled document may keep: that of a review of about 100 KB.
+	keptValues = 8192
+	// keptBytes is how large each of its other parts may stay.
+	keptBytes = 256 << 10
+)
+
+var contentType = []string{"application/json"}
+
+// buffers pools what a request is read into and indexed by.
+var buffers = sync.Pool{New: func() any { return &buffer{} }}
+
+type buffer struct {
+	body          []byte
+	answer, patch []byte
+	doc           rawjson.Document
+}
+
+func (b *buffer) release() {
+	b.doc.Reset(keptValues)
+	for _, memory := range []*[]byte{&b.body, &b.answer, &b.patch} {
+		if cap(*memory) > keptBytes {
+			*memory = nil
+		}
+	}
+	buffers.Put(b)
+}
+
+// exchange is one request and its answer, bounded in time and in what it holds.
+type exchange struct {
+	*buffer
+	*weight
+	// unsent is true where an answer could not be written: the server may still be reading it.
+	unsent bool
+}
+
+// begin starts the clock of a request.
+func begin(w http.ResponseWriter, req *http.Request) *exchange {
+	// Not supported by a recorder in a test, and nothing to do about it elsewhere.
+	deadlines, now := http.NewResponseController(w), time.Now()
+	_ = deadlines.SetReadDeadline(now.Add(bodyTimeout))
+	_ = deadlines.SetWriteDeadline(now.Add(answerTimeout))
+	return &exchange{buffer: buffers.Get().(*buffer), weight: weightFor(req)}
+}
+
+// end gives back what the exchange held, once its answer is written: who does not read it must not make room for more.
+func (x *exchange) end() {
+	x.weight.release()
+	if !x.unsent {
+		x.buffer.release()
+	}
+}
+
+// read checks a request's headers and returns its body.
+func (x *exchange) read(req *http.Request) (string, error) {
+	if err := checkHeaders(req); err != nil {
+		return "", err
+	}
+	return x.buffer.read(req, x.weight)
+}
+
+// write sends an answer.
+func (x *exchange) write(w http.ResponseWriter, answer []byte) {
+	header := w.Header()
+	header["Content-Type"] = contentType
+	header["Content-Length"] = []string{strconv.Itoa(len(answer))}
+	_, err := w.Write(answer)
+	x.unsent = err != nil
+}
+
+func checkHeaders(req *http.Request) error {
+	if req.Method != http.MethodPost {
+		return badRequest(http.StatusMethodNotAllowed, "want a POST of an AdmissionReview, got %.20q", req.Method)
+	}
+	if t, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return badRequest(http.StatusUnsupportedMediaType, "want the content type application/json, got %.60q", req.Header.Get("Content-Type"))
+	}
+	if req.ContentLength > MaxRequestBytes {
+		return tooLarge()
+	}
+	return nil
+}
+
+func tooLarge() error {
+	return badRequest(http.StatusRequestEntityTooLarge, "the request has more than the %d bytes accepted", MaxRequestBytes)
+}
+
+// chunk is how much of a body is read before it is weighed.
+const chunk = 16 << 10
+
+// read returns the body. The text is a copy of its own: values of the document point into it for as long as they are used,
+// while the buffer is read into again.
+func (b *buffer) read(req *http.Request, weight *weight) (string, error) {
+	b.body = b.body[:0]
+	for {
+		if cap(b.body)-len(b.body) < chunk {
+			b.body = slices.Grow(b.body, max(chunk, len(b.body)))
+		}
+		n, err := req.Body.Read(b.body[len(b.body):min(cap(b.body), len(b.body)+chunk)])
+		b.body = b.body[:len(b.body)+n]
+		if len(b.body) > MaxRequestBytes {
+			return "", tooLarge()
+		}
+		if !weight.take(n) {
+			return "", &httpError{http.StatusServiceUnavailable, inject.ReasonInternalError, "too many requests at one time: try again"}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", badRequest(http.StatusBadRequest, "reading the request: %v", err)
+		}
+	}
+	return string(b.body), nil
+}
