@@ -35,13 +35,15 @@ type Documents struct {
 	// IgnoreUnknown: see Layer.
 	IgnoreUnknown bool
 
-	profiles map[string]string
+	profiles []document // sorted; mostly there is one, for which a map is ten times as large
 	err      error
 }
 
 // keyDropped stands for data that Shrink dropped, with its size in bytes. The API server accepts no such key, so that nobody
 // can write it.
 const keyDropped = "/dropped"
+
+type document struct{ profile, text string }
 
 // Shrink drops from a ConfigMap what FromConfigMap does not read, so that it can be kept in memory: a tenant's is as large
 // as etcd allows. FromConfigMap says of it what it would have said before.
@@ -111,16 +113,16 @@ func FromConfigMap(cm *corev1.ConfigMap, origin Origin) *Documents {
 		d.err = errs
 		return d
 	}
-	d.profiles = map[string]string{}
 	for key, text := range cm.Data {
-		d.profiles[strings.TrimSuffix(key, keySuffix)] = text
+		d.profiles = append(d.profiles, document{strings.TrimSuffix(key, keySuffix), text})
 	}
+	slices.SortFunc(d.profiles, func(a, b document) int { return strings.Compare(a.profile, b.profile) })
 	return d
 }
 
 // FromFile makes documents of one policy file, which becomes the default profile.
 func FromFile(name string, text []byte, origin Origin) *Documents {
-	return &Documents{Origin: origin, Source: name, profiles: map[string]string{DefaultProfile: string(text)}}
+	return &Documents{Origin: origin, Source: name, profiles: []document{{DefaultProfile, string(text)}}}
 }
 
 // BuiltIn returns the built-in policy as the cluster's.
@@ -132,11 +134,10 @@ func (d *Documents) Profiles() []string {
 	if d == nil {
 		return nil
 	}
-	names := make([]string, 0, len(d.profiles))
-	for name := range d.profiles {
-		names = append(names, name)
+	names := make([]string, len(d.profiles))
+	for i := range d.profiles {
+		names[i] = d.profiles[i].profile
 	}
-	slices.Sort(names)
 	return names
 }
 
@@ -150,7 +151,7 @@ func (d *Documents) layers(dst []Layer, profile string) []Layer {
 		names = append(names, profile)
 	}
 	for _, name := range names {
-		if text, ok := d.profiles[name]; ok {
+		if text, ok := d.text(name); ok {
 			source := d.Source
 			if strings.HasPrefix(source, "ConfigMap ") {
 				source += ", key " + name + keySuffix
@@ -177,7 +178,7 @@ func Resolve(cluster, namespace *Documents, profile string) (*Effective, error) 
 			return nil, d.err
 		}
 	}
-	if _, ok := cluster.profiles[DefaultProfile]; !ok {
+	if !cluster.has(DefaultProfile) {
 		return nil, ErrNoClusterPolicy
 	}
 	if !cluster.has(profile) && !namespace.has(profile) {
@@ -189,9 +190,17 @@ func Resolve(cluster, namespace *Documents, profile string) (*Effective, error) 
 }
 
 func (d *Documents) has(profile string) bool {
-	if d == nil {
-		return false
-	}
-	_, ok := d.profiles[profile]
+	_, ok := d.text(profile)
 	return ok
+}
+
+func (d *Documents) text(profile string) (string, bool) {
+	if d == nil {
+		return "", false
+	}
+	i, ok := slices.BinarySearchFunc(d.profiles, profile, func(d document, name string) int { return strings.Compare(d.profile, name) })
+	if !ok {
+		return "", false
+	}
+	return d.profiles[i].text, true
 }

@@ -29,8 +29,9 @@ const (
 // cliSizeLimit bounds the copy: the CLI of v0.21 has 65 MB.
 var cliSizeLimit = resource.MustParse("256Mi")
 
-// cliTemplates is everything that delivers the CLI, encoded once. The zero value delivers none.
+// cliTemplates is everything that delivers the CLI, encoded once.
 type cliTemplates struct {
+	path      string
 	container corev1.Container
 	resources corev1.ResourceList
 
@@ -40,8 +41,9 @@ type cliTemplates struct {
 	ownUser, podUser, openShift json.RawMessage
 }
 
-func newCLITemplates(c *config.CLI, image string) cliTemplates {
-	t := cliTemplates{
+func newCLITemplates(c *config.CLI, image string) *cliTemplates {
+	t := &cliTemplates{
+		path: c.Path,
 		container: corev1.Container{
 			Name:  initContainerCLI,
 			Image: image,
@@ -65,7 +67,7 @@ func newCLITemplates(c *config.CLI, image string) cliTemplates {
 	return t
 }
 
-func (t *cliTemplates) enabled() bool { return t.volume != nil }
+func (t *cliTemplates) enabled() bool { return t != nil }
 
 // user is who decides the uid of our init containers.
 type user int

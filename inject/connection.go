@@ -3,6 +3,7 @@ package inject
 import (
 	"encoding/json"
 	"net/url"
+	"reflect"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,10 +53,9 @@ type connection struct {
 }
 
 // connect compiles the connections that an engine offers under a policy.
-func (policy *Policy) connect() {
-	c, e := &policy.config.Engine, &policy.engine
+func (policy *Policy) connect(e *engine.Engine, mountPath string) {
 	if e.Socket != nil {
-		policy.socket = socketConnection(e.Socket, c.Socket.MountPath)
+		policy.socket = socketConnection(e.Socket, mountPath)
 	}
 	if e.NodeTCP != nil {
 		policy.nodeTCP = nodeConnection("tcp://$("+EnvNodeIP+"):", e.NodeTCP.Port)
@@ -68,6 +68,18 @@ func (policy *Policy) connect() {
 	if e.TLS != nil {
 		policy.tls = tlsConnection(e.TLS)
 	}
+}
+
+// sameConnection returns the other connection where it is the same. What a connection mounts follows from its volume.
+func sameConnection(made, other *connection) *connection {
+	if made == nil || other == nil {
+		return made
+	}
+	a, b := *made, *other
+	if a.isVolume, b.isVolume = nil, nil; reflect.DeepEqual(a, b) {
+		return other
+	}
+	return made
 }
 
 func newConnection(transport config.Transport, host string) *connection {
@@ -129,7 +141,7 @@ func (i *injection) connectionFor(c *container) *connection {
 	if at == shared.mountPath {
 		return shared
 	}
-	return socketConnection(i.policy.engine.Socket, at)
+	return socketConnection(i.policy.engine.socket, at)
 }
 
 // isHostIP reports whether a variable is the address of the pod's node.

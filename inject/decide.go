@@ -54,14 +54,14 @@ func Decide(in Input) *Plan {
 	if plan.System == SystemNone && !asked.byPod {
 		return plan.skip(ReasonNotARunner, "", false)
 	}
-	if reason := in.Policies.profiles[config.DefaultProfile].admitsNamespace(&in.Namespace, asked); reason != "" {
+	if reason := in.Policies.standard.admitsNamespace(&in.Namespace, asked); reason != "" {
 		return plan.skip(reason, "", asked.byPod)
 	}
 	policy, detail := in.Policies.choose(p)
 	if policy == nil {
 		return plan.cannot(ReasonAnnotationInvalid, detail, in.Policies.onError(), asked)
 	}
-	onError := policy.config.OnError
+	onError := policy.onError
 	if policy.err != nil {
 		return plan.cannot(ReasonPolicyInvalid, policy.err.Error(), onError, asked)
 	}
@@ -72,7 +72,7 @@ func Decide(in Input) *Plan {
 	if detail != "" {
 		return plan.cannot(ReasonAnnotationInvalid, detail, onError, asked)
 	}
-	targets, detail := chooseTargets(p, plan.System, chosen, policy.config.Containers.Exclude)
+	targets, detail := chooseTargets(p, plan.System, chosen, policy.exclude)
 	if len(targets) == 0 {
 		return plan.skip(ReasonNoTargetContainer, detail, true)
 	}

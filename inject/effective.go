@@ -45,7 +45,7 @@ func (p *Policies) Effective(profile string, raw rawjson.Value) (*Effective, err
 	if annotated == nil {
 		return e, nil
 	}
-	policy := p.profiles[e.Profile]
+	policy := p.profile(e.Profile)
 	chosen, detail := policy.choose(annotated)
 	if detail != "" {
 		return nil, fmt.Errorf("the pod's annotation %s", detail)

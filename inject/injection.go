@@ -83,7 +83,7 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 
 // addCLI mounts the CLI in a container and points SDKs at it, unless the container has one of its own at that path.
 func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.Value) {
-	path := i.policy.config.CLI.Path
+	path := i.policy.cli.path
 	mounted := c.mountAt(path)
 	if mounted.IsSet() && !isVolume(mounted, volumeCLI) {
 		i.status.Left = append(i.status.Left, LeftContainer{c.name, "mounts a dagger command of its own at " + path})
@@ -125,7 +125,7 @@ func (i *injection) readEnv(c *container) envVars {
 		case envCloudEngine:
 			vars.cloudEngine = true
 		}
-		if n, ok := i.policy.envIndex[name]; ok {
+		if n, ok := i.policy.envNamed(name); ok {
 			vars.extra[n] = true
 		}
 	}
@@ -160,7 +160,7 @@ func (conn *connection) wiredByHand(c *container, vars *envVars) string {
 
 // addToPod adds the volumes, the init container and the placement that the injected containers need.
 func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
-	i.status.Transport, i.status.ReadFrom = string(i.connection.transport), i.policy.engine.Workload
+	i.status.Transport, i.status.ReadFrom = string(i.connection.transport), i.policy.engine.workload
 	i.status.CLI = string(config.DeliveryNone)
 	volumes := spec.Member("volumes")
 	if i.connection.volume != "" {
@@ -176,11 +176,11 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
 			return ReasonNameConflict, conflict
 		}
 	}
-	where := &i.policy.anywhere
+	where := i.policy.anywhere
 	if i.connection.nodeLocal {
-		where = &i.policy.onNode
-		if i.policy.config.Scheduling.FromEngine {
-			i.status.NotCopied = i.policy.engine.Placement.NotCopied
+		where = i.policy.onNode
+		if i.policy.fromEngine {
+			i.status.NotCopied = i.policy.engine.notCopied
 		}
 	}
 	where.addTolerations(i.pod, spec)
@@ -207,7 +207,7 @@ func (i *injection) addVolume(volumes *patch.Cursor, name string, add json.RawMe
 
 // addGroup lets every user of the pod's containers connect to the socket. fsGroup would not: it does nothing for hostPath.
 func (i *injection) addGroup(spec *patch.Cursor) {
-	group := i.policy.engine.Socket.Group
+	group := i.policy.engine.socket.Group
 	for _, have := range i.pod.securityContext.Get("supplementalGroups").Elements() {
 		if gid, ok := have.Int64(); ok && gid == group {
 			return
@@ -219,7 +219,7 @@ func (i *injection) addGroup(spec *patch.Cursor) {
 // addCLIContainer adds the init container that copies the CLI. It comes first: it needs nothing that the pod's own init
 // containers prepare, and one of those may run the job's image and want the CLI.
 func (i *injection) addCLIContainer(spec, volumes, annotations *patch.Cursor) (conflict string) {
-	cli := &i.policy.cli
+	cli := i.policy.cli
 	isEmptyDir := func(v rawjson.Value) bool { return v.Get("emptyDir").IsSet() }
 	if conflict := i.addVolume(volumes, volumeCLI, cli.volume, isEmptyDir); conflict != "" {
 		return conflict

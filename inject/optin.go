@@ -26,8 +26,9 @@ const (
 
 // Namespace is what decisions need to know of a pod's namespace.
 type Namespace struct {
-	Name        string
-	Labels      map[string]string
+	Name   string
+	Labels map[string]string
+	// Annotations may be only those of NamespaceAnnotations.
 	Annotations map[string]string
 	// Limits is what LimitRanges of the namespace ask of each container.
 	Limits ContainerLimits

@@ -8,6 +8,9 @@ const (
 	annotationUIDRange = "openshift.io/sa.scc.uid-range"
 )
 
+// NamespaceAnnotations are all annotations of a namespace that decisions read: a cache need keep no other.
+var NamespaceAnnotations = []string{annotationUIDRange}
+
 // isOpenShift reports whether the namespace's pods get their uid and seccomp profile from a SecurityContextConstraint.
 func (ns *Namespace) isOpenShift() bool {
 	_, ok := ns.Annotations[annotationUIDRange]

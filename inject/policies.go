@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,7 +19,8 @@ import (
 type Policies struct {
 	cluster, namespace *config.Documents
 	engines            Engines
-	profiles           map[string]*Policy
+	standard           *Policy            // that of config.DefaultProfile
+	profiles           map[string]*Policy // the others, nil for none
 	ignored            config.Errors
 }
 
@@ -39,30 +41,60 @@ func (e Engines) find(d *config.Discover) (*engine.Discovered, error) {
 // EngineNamespaces returns the namespaces in which the policies look for engines, sorted.
 func (p *Policies) EngineNamespaces() []string {
 	var namespaces []string
-	for _, policy := range p.profiles {
-		if policy.err == nil && policy.config.Engine.Discover.Namespace != "" {
-			namespaces = append(namespaces, policy.config.Engine.Discover.Namespace)
+	for _, name := range p.names() {
+		if policy := p.profile(name); policy.err == nil && policy.engineNamespace != "" {
+			namespaces = append(namespaces, policy.engineNamespace)
 		}
 	}
 	slices.Sort(namespaces)
 	return slices.Compact(namespaces)
 }
 
-// NewPolicies layers and compiles the cluster's documents and a namespace's, nil for none, with what is known of engines. It always returns Policies: what
-// is invalid is a Policy under which every pod that asks ends with ReasonPolicyInvalid, and never an older or laxer one.
+// NewPolicies layers and compiles the cluster's documents and a namespace's, nil for none, with what is known of engines. It
+// always returns Policies: what is invalid is a Policy under which every pod that asks ends with ReasonPolicyInvalid, and never
+// an older or laxer one.
 func NewPolicies(cluster, namespace *config.Documents, engines Engines) *Policies {
-	p := &Policies{cluster: cluster, namespace: namespace, engines: engines, profiles: map[string]*Policy{}}
-	names := append(cluster.Profiles(), namespace.Profiles()...)
-	for _, name := range append(names, config.DefaultProfile) {
-		if p.profiles[name] == nil {
-			p.profiles[name] = p.resolve(name)
+	return newPolicies(cluster, namespace, engines, &Policies{standard: &Policy{}})
+}
+
+// With returns what NewPolicies does for the same cluster's documents and engines and a namespace's documents. It shares memory
+// with p.
+func (p *Policies) With(namespace *config.Documents) *Policies {
+	return newPolicies(p.cluster, namespace, p.engines, p)
+}
+
+func newPolicies(cluster, namespace *config.Documents, engines Engines, like *Policies) *Policies {
+	p := &Policies{cluster: cluster, namespace: namespace, engines: engines}
+	p.standard = p.resolve(config.DefaultProfile, like.standard)
+	for _, name := range append(cluster.Profiles(), namespace.Profiles()...) {
+		if p.profile(name) != nil {
+			continue
 		}
+		if p.profiles == nil {
+			p.profiles = map[string]*Policy{}
+		}
+		p.profiles[name] = p.resolve(name, cmp.Or(like.profiles[name], p.standard))
 	}
 	return p
 }
 
-// resolve compiles one profile.
-func (p *Policies) resolve(profile string) *Policy {
+// profile returns the policy of that name, nil for none.
+func (p *Policies) profile(name string) *Policy {
+	if name == config.DefaultProfile {
+		return p.standard
+	}
+	return p.profiles[name]
+}
+
+// names returns the names of all profiles, sorted.
+func (p *Policies) names() []string {
+	names := append(slices.Collect(maps.Keys(p.profiles)), config.DefaultProfile)
+	slices.Sort(names)
+	return names
+}
+
+// resolve compiles one profile. It shares memory with the policy like.
+func (p *Policies) resolve(profile string, like *Policy) *Policy {
 	cluster, namespace := p.cluster, p.namespace
 	source := "none"
 	if cluster != nil {
@@ -81,20 +113,18 @@ func (p *Policies) resolve(profile string) *Policy {
 				p.ignored = append(p.ignored, field)
 			}
 		}
-		return newPolicy(effective, p.engines, source)
+		return newPolicy(effective, p.engines, source, like)
 	}
 	// A bad policy of a namespace follows the cluster's onError and its rules for namespaces; a bad one of the cluster's
 	// follows auto.
-	invalid := &Policy{source: source, err: err, config: &config.InjectionPolicy{OnError: config.OnErrorAuto}}
+	invalid := &Policy{source: source, err: err, settings: &settings{onError: config.OnErrorAuto}}
 	if namespace != nil {
 		own, err := config.Resolve(cluster, nil, profile)
 		if err != nil {
 			own, err = config.Resolve(cluster, nil, config.DefaultProfile)
 		}
 		if err == nil {
-			invalid.config.OnError, invalid.config.Namespaces = own.Policy.OnError, own.Policy.Namespaces
-			invalid.config.Overrides = own.Policy.Overrides
-			invalid.compileNamespaces()
+			invalid.settings = newSettings(own.Policy)
 		}
 	}
 	return invalid
@@ -105,14 +135,14 @@ func (p *Policies) resolve(profile string) *Policy {
 func (p *Policies) Problems() config.Errors {
 	var problems config.Errors
 	seen := map[config.FieldError]bool{}
-	for _, name := range slices.Sorted(maps.Keys(p.profiles)) {
+	for _, name := range p.names() {
 		if p.namespace != nil {
 			_, err := config.Resolve(p.cluster, nil, name)
 			for _, one := range asErrors(err) {
 				seen[one] = true
 			}
 		}
-		for _, one := range asErrors(p.profiles[name].err) {
+		for _, one := range asErrors(p.profile(name).err) {
 			if !seen[one] {
 				problems = append(problems, one)
 			}
@@ -135,13 +165,13 @@ func asErrors(err error) config.Errors {
 func (p *Policies) Ignored() config.Errors { return p.ignored }
 
 // Err returns what is wrong with the default policy, nil for nothing.
-func (p *Policies) Err() error { return p.profiles[config.DefaultProfile].err }
+func (p *Policies) Err() error { return p.standard.err }
 
-func (p *Policies) onError() config.OnError { return p.profiles[config.DefaultProfile].config.OnError }
+func (p *Policies) onError() config.OnError { return p.standard.onError }
 
 // choose returns the policy that a pod's annotation chooses. A detail says why there is none.
 func (p *Policies) choose(pod *pod) (policy *Policy, detail string) {
-	policy = p.profiles[config.DefaultProfile]
+	policy = p.standard
 	name, chosen := pod.annotation(AnnotationPolicy)
 	if !chosen || policy.err != nil {
 		return policy, ""
@@ -149,7 +179,7 @@ func (p *Policies) choose(pod *pod) (policy *Policy, detail string) {
 	if !policy.podMaySet(config.FieldProfile) {
 		return nil, notForPods(AnnotationPolicy, config.FieldProfile)
 	}
-	if policy = p.profiles[name]; policy == nil {
+	if policy = p.profile(name); policy == nil {
 		_, err := config.Resolve(p.cluster, p.namespace, name)
 		return nil, fmt.Sprintf("%s: %v", AnnotationPolicy, err)
 	}
@@ -157,7 +187,7 @@ func (p *Policies) choose(pod *pod) (policy *Policy, detail string) {
 }
 
 func (p *Policy) podMaySet(field string) bool {
-	return config.Permits(p.config.Overrides.FromPods, field)
+	return config.Permits(p.fromPods, field)
 }
 
 func notForPods(annotation, field string) string {
@@ -175,7 +205,7 @@ type choices struct {
 // choose reads the pod's annotations. An annotation that the policy does not let pods set is never ignored: who writes it
 // believes that it holds.
 func (p *Policy) choose(pod *pod) (choices, string) {
-	c := choices{include: p.config.Containers.Include, transport: p.config.Engine.Transport, delivery: p.config.CLI.Delivery}
+	c := choices{include: p.include, transport: p.transport, delivery: p.delivery}
 	for _, a := range podAnnotations {
 		value, ok := pod.annotation(a.name)
 		if !ok {
@@ -249,7 +279,7 @@ func (p *Policy) admitsNamespace(ns *Namespace, asked optIn) Reason {
 	if p.namespaces != nil && !p.namespaces.Matches(labels.Set(ns.Labels)) {
 		return ReasonNamespaceNotSelected
 	}
-	if asked.byPod && p.config.Namespaces.PodLabel == config.PodLabelRequireNamespaceLabel && ns.Labels[LabelInject] != "true" {
+	if asked.byPod && p.podLabel == config.PodLabelRequireNamespaceLabel && ns.Labels[LabelInject] != "true" {
 		return ReasonNamespaceLabelRequired
 	}
 	return ""

@@ -158,7 +158,7 @@ func TestANewersOverridesAreIgnoredToo(t *testing.T) {
 	p := NewPolicies(config.FromConfigMap(cm, config.OriginCluster), nil, nil)
 	require.NoError(t, p.Err())
 	require.Len(t, p.Ignored(), 3, "each counts once, however many profiles there are")
-	require.True(t, p.profiles[config.DefaultProfile].podMaySet(config.FieldProfile))
+	require.True(t, p.standard.podMaySet(config.FieldProfile))
 }
 
 func TestErrorsAreFewAndShort(t *testing.T) {

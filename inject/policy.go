@@ -2,6 +2,7 @@ package inject
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,29 +15,54 @@ import (
 )
 
 // Policy is a policy compiled for decisions: everything that does not depend on the pod is worked out once. A Policy is
-// never changed after it was made, and is safe for concurrent use.
+// never changed after it was made, and is safe for concurrent use. There may be one for each of 10,000 namespaces: it keeps what
+// decisions read and nothing else, and parts that come out as the cluster's do are the cluster's.
 type Policy struct {
 	source string
 	hash   string
-	err    error // the policy is invalid, and the rest is empty
+	err    error // the policy is invalid, and the rest is empty, onError apart
 
-	config *config.InjectionPolicy
-	engine engine.Engine
+	transport        config.Transport
+	include, exclude []string // patterns of containers' names
+	*settings
+
+	engine *engineFacts
 	// discoverErr is why no engine was read off the cluster; nil where one was, or where none was looked for.
 	discoverErr error
 
 	// The connections that the engine offers; nil for what it does not.
 	socket, nodeTCP, nodeTCP6, tcp, tls *connection
 
-	cli cliTemplates
-
-	namespaces labels.Selector // nil selects all
+	cli *cliTemplates // nil where there is no image
 
 	env      []envAddition
-	envIndex map[string]int
+	envIndex map[string]int // nil where env is short
 
 	// anywhere is what the policy adds to every pod; onNode adds what brings a pod to a node with an engine.
-	anywhere, onNode placement
+	anywhere, onNode *placement
+}
+
+// settings are fields that namespaces seldom set, or may not.
+type settings struct {
+	onError    config.OnError
+	delivery   config.Delivery
+	fromEngine bool
+	// engineNamespace is where to look for the engine, empty for nowhere.
+	engineNamespace string
+	podSecurity     config.PodSecurity
+	// ignorePodSecurity offers the socket whatever the namespace's level is.
+	ignorePodSecurity bool
+	podLabel          config.PodLabel
+	namespaces        labels.Selector // nil selects all
+	fromPods          []string
+}
+
+// engineFacts is what decisions read of an engine itself.
+type engineFacts struct {
+	socket    *engine.Socket
+	workload  string
+	unsafe    string // a Service that cannot be used, and why
+	notCopied []string
 }
 
 type envAddition struct {
@@ -44,42 +70,96 @@ type envAddition struct {
 	json json.RawMessage
 }
 
-// newPolicy compiles a valid policy. The source says where it came from.
-func newPolicy(effective *config.Effective, engines Engines, source string) *Policy {
+// newPolicy compiles a valid policy. The source says where it came from; like is one that it may share memory with.
+func newPolicy(effective *config.Effective, engines Engines, source string, like *Policy) *Policy {
 	c := effective.Policy
-	p := &Policy{source: source, config: c, hash: effective.Hash()}
+	p := &Policy{
+		source: source, hash: effective.Hash(), settings: newSettings(c),
+		transport: c.Engine.Transport, include: c.Containers.Include, exclude: c.Containers.Exclude,
+	}
 	var discovered *engine.Discovered
 	discovered, p.discoverErr = engines.find(&c.Engine.Discover)
-	p.engine = engine.Resolve(c, discovered, effective.IsSet)
-	p.connect()
-	if p.engine.Image != "" {
-		p.cli = newCLITemplates(&c.CLI, p.engine.Image)
+	e := engine.Resolve(c, discovered, effective.IsSet)
+	p.engine = &engineFacts{e.Socket, e.Workload, e.Unsafe, e.Placement.NotCopied}
+	p.connect(&e, c.Engine.Socket.MountPath)
+	if e.Image != "" {
+		p.cli = newCLITemplates(&c.CLI, e.Image)
 	}
-	p.compileNamespaces()
 	env := c.Env
 	if token := c.CloudToken; token.SecretName != "" {
 		env = append(slices.Clip(env), corev1.EnvVar{Name: envCloudToken, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
 			LocalObjectReference: corev1.LocalObjectReference{Name: token.SecretName}, Key: token.Key,
 		}}})
 	}
-	p.envIndex = make(map[string]int, len(env))
-	for i, e := range env {
-		p.envIndex[e.Name] = i
+	for _, e := range env {
 		p.env = append(p.env, envAddition{e.Name, mustMarshal(e)})
 	}
-	p.anywhere = newPlacement(&c.Scheduling)
-	p.onNode = p.anywhere
+	p.indexEnv()
+	anywhere := newPlacement(&c.Scheduling)
+	p.anywhere, p.onNode = &anywhere, &anywhere
 	if c.Scheduling.FromEngine {
-		p.onNode = p.anywhere.with(&p.engine.Placement)
+		onNode := anywhere.with(&e.Placement)
+		p.onNode = &onNode
 	}
+	p.share(like)
 	return p
 }
 
-func (p *Policy) compileNamespaces() {
-	if s := p.config.Namespaces.Selector; len(s.MatchLabels)+len(s.MatchExpressions) > 0 {
-		// Validation has made the same selector.
-		p.namespaces, _ = metav1.LabelSelectorAsSelector(&s)
+func newSettings(c *config.InjectionPolicy) *settings {
+	s := &settings{
+		onError: c.OnError, delivery: c.CLI.Delivery, fromEngine: c.Scheduling.FromEngine, engineNamespace: c.Engine.Discover.Namespace,
+		podSecurity: c.PodSecurity, ignorePodSecurity: c.Engine.Socket.IgnorePodSecurity, podLabel: c.Namespaces.PodLabel, fromPods: c.Overrides.FromPods,
 	}
+	if selector := c.Namespaces.Selector; len(selector.MatchLabels)+len(selector.MatchExpressions) > 0 {
+		// Validation has made the same selector.
+		s.namespaces, _ = metav1.LabelSelectorAsSelector(&selector)
+	}
+	return s
+}
+
+// share replaces parts that are the same in another policy by that policy's, so that they are in memory once.
+func (policy *Policy) share(like *Policy) {
+	policy.settings = same(policy.settings, like.settings)
+	policy.engine = same(policy.engine, like.engine)
+	policy.cli = same(policy.cli, like.cli)
+	policy.anywhere = same(policy.anywhere, like.anywhere)
+	policy.onNode = same(same(policy.onNode, policy.anywhere), like.onNode)
+	policy.socket = sameConnection(policy.socket, like.socket)
+	policy.nodeTCP = sameConnection(policy.nodeTCP, like.nodeTCP)
+	policy.nodeTCP6 = sameConnection(policy.nodeTCP6, like.nodeTCP6)
+	policy.tcp = sameConnection(policy.tcp, like.tcp)
+	policy.tls = sameConnection(policy.tls, like.tls)
+}
+
+// same returns the other value where it is deeply equal.
+func same[T any](made, other *T) *T {
+	if reflect.DeepEqual(made, other) {
+		return other
+	}
+	return made
+}
+
+// shortEnv is up to where a search is faster than an index, and takes no memory.
+const shortEnv = 8
+
+func (policy *Policy) indexEnv() {
+	if len(policy.env) <= shortEnv {
+		return
+	}
+	policy.envIndex = make(map[string]int, len(policy.env))
+	for i := range policy.env {
+		policy.envIndex[policy.env[i].name] = i
+	}
+}
+
+// envNamed returns the index of a variable in env.
+func (policy *Policy) envNamed(name string) (int, bool) {
+	if policy.envIndex != nil {
+		i, ok := policy.envIndex[name]
+		return i, ok
+	}
+	i := slices.IndexFunc(policy.env, func(e envAddition) bool { return e.name == name })
+	return i, i >= 0
 }
 
 func envJSON(name, value string) json.RawMessage {

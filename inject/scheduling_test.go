@@ -14,6 +14,7 @@ import (
 	schedulingcorev1 "k8s.io/component-helpers/scheduling/corev1"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
 // TestCoversAgreesWithTheScheduler tries every pair of tolerations of a small universe on every taint of it: what covers
@@ -105,9 +106,11 @@ func TestNodeSelectionIsTheConjunction(t *testing.T) {
 					in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], affinity: "+affinity(podTerms)+"}}")
 					own := patched(t, in, &Plan{})
 					in.Policies = policiesOf(t, "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: none}\nscheduling: {nodeSelector: "+selector+", nodeAffinity: "+nodeAffinity(policyTerms)+"}")
+					effective, err := in.Policies.Effective(config.DefaultProfile, rawjson.Value{})
+					require.NoError(t, err)
 					policyPod := &corev1.Pod{Spec: corev1.PodSpec{
-						NodeSelector: in.Policies.profiles[config.DefaultProfile].config.Scheduling.NodeSelector,
-						Affinity:     &corev1.Affinity{NodeAffinity: &in.Policies.profiles[config.DefaultProfile].config.Scheduling.NodeAffinity},
+						NodeSelector: effective.Policy.Scheduling.NodeSelector,
+						Affinity:     &corev1.Affinity{NodeAffinity: &effective.Policy.Scheduling.NodeAffinity},
 					}}
 					plan := Decide(in)
 					if plan.Reason == ReasonContradiction {

@@ -29,8 +29,8 @@ func (policy *Policy) connection(transport config.Transport, nodeIPv6 bool) *con
 
 // chooseTransport returns how the pod reaches the engine, or why it cannot.
 func (policy *Policy) chooseTransport(wanted config.Transport, in *Input) (*connection, Reason, string) {
-	by, forbidden := in.Namespace.forbidsHostPath(policy.config.PodSecurity)
-	forbidden = forbidden && !policy.config.Engine.Socket.IgnorePodSecurity
+	by, forbidden := in.Namespace.forbidsHostPath(policy.podSecurity)
+	forbidden = forbidden && !policy.ignorePodSecurity
 	for _, transport := range autoOrder {
 		if wanted != config.TransportAuto && wanted != transport || transport == config.TransportSocket && forbidden {
 			continue
@@ -44,12 +44,12 @@ func (policy *Policy) chooseTransport(wanted config.Transport, in *Input) (*conn
 		return nil, ReasonHostPathForbidden, "hostPath volumes are forbidden by " + by
 	case policy.discoverErr != nil:
 		return nil, ReasonNoEngine, policy.discoverErr.Error()
-	case policy.engine.Unsafe != "" && (wanted == config.TransportAuto || wanted == config.TransportTCP):
-		return nil, ReasonNoEngine, "the Service " + policy.engine.Unsafe
+	case policy.engine.unsafe != "" && (wanted == config.TransportAuto || wanted == config.TransportTCP):
+		return nil, ReasonNoEngine, "the Service " + policy.engine.unsafe
 	case wanted != config.TransportAuto:
 		return nil, ReasonNoEngine, "the transport is " + string(wanted) + ", and the engine does not offer it"
-	case policy.engine.Workload != "":
-		return nil, ReasonNoEngine, policy.engine.Workload + " offers nothing that the pod can reach"
+	case policy.engine.workload != "":
+		return nil, ReasonNoEngine, policy.engine.workload + " offers nothing that the pod can reach"
 	}
 	return nil, ReasonNoEngine, ""
 }

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
-	toolscache "k8s.io/client-go/tools/cache"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -32,9 +31,8 @@ type PolicyStore struct {
 // clusterPolicies is one state of the cluster's policy and of the engines, and what it comes to in namespaces that have no
 // policy of their own.
 type clusterPolicies struct {
-	documents *config.Documents
-	engines   engineState
-	policies  *inject.Policies
+	engines  engineState
+	policies *inject.Policies
 }
 
 // shard is a part of the namespaces that have a policy, by name. Its map is replaced, never changed.
@@ -84,8 +82,7 @@ func (s *PolicyStore) Has(namespace string) bool { return s.find(namespace) != n
 
 // With returns what would hold in a namespace if it had these documents.
 func (s *PolicyStore) With(namespace *config.Documents) *inject.Policies {
-	cluster := s.cluster.Load()
-	return inject.NewPolicies(cluster.documents, namespace, cluster.engines.Discover)
+	return s.cluster.Load().policies.With(namespace)
 }
 
 func (s *PolicyStore) find(namespace string) *namespacePolicies {
@@ -103,7 +100,7 @@ func (n *namespacePolicies) compile(cluster *clusterPolicies) *inject.Policies {
 	if compiled := n.compiled.Load(); compiled != nil && compiled.on == cluster {
 		return compiled.policies
 	}
-	policies := inject.NewPolicies(cluster.documents, n.documents, cluster.engines.Discover)
+	policies := cluster.policies.With(n.documents)
 	n.compiled.Store(&compiledPolicies{on: cluster, policies: policies})
 	return policies
 }
@@ -121,6 +118,34 @@ func (s *PolicyStore) Set(cm *corev1.ConfigMap) {
 	own := &namespacePolicies{documents: config.FromConfigMap(cm, config.OriginNamespace)}
 	own.compile(s.cluster.Load())
 	s.replace(cm.Namespace, own)
+}
+
+// setAll takes in all ConfigMaps that there are, the cluster's first, so that each namespace's is compiled once.
+func (s *PolicyStore) setAll(list []any) {
+	there := make(map[string]bool, len(list))
+	for _, obj := range list {
+		if cm := obj.(*corev1.ConfigMap); cm.Name == config.ConfigMapName {
+			if there[cm.Namespace] = true; cm.Namespace == s.releaseNamespace {
+				s.Set(cm)
+			}
+		}
+	}
+	if !there[s.releaseNamespace] {
+		s.changeCluster(func() { s.documents = nil })
+	}
+	for i, obj := range list {
+		if cm := obj.(*corev1.ConfigMap); cm.Namespace != s.releaseNamespace {
+			s.Set(cm)
+		}
+		list[i] = nil // not needed again, while the others are taken in
+	}
+	for i := range s.shards {
+		for namespace := range *s.shards[i].namespaces.Load() {
+			if !there[namespace] {
+				s.replace(namespace, nil)
+			}
+		}
+	}
 }
 
 // Delete takes in that a ConfigMap is gone.
@@ -161,7 +186,7 @@ func (s *PolicyStore) changeCluster(change func()) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	change()
-	cluster := &clusterPolicies{documents: s.documents, engines: s.engines}
+	cluster := &clusterPolicies{engines: s.engines}
 	cluster.policies = inject.NewPolicies(s.documents, nil, s.engines.Discover)
 	s.cluster.Store(cluster)
 	s.onCluster(cluster.policies)
@@ -178,21 +203,5 @@ func (s *PolicyStore) recompile(cluster *clusterPolicies) {
 				own.compile(cluster)
 			}
 		}
-	}
-}
-
-// handler feeds the store from an informer of ConfigMaps.
-func (s *PolicyStore) handler() toolscache.ResourceEventHandler {
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { s.Set(obj.(*corev1.ConfigMap)) },
-		UpdateFunc: func(_, obj any) { s.Set(obj.(*corev1.ConfigMap)) },
-		DeleteFunc: func(obj any) {
-			if unknown, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
-				obj = unknown.Obj
-			}
-			if cm, ok := obj.(*corev1.ConfigMap); ok {
-				s.Delete(cm)
-			}
-		},
 	}
 }

@@ -3,11 +3,10 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"runtime/debug"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -82,6 +81,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	// Ready is listening with a certificate, and knowing the cluster: controller-runtime starts webhooks before caches.
 	checks := map[string]healthz.Checker{"webhook": server.StartedChecker()}
 	var store *PolicyStore
+	var feed *policyFeed
 	if o.Policies == nil {
 		store = NewPolicyStore(o.ReleaseNamespace)
 		watcher := newEngineWatcher(config, scheme, o.Log, store.SetEngines)
@@ -91,11 +91,14 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		}
 		o.Policies = store.Policies
 		checks["engines"] = watcher.ready
-		if err := mgr.Add(watcher); err != nil {
+		if feed, err = newPolicyFeed(mgr, store); err != nil {
+			return err
+		}
+		if err := errors.Join(mgr.Add(feed), mgr.Add(watcher)); err != nil {
 			return err
 		}
 	}
-	read, err := watch(ctx, mgr.GetCache(), store)
+	read, err := watch(ctx, mgr.GetCache(), feed)
 	if err != nil {
 		return err
 	}
@@ -124,14 +127,6 @@ func RunStandalone(ctx context.Context, o Options, source Source) error {
 	server := newServer(&o)
 	register(server.Options.WebhookMux, &o, source, NewMetrics(prometheus.NewRegistry()))
 	return server.Start(ctx)
-}
-
-// tuneGC collects garbage half as often as Go does by default, unless GOGC says otherwise: what is alive is a few megabytes,
-// and at the default the collector takes more of a request's time than the decision.
-func tuneGC() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
-	}
 }
 
 // reportIgnored tells of fields that a newer chart's policy has and this program does not know.

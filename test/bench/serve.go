@@ -72,7 +72,7 @@ const loopback = "127.0.0.1"
 // namespaceLabels are those of every pod's namespace.
 var namespaceLabels = map[string]string{"kubernetes.io/metadata.name": "ci", "dagger.io/inject": "true"}
 
-func builtInPolicies() *inject.Policies { return inject.NewPolicies(config.BuiltIn(), nil) }
+func builtInPolicies() *inject.Policies { return inject.NewPolicies(config.BuiltIn(), nil, nil) }
 
 // serveOn serves a handler at our paths with the HTTP server and the TLS settings of our own (webhook/server.go), so that
 // the handler is the only difference.

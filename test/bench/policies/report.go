@@ -59,6 +59,10 @@ func (rep *report) judge() {
 	for _, r := range rep.memory {
 		add("resident memory "+r.when, r.RSS < mostMemory, mebibytes(r.RSS), "below "+mebibytes(mostMemory))
 	}
+	if n := len(rep.memory); n > 0 {
+		peak := rep.memory[n-1].Peak
+		add("resident memory at its highest", peak < mostMemory, mebibytes(peak), "below "+mebibytes(mostMemory))
+	}
 	for _, e := range rep.effects {
 		slowest := e.quantile(1)
 		add("slowest effect of "+e.of, slowest < mostEffect, milliseconds(slowest), "below "+milliseconds(mostEffect))

@@ -69,6 +69,10 @@ func start(ctx context.Context, cp *controlplane.ControlPlane, dir string, profi
 	metrics, health := program.Loopback(ports[1]), program.Loopback(ports[2])
 	args := []string{serveCommand, kubeconfig, strconv.Itoa(ports[0]), dir, metrics, health}
 	if !profiled {
+		// As it is released: a C library would be resident too.
+		if err := os.Setenv("CGO_ENABLED", "0"); err != nil {
+			return nil, 0, err
+		}
 		path, err = program.Build(ctx, dir)
 		args = []string{"webhook", "--kubeconfig", kubeconfig, "--release-namespace", releaseNamespace, "--bind-address", "127.0.0.1",
 			"--port", strconv.Itoa(ports[0]), "--cert-dir", dir, "--metrics-bind-address", metrics, "--health-probe-bind-address", health}

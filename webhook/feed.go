@@ -1,0 +1,80 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/kubernetes/scheme"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/dagger-inject/dagger-inject/config"
+)
+
+// policyFeed keeps a PolicyStore as the cluster's ConfigMaps are. An informer would keep every ConfigMap too, and an index of
+// them, which together need more memory than the store.
+type policyFeed struct {
+	store  *PolicyStore
+	source toolscache.ListerWatcher
+	synced atomic.Bool
+}
+
+var (
+	_ manager.LeaderElectionRunnable = &policyFeed{}
+	_ toolscache.TransformingStore   = &policyFeed{}
+)
+
+// newPolicyFeed returns a feed that the manager is to start.
+func newPolicyFeed(mgr manager.Manager, store *PolicyStore) (*policyFeed, error) {
+	c, err := apiutil.RESTClientForGVK(corev1.SchemeGroupVersion.WithKind("ConfigMap"), false, false, mgr.GetConfig(), scheme.Codecs, mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("watching policies: %w", err)
+	}
+	// RBAC lets us see these and no other: a list that asks for one name is granted by resourceNames.
+	only := fields.OneTermEqualSelector(metav1.ObjectNameField, config.ConfigMapName)
+	return &policyFeed{store: store, source: toolscache.NewListWatchFromClient(c, "configmaps", metav1.NamespaceAll, only)}, nil
+}
+
+// Start feeds the store until ctx ends.
+func (f *policyFeed) Start(ctx context.Context) error {
+	toolscache.NewReflector(f.source, &corev1.ConfigMap{}, f, 0).RunWithContext(ctx)
+	return nil
+}
+
+// NeedLeaderElection says that every replica has a store.
+func (f *policyFeed) NeedLeaderElection() bool { return false }
+
+// Add, Update, Delete and Replace are what a reflector calls.
+
+// Add takes in a new ConfigMap.
+func (f *policyFeed) Add(obj any) error { return f.Update(obj) }
+
+// Update takes in a ConfigMap that has changed.
+func (f *policyFeed) Update(obj any) error {
+	f.store.Set(obj.(*corev1.ConfigMap))
+	return nil
+}
+
+// Delete takes in that a ConfigMap is gone.
+func (f *policyFeed) Delete(obj any) error {
+	f.store.Delete(obj.(*corev1.ConfigMap))
+	return nil
+}
+
+// Replace takes in all ConfigMaps that there are.
+func (f *policyFeed) Replace(list []any, _ string) error {
+	f.store.setAll(list)
+	f.synced.Store(true)
+	return nil
+}
+
+// Resync does nothing: the store forgets nothing.
+func (f *policyFeed) Resync() error { return nil }
+
+// Transformer shrinks ConfigMaps as they are received, before all are there.
+func (f *policyFeed) Transformer() toolscache.TransformFunc { return stripConfigMap }
