@@ -129,6 +129,9 @@ func (policy *Policy) share(like *Policy) {
 	policy.nodeTCP6 = sameConnection(policy.nodeTCP6, like.nodeTCP6)
 	policy.tcp = sameConnection(policy.tcp, like.tcp)
 	policy.tls = sameConnection(policy.tls, like.tls)
+	if policy.discoverErr != nil && like.discoverErr != nil && policy.discoverErr.Error() == like.discoverErr.Error() {
+		policy.discoverErr = like.discoverErr
+	}
 }
 
 // same returns the other value where it is deeply equal.

@@ -11,9 +11,9 @@ const (
 	// gcPercent collects garbage half as often as Go does by default: without policies of namespaces a few megabytes are
 	// alive, and at the default the collector takes more of a request's time than the decision.
 	gcPercent = 200
-	// memoryLimit is what the Go runtime is to keep to, where twice what is alive is not more: with policies of thousands of
-	// namespaces, gcPercent would let far more garbage gather than requests need. The program's own pages come on top.
-	memoryLimit = 60 << 20
+	// memoryLimit is what the Go runtime is to keep to, up to 40 MiB of it alive: with policies of thousands of namespaces,
+	// gcPercent would let far more garbage gather than requests need. The program's own pages come on top, some 25 MiB.
+	memoryLimit = 64 << 20
 )
 
 // tuneGC says when garbage is collected, as far as the environment does not.
@@ -28,8 +28,9 @@ func tuneGC() {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	afterEachCollection(func() {
 		metrics.Read(live)
-		// A limit near to what is alive would have the collector run all the time.
-		debug.SetMemoryLimit(max(memoryLimit, 2*int64(live[0].Value.Uint64())))
+		// A limit near to what is alive would have the collector run all the time. What the runtime needs beside, for
+		// fragments and for itself, is half as much again.
+		debug.SetMemoryLimit(max(memoryLimit, 2*int64(live[0].Value.Uint64())-memoryLimit/4))
 	})
 }
 

@@ -10,8 +10,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -62,13 +60,8 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	// Our own limit on live reads is the only one: client-go's, of five a second, fails a burst of new namespaces.
 	config = rest.CopyConfig(config)
 	config.QPS = -1
-	scheme := runtime.NewScheme()
-	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return err
-	}
 	server := newServer(&o)
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                 scheme,
 		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress: o.HealthAddress,
 		WebhookServer:          server,
@@ -84,7 +77,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	var feed *policyFeed
 	if o.Policies == nil {
 		store = NewPolicyStore(o.ReleaseNamespace)
-		watcher := newEngineWatcher(config, scheme, o.Log, store.SetEngines)
+		watcher := newEngineWatcher(config, mgr.GetScheme(), o.Log, store.SetEngines)
 		store.onCluster = func(policies *inject.Policies) {
 			reportIgnored(m, o.Log, policies.Ignored())
 			watcher.want(policies.EngineNamespaces())
