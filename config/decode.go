@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -128,8 +129,7 @@ func (d *decoder) decodeMap(path string, node *yaml.Node, target reflect.Value) 
 }
 
 func (d *decoder) decodeStruct(path string, node *yaml.Node, target reflect.Value) {
-	fields := map[string]reflect.Value{}
-	collectFields(target, fields)
+	fields := fieldsOf(target.Type())
 	d.members(path, node, func(key, value *yaml.Node, at string) {
 		field, known := fields[key.Value]
 		if !known && d.ignoreUnknown {
@@ -140,7 +140,7 @@ func (d *decoder) decodeStruct(path string, node *yaml.Node, target reflect.Valu
 			d.fail(at, key, "unknown field%s", suggestion(key.Value, fields))
 			return
 		}
-		d.decode(at, value, field)
+		d.decode(at, value, target.FieldByIndex(field))
 	})
 }
 
@@ -167,16 +167,28 @@ func (d *decoder) members(path string, node *yaml.Node, visit func(key, value *y
 	}
 }
 
-func collectFields(target reflect.Value, fields map[string]reflect.Value) {
-	for i := range target.NumField() {
-		field := target.Type().Field(i)
+// fieldsByType has what fieldsOf returned, by type.
+var fieldsByType sync.Map
+
+// fieldsOf returns the fields of a struct, by json name, as reflect's indexes.
+func fieldsOf(t reflect.Type) map[string][]int {
+	if fields, ok := fieldsByType.Load(t); ok {
+		return fields.(map[string][]int)
+	}
+	fields := map[string][]int{}
+	for i := range t.NumField() {
+		field := t.Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if name == "" && field.Anonymous {
-			collectFields(target.Field(i), fields)
+			for embedded, index := range fieldsOf(field.Type) {
+				fields[embedded] = append([]int{i}, index...)
+			}
 		} else if name != "" && name != "-" {
-			fields[name] = target.Field(i)
+			fields[name] = []int{i}
 		}
 	}
+	fieldsByType.Store(t, fields)
+	return fields
 }
 
 func joinPath(path, name string) string {
@@ -215,7 +227,7 @@ func quoteHint(node *yaml.Node) string {
 }
 
 // suggestion names the known field that an unknown one is closest to.
-func suggestion(name string, fields map[string]reflect.Value) string {
+func suggestion(name string, fields map[string][]int) string {
 	known := make([]string, 0, len(fields))
 	for field := range fields {
 		known = append(known, field)

@@ -2,10 +2,13 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
+	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -43,7 +46,19 @@ type Documents struct {
 // can write it.
 const keyDropped = "/dropped"
 
-type document struct{ profile, text string }
+type document struct {
+	profile, text string
+	// parse reads the text once; nil for the document of a namespace, which is not read again and again as the cluster's is.
+	parse func() (*yaml.Node, *FieldError)
+}
+
+func (d *Documents) add(profile, text string) {
+	added := document{profile: profile, text: text}
+	if d.Origin == OriginCluster {
+		added.parse = sync.OnceValues(func() (*yaml.Node, *FieldError) { return parseYAML([]byte(text)) })
+	}
+	d.profiles = append(d.profiles, added)
+}
 
 // Shrink drops from a ConfigMap what FromConfigMap does not read, so that it can be kept in memory: a tenant's is as large
 // as etcd allows. FromConfigMap says of it what it would have said before.
@@ -114,15 +129,27 @@ func FromConfigMap(cm *corev1.ConfigMap, origin Origin) *Documents {
 		return d
 	}
 	for key, text := range cm.Data {
-		d.profiles = append(d.profiles, document{strings.TrimSuffix(key, keySuffix), text})
+		d.add(strings.TrimSuffix(key, keySuffix), text)
 	}
 	slices.SortFunc(d.profiles, func(a, b document) int { return strings.Compare(a.profile, b.profile) })
 	return d
 }
 
+// Equal reports whether the documents are the same.
+func (d *Documents) Equal(other *Documents) bool {
+	if d == nil || other == nil {
+		return d == other
+	}
+	same := func(a, b document) bool { return a.profile == b.profile && a.text == b.text }
+	return d.Origin == other.Origin && d.Source == other.Source && d.IgnoreUnknown == other.IgnoreUnknown &&
+		slices.EqualFunc(d.profiles, other.profiles, same) && reflect.DeepEqual(d.err, other.err)
+}
+
 // FromFile makes documents of one policy file, which becomes the default profile.
 func FromFile(name string, text []byte, origin Origin) *Documents {
-	return &Documents{Origin: origin, Source: name, profiles: []document{{DefaultProfile, string(text)}}}
+	d := &Documents{Origin: origin, Source: name}
+	d.add(DefaultProfile, string(text))
+	return d
 }
 
 // BuiltIn returns the built-in policy as the cluster's.
@@ -151,12 +178,12 @@ func (d *Documents) layers(dst []Layer, profile string) []Layer {
 		names = append(names, profile)
 	}
 	for _, name := range names {
-		if text, ok := d.text(name); ok {
+		if found := d.find(name); found != nil {
 			source := d.Source
 			if strings.HasPrefix(source, "ConfigMap ") {
 				source += ", key " + name + keySuffix
 			}
-			dst = append(dst, Layer{Origin: d.Origin, Source: source, Document: []byte(text), IgnoreUnknown: d.IgnoreUnknown})
+			dst = append(dst, Layer{Origin: d.Origin, Source: source, Document: []byte(found.text), IgnoreUnknown: d.IgnoreUnknown, parse: found.parse})
 		}
 	}
 	return dst
@@ -190,17 +217,16 @@ func Resolve(cluster, namespace *Documents, profile string) (*Effective, error) 
 }
 
 func (d *Documents) has(profile string) bool {
-	_, ok := d.text(profile)
-	return ok
+	return d.find(profile) != nil
 }
 
-func (d *Documents) text(profile string) (string, bool) {
+func (d *Documents) find(profile string) *document {
 	if d == nil {
-		return "", false
+		return nil
 	}
 	i, ok := slices.BinarySearchFunc(d.profiles, profile, func(d document, name string) int { return strings.Compare(d.profile, name) })
 	if !ok {
-		return "", false
+		return nil
 	}
-	return d.profiles[i].text, true
+	return &d.profiles[i]
 }

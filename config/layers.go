@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Origin is who set a field of a policy.
@@ -31,6 +33,9 @@ type Layer struct {
 	Document []byte
 	// IgnoreUnknown ignores fields that this program does not know, instead of refusing them; see Effective.Ignored.
 	IgnoreUnknown bool
+
+	// parse reads the document; nil for parseYAML.
+	parse func() (*yaml.Node, *FieldError)
 }
 
 // Effective is what layers come to.
@@ -102,6 +107,13 @@ func (e *Effective) order(source string) int {
 	return slices.IndexFunc(e.layers, func(l Layer) bool { return l.Source == source })
 }
 
+func (l *Layer) root() (*yaml.Node, *FieldError) {
+	if l.parse != nil {
+		return l.parse()
+	}
+	return parseYAML(l.Document)
+}
+
 // apply decodes one layer over those before it.
 func (e *Effective) apply(i int) Errors {
 	layer := &e.layers[i]
@@ -110,7 +122,7 @@ func (e *Effective) apply(i int) Errors {
 	e.set[i] = d.fields
 	if len(layer.Document) > MaxSize {
 		d.errs = Errors{{Problem: fmt.Sprintf("the policy has %d bytes, more than the %d accepted", len(layer.Document), MaxSize)}}
-	} else if root, err := parseYAML(layer.Document); err != nil {
+	} else if root, err := layer.root(); err != nil {
 		d.errs = Errors{*err}
 	} else {
 		e.Policy.APIVersion, e.Policy.Kind = "", ""

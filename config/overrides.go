@@ -54,8 +54,6 @@ func isFieldPath(t reflect.Type, path string) bool {
 	if t.Kind() != reflect.Struct {
 		return false
 	}
-	fields := map[string]reflect.Value{}
-	collectFields(reflect.New(t).Elem(), fields)
-	f, known := fields[name]
-	return known && (!more || isFieldPath(f.Type(), rest))
+	index, known := fieldsOf(t)[name]
+	return known && (!more || isFieldPath(t.FieldByIndex(index).Type, rest))
 }

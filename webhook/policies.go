@@ -59,7 +59,7 @@ func NewPolicyStore(releaseNamespace string) *PolicyStore {
 	for i := range s.shards {
 		s.shards[i].namespaces.Store(&map[string]*namespacePolicies{})
 	}
-	s.changeCluster(func() { s.documents = nil })
+	s.setDocuments(nil)
 	return s
 }
 
@@ -111,11 +111,13 @@ func (s *PolicyStore) Set(cm *corev1.ConfigMap) {
 		return
 	}
 	if cm.Namespace == s.releaseNamespace {
-		documents := config.FromConfigMap(cm, config.OriginCluster)
-		s.changeCluster(func() { s.documents = documents })
+		s.setDocuments(config.FromConfigMap(cm, config.OriginCluster))
 		return
 	}
 	own := &namespacePolicies{documents: config.FromConfigMap(cm, config.OriginNamespace)}
+	if old := s.find(cm.Namespace); old != nil && old.documents.Equal(own.documents) {
+		return // only its metadata has changed, or all ConfigMaps were listed anew
+	}
 	own.compile(s.cluster.Load())
 	s.replace(cm.Namespace, own)
 }
@@ -131,7 +133,7 @@ func (s *PolicyStore) setAll(list []any) {
 		}
 	}
 	if !there[s.releaseNamespace] {
-		s.changeCluster(func() { s.documents = nil })
+		s.setDocuments(nil)
 	}
 	for i, obj := range list {
 		if cm := obj.(*corev1.ConfigMap); cm.Namespace != s.releaseNamespace {
@@ -154,7 +156,7 @@ func (s *PolicyStore) Delete(cm *corev1.ConfigMap) {
 		return
 	}
 	if cm.Namespace == s.releaseNamespace {
-		s.changeCluster(func() { s.documents = nil })
+		s.setDocuments(nil)
 		return
 	}
 	s.replace(cm.Namespace, nil)
@@ -177,15 +179,28 @@ func (s *PolicyStore) replace(namespace string, own *namespacePolicies) {
 
 // SetEngines takes in what is known of engines now.
 func (s *PolicyStore) SetEngines(engines engineState) {
-	s.changeCluster(func() { s.engines = engines })
+	s.changeCluster(func() bool {
+		s.engines = engines
+		return true
+	})
+}
+
+func (s *PolicyStore) setDocuments(documents *config.Documents) {
+	s.changeCluster(func() bool {
+		changed := s.cluster.Load() == nil || !documents.Equal(s.documents)
+		s.documents = documents
+		return changed
+	})
 }
 
 // changeCluster changes what holds in all namespaces at once. Those with a policy of their own are compiled anew in the
 // background; one that is asked for meanwhile is compiled then.
-func (s *PolicyStore) changeCluster(change func()) {
+func (s *PolicyStore) changeCluster(change func() (changed bool)) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	change()
+	if !change() {
+		return
+	}
 	cluster := &clusterPolicies{engines: s.engines}
 	cluster.policies = inject.NewPolicies(s.documents, nil, s.engines.Discover)
 	s.cluster.Store(cluster)

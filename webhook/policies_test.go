@@ -189,3 +189,16 @@ func TestALookUpDoesNotAllocate(t *testing.T) {
 		_ = s.Policies("none-of-its-own")
 	}))
 }
+
+func TestWhatHasNotChangedIsNotCompiledAgain(t *testing.T) {
+	s := NewPolicyStore("release")
+	all := func() []any {
+		return []any{policyMap("a", only("")), policyMap("release", only("engine: {socket: {hostPath: /run/d}}"))}
+	}
+	s.setAll(all())
+	before := s.Policies("a")
+	s.setAll(all())
+	require.Same(t, before, s.Policies("a"))
+	s.setAll(all()[1:])
+	require.False(t, s.Has("a"))
+}
