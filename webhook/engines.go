@@ -27,9 +27,8 @@ import (
 type engineState map[string]engineNamespace
 
 type engineNamespace struct {
-	candidates []engine.Candidate
-	services   []corev1.Service
-	err        error // the namespace cannot be read
+	workloads engine.Workloads
+	err       error // the namespace cannot be read
 }
 
 // Discover finds the engine of a namespace.
@@ -41,13 +40,7 @@ func (s engineState) Discover(namespace string, selector labels.Selector) (*engi
 	case known.err != nil:
 		return nil, known.err
 	}
-	var selected []engine.Candidate
-	for _, c := range known.candidates {
-		if selector.Matches(labels.Set(c.Labels)) {
-			selected = append(selected, c)
-		}
-	}
-	found, err := engine.Discover(selected, known.services)
+	found, err := known.workloads.Discover(selector)
 	if err != nil {
 		return nil, fmt.Errorf("namespace %s: %w", namespace, err)
 	}
@@ -253,16 +246,7 @@ func (n *watchedNamespace) read(ctx context.Context) engineNamespace {
 			return engineNamespace{err: err}
 		}
 	}
-	var e engineNamespace
-	for i := range daemonSets.Items {
-		e.candidates = append(e.candidates, engine.FromDaemonSet(&daemonSets.Items[i]))
-	}
-	for i := range statefulSets.Items {
-		e.candidates = append(e.candidates, engine.FromStatefulSet(&statefulSets.Items[i]))
-	}
-	for i := range deployments.Items {
-		e.candidates = append(e.candidates, engine.FromDeployment(&deployments.Items[i]))
-	}
-	e.services = services.Items
-	return e
+	return engineNamespace{workloads: engine.Workloads{
+		DaemonSets: daemonSets.Items, StatefulSets: statefulSets.Items, Deployments: deployments.Items, Services: services.Items,
+	}}
 }

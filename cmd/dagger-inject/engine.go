@@ -11,12 +11,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
-	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
@@ -62,42 +59,33 @@ func runEngine(ctx context.Context, s streams, f *engineFlags) error {
 	if err != nil {
 		return badInputf("--selector: %w", err)
 	}
-	var w workloads
-	if len(f.files) > 0 {
-		for _, file := range f.files {
-			if err := w.readFile(file, f.namespace, s.in); err != nil {
-				return err
-			}
-		}
-	} else if err := w.readCluster(ctx, f); err != nil {
+	w, err := f.workloads(ctx, s.in)
+	if err != nil {
 		return err
 	}
-	found, err := engine.Discover(w.selected(selector), w.services)
+	found, err := w.Discover(selector)
 	if err != nil {
 		return err
 	}
 	for _, note := range found.Notes {
 		_, _ = fmt.Fprintf(s.err, "%s: %s\n", found.Workload, note)
 	}
-	switch f.output {
-	case "json":
-		encoder := json.NewEncoder(s.out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(found)
-	case "yaml":
-		text, err := yaml.Marshal(found)
-		if err == nil {
-			_, err = s.out.Write(text)
-		}
-		return err
+	if f.output != "" {
+		return writeObject(s.out, f.output, found)
 	}
 	return printEngine(s.out, found)
 }
 
-// workloads are what engines are looked for among.
-type workloads struct {
-	candidates []engine.Candidate
-	services   []corev1.Service
+// workloads reads what an engine is looked for among.
+func (f *engineFlags) workloads(ctx context.Context, stdin io.Reader) (*engine.Workloads, error) {
+	if len(f.files) == 0 {
+		return readCluster(ctx, f)
+	}
+	objects, err := readObjects(f.files, stdin)
+	if err != nil {
+		return nil, err
+	}
+	return workloadsIn(objects, f.namespace)
 }
 
 // offlineEngines reads engines off manifests, as the webhook does off the cluster; nil without manifests.
@@ -105,125 +93,109 @@ func offlineEngines(files []string) (inject.Engines, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
-	for _, file := range files {
-		if _, err := readDocuments(file, nil); err != nil {
-			return nil, err
-		}
+	objects, err := readObjects(files, nil)
+	if err != nil {
+		return nil, err
 	}
 	return func(namespace string, selector labels.Selector) (*engine.Discovered, error) {
-		var w workloads
-		for _, file := range files {
-			if err := w.readFile(file, namespace, nil); err != nil {
-				return nil, err
-			}
+		w, err := workloadsIn(objects, namespace)
+		if err != nil {
+			return nil, err
 		}
-		return engine.Discover(w.selected(selector), w.services)
+		return w.Discover(selector)
 	}, nil
 }
 
-func (w *workloads) selected(selector labels.Selector) []engine.Candidate {
-	var selected []engine.Candidate
-	for _, c := range w.candidates {
-		if selector.Matches(labels.Set(c.Labels)) {
-			selected = append(selected, c)
-		}
-	}
-	return selected
+// manifestObject is an object of a manifest; the name says where it stands.
+type manifestObject struct {
+	name string
+	rawjson.Value
 }
 
-// readFile takes the workloads and Services of the namespace out of manifests; those that name no namespace belong to it.
-func (w *workloads) readFile(file, namespace string, stdin io.Reader) error {
-	documents, err := readDocuments(file, stdin)
-	if err != nil {
-		return err
-	}
-	for _, d := range documents {
-		var index rawjson.Document
-		root, err := index.Parse(string(d.json))
+// readObjects reads manifests, and the items of the lists in them.
+func readObjects(files []string, stdin io.Reader) ([]manifestObject, error) {
+	var objects []manifestObject
+	for _, file := range files {
+		documents, err := readDocuments(file, stdin)
 		if err != nil {
-			return badInputf("%s: %w", d.name, err)
+			return nil, err
 		}
-		objects := []rawjson.Value{root}
-		if items := root.Get("items"); items.Kind() == rawjson.Array {
-			objects = nil
+		for _, d := range documents {
+			var index rawjson.Document
+			root, err := index.Parse(string(d.json))
+			if err != nil {
+				return nil, badInputf("%s: %w", d.name, err)
+			}
+			items := root.Get("items")
+			if items.Kind() != rawjson.Array {
+				objects = append(objects, manifestObject{d.name, root})
+				continue
+			}
 			for _, item := range items.Elements() {
-				objects = append(objects, item)
-			}
-		}
-		for _, object := range objects {
-			if err := w.add(object, namespace); err != nil {
-				return badInputf("%s: %w", d.name, err)
+				objects = append(objects, manifestObject{d.name, item})
 			}
 		}
 	}
-	return nil
+	return objects, nil
 }
 
-func (w *workloads) add(object rawjson.Value, namespace string) error {
-	if own, _ := object.Get("metadata").Get("namespace").Str(); own != "" && own != namespace {
-		return nil
+// workloadsIn takes the workloads and Services of a namespace out of manifests; those that name no namespace belong to it.
+func workloadsIn(objects []manifestObject, namespace string) (*engine.Workloads, error) {
+	var w engine.Workloads
+	for _, object := range objects {
+		if own, _ := object.Get("metadata").Get("namespace").Str(); own != "" && own != namespace {
+			continue
+		}
+		var err error
+		switch kind, _ := object.Get("kind").Str(); kind {
+		case "DaemonSet":
+			w.DaemonSets, err = appendObject(w.DaemonSets, object, namespace)
+		case "StatefulSet":
+			w.StatefulSets, err = appendObject(w.StatefulSets, object, namespace)
+		case "Deployment":
+			w.Deployments, err = appendObject(w.Deployments, object, namespace)
+		case "Service":
+			w.Services, err = appendObject(w.Services, object, namespace)
+		}
+		if err != nil {
+			return nil, badInputf("%s: %w", object.name, err)
+		}
 	}
-	kind, _ := object.Get("kind").Str()
-	text := []byte(object.Text())
-	switch kind {
-	case "DaemonSet":
-		var d appsv1.DaemonSet
-		if err := json.Unmarshal(text, &d); err != nil {
-			return err
-		}
-		d.Namespace = namespace
-		w.candidates = append(w.candidates, engine.FromDaemonSet(&d))
-	case "StatefulSet":
-		var s appsv1.StatefulSet
-		if err := json.Unmarshal(text, &s); err != nil {
-			return err
-		}
-		s.Namespace = namespace
-		w.candidates = append(w.candidates, engine.FromStatefulSet(&s))
-	case "Deployment":
-		var d appsv1.Deployment
-		if err := json.Unmarshal(text, &d); err != nil {
-			return err
-		}
-		d.Namespace = namespace
-		w.candidates = append(w.candidates, engine.FromDeployment(&d))
-	case "Service":
-		var s corev1.Service
-		if err := json.Unmarshal(text, &s); err != nil {
-			return err
-		}
-		w.services = append(w.services, s)
-	}
-	return nil
+	return &w, nil
 }
 
-func (w *workloads) readCluster(ctx context.Context, f *engineFlags) error {
+// appendObject decodes an object and puts it into the namespace.
+func appendObject[T any, P interface {
+	*T
+	metav1.Object
+}](to []T, object manifestObject, namespace string) ([]T, error) {
+	var decoded T
+	if err := json.Unmarshal([]byte(object.Text()), &decoded); err != nil {
+		return nil, err
+	}
+	P(&decoded).SetNamespace(namespace)
+	return append(to, decoded), nil
+}
+
+func readCluster(ctx context.Context, f *engineFlags) (*engine.Workloads, error) {
 	restConfig, err := clusterConfig(f.kubeconfig)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	client, err := kubernetes.NewForConfig(restConfig)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	daemonSets, errD := client.AppsV1().DaemonSets(f.namespace).List(ctx, metav1.ListOptions{})
 	statefulSets, errS := client.AppsV1().StatefulSets(f.namespace).List(ctx, metav1.ListOptions{})
 	deployments, errP := client.AppsV1().Deployments(f.namespace).List(ctx, metav1.ListOptions{})
 	services, errV := client.CoreV1().Services(f.namespace).List(ctx, metav1.ListOptions{})
 	if err := errors.Join(errD, errS, errP, errV); err != nil {
-		return fmt.Errorf("reading the namespace %s: %w", f.namespace, err)
+		return nil, fmt.Errorf("reading the namespace %s: %w", f.namespace, err)
 	}
-	for i := range daemonSets.Items {
-		w.candidates = append(w.candidates, engine.FromDaemonSet(&daemonSets.Items[i]))
-	}
-	for i := range statefulSets.Items {
-		w.candidates = append(w.candidates, engine.FromStatefulSet(&statefulSets.Items[i]))
-	}
-	for i := range deployments.Items {
-		w.candidates = append(w.candidates, engine.FromDeployment(&deployments.Items[i]))
-	}
-	w.services = services.Items
-	return nil
+	return &engine.Workloads{
+		DaemonSets: daemonSets.Items, StatefulSets: statefulSets.Items, Deployments: deployments.Items, Services: services.Items,
+	}, nil
 }
 
 func printEngine(out io.Writer, d *engine.Discovered) error {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/internal/textdiff"
 )
@@ -100,4 +102,18 @@ func renderDiff(s streams, results []result) error {
 		}
 	}
 	return nil
+}
+
+// writeObject writes a value in an output format, json or yaml.
+func writeObject(w io.Writer, format string, v any) error {
+	if format == "json" {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(v)
+	}
+	text, err := yaml.Marshal(v)
+	if err == nil {
+		_, err = w.Write(text)
+	}
+	return err
 }

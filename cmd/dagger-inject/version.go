@@ -1,13 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 )
 
 // version is set by the linker for releases.
@@ -45,16 +43,8 @@ func newVersionCommand(s streams) *cobra.Command {
 			case "":
 				_, err := fmt.Fprintf(s.out, "dagger-inject %s (%s, %s)\n", v.Version, v.Go, v.Platform)
 				return err
-			case "json":
-				encoder := json.NewEncoder(s.out)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(v)
-			case "yaml":
-				text, err := yaml.Marshal(v)
-				if err == nil {
-					_, err = s.out.Write(text)
-				}
-				return err
+			case "json", "yaml":
+				return writeObject(s.out, output, v)
 			}
 			return badInputf("-o %q is not accepted: accepted is json or yaml", output)
 		},

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -70,54 +69,17 @@ type Service struct {
 	nodeLocal bool
 }
 
-// Candidate is a workload that may be an engine.
-type Candidate struct {
-	Workload
-	// Labels are the workload's own.
-	Labels map[string]string
-	// Replicas is how many pods it asks for; DaemonSets have none.
-	Replicas *int32
-	// Template is its pod template.
-	Template *corev1.PodTemplateSpec
-}
-
-// FromDaemonSet makes a Candidate.
-func FromDaemonSet(d *appsv1.DaemonSet) Candidate {
-	return Candidate{Workload{"DaemonSet", d.Namespace, d.Name}, d.Labels, nil, &d.Spec.Template}
-}
-
-// FromStatefulSet makes a Candidate.
-func FromStatefulSet(s *appsv1.StatefulSet) Candidate {
-	return Candidate{Workload{"StatefulSet", s.Namespace, s.Name}, s.Labels, replicas(s.Spec.Replicas), &s.Spec.Template}
-}
-
-// FromDeployment makes a Candidate.
-func FromDeployment(d *appsv1.Deployment) Candidate {
-	return Candidate{Workload{"Deployment", d.Namespace, d.Name}, d.Labels, replicas(d.Spec.Replicas), &d.Spec.Template}
-}
-
-// replicas applies the API server's default.
-func replicas(n *int32) *int32 {
-	if n == nil {
-		one := int32(1)
-		return &one
-	}
-	return n
-}
-
 // containerName is what the official chart has always named the engine's container.
 const containerName = "dagger-engine"
 
-// Discover finds the engine among the workloads of a namespace and reads it. There is none, or more than one: the error says
-// which.
-func Discover(candidates []Candidate, services []corev1.Service) (*Discovered, error) {
+func discover(candidates []candidate, services []corev1.Service) (*Discovered, error) {
 	byName := func(c *corev1.Container) bool { return c.Name == containerName }
 	byImage := func(c *corev1.Container) bool { return isEngineImage(c.Image) }
 	for _, matches := range []func(*corev1.Container) bool{byName, byImage} {
-		var found []Candidate
-		for _, candidate := range candidates {
-			if candidate.container(matches) != nil {
-				found = append(found, candidate)
+		var found []candidate
+		for _, c := range candidates {
+			if c.container(matches) != nil {
+				found = append(found, c)
 			}
 		}
 		switch len(found) {
@@ -127,8 +89,8 @@ func Discover(candidates []Candidate, services []corev1.Service) (*Discovered, e
 			return read(&found[0], found[0].container(matches), services), nil
 		}
 		var names []string
-		for _, candidate := range found {
-			names = append(names, candidate.String())
+		for _, c := range found {
+			names = append(names, c.String())
 		}
 		slices.Sort(names)
 		return nil, fmt.Errorf("more than one workload is an engine: %s; choose one with engine.discover.selector", strings.Join(names, ", "))
@@ -136,10 +98,10 @@ func Discover(candidates []Candidate, services []corev1.Service) (*Discovered, e
 	return nil, fmt.Errorf("none of the %d workloads has a container %s or an image of the Dagger Engine", len(candidates), containerName)
 }
 
-func (c *Candidate) container(matches func(*corev1.Container) bool) *corev1.Container {
-	for i := range c.Template.Spec.Containers {
-		if matches(&c.Template.Spec.Containers[i]) {
-			return &c.Template.Spec.Containers[i]
+func (c *candidate) container(matches func(*corev1.Container) bool) *corev1.Container {
+	for i := range c.template.Spec.Containers {
+		if matches(&c.template.Spec.Containers[i]) {
+			return &c.template.Spec.Containers[i]
 		}
 	}
 	return nil
@@ -160,12 +122,12 @@ func splitImage(image string) (repository, tag string) {
 	return image, ""
 }
 
-func read(c *Candidate, engine *corev1.Container, services []corev1.Service) *Discovered {
-	spec := &c.Template.Spec
+func read(c *candidate, engine *corev1.Container, services []corev1.Service) *Discovered {
+	spec := &c.template.Spec
 	d := &Discovered{
 		Workload:     c.Workload,
 		Image:        engine.Image,
-		Version:      version(engine.Image, c.Labels),
+		Version:      version(engine.Image, c.labels),
 		Group:        group(spec, engine),
 		Tolerations:  spec.Tolerations,
 		NodeSelector: spec.NodeSelector,
@@ -248,7 +210,7 @@ var socketPlaces = map[string]string{
 	"/run/buildkit": "buildkitd.sock", "/var/run/buildkit": "buildkitd.sock",
 }
 
-func (d *Discovered) readSocket(c *Candidate, engine *corev1.Container, listen []string) *SocketOnNode {
+func (d *Discovered) readSocket(c *candidate, engine *corev1.Container, listen []string) *SocketOnNode {
 	if len(listen) > 0 && !slices.ContainsFunc(listen, func(address string) bool { return strings.HasPrefix(address, "unix://") }) {
 		d.note("it listens on no socket: its --addr name none")
 		return nil
@@ -258,7 +220,7 @@ func (d *Discovered) readSocket(c *Candidate, engine *corev1.Container, listen [
 		if !known {
 			continue
 		}
-		for _, volume := range c.Template.Spec.Volumes {
+		for _, volume := range c.template.Spec.Volumes {
 			if volume.Name != mount.Name || volume.HostPath == nil {
 				continue
 			}

@@ -34,11 +34,11 @@ func (d *Discovered) readTCP(listen []string) *Port {
 }
 
 // nodePort returns the port of the node that leads to the engine's.
-func nodePort(c *Candidate, engine *corev1.Container, port int32) *Port {
+func nodePort(c *candidate, engine *corev1.Container, port int32) *Port {
 	if c.Kind != "DaemonSet" {
 		return nil // on one node only
 	}
-	if c.Template.Spec.HostNetwork {
+	if c.template.Spec.HostNetwork {
 		return &Port{Port: port}
 	}
 	for _, p := range engine.Ports {
@@ -50,11 +50,11 @@ func nodePort(c *Candidate, engine *corev1.Container, port int32) *Port {
 }
 
 // service returns the Service that leads to the engine's port: a safe one before others, then the first by name.
-func service(c *Candidate, engine *corev1.Container, port int32, services []corev1.Service) *Service {
+func service(c *candidate, engine *corev1.Container, port int32, services []corev1.Service) *Service {
 	var found []Service
 	for i := range services {
 		s := &services[i]
-		if s.Namespace != "" && s.Namespace != c.Namespace || s.Spec.Type == corev1.ServiceTypeExternalName || !selects(s.Spec.Selector, c.Template.Labels) {
+		if s.Namespace != "" && s.Namespace != c.Namespace || s.Spec.Type == corev1.ServiceTypeExternalName || !selects(s.Spec.Selector, c.template.Labels) {
 			continue
 		}
 		for _, p := range s.Spec.Ports {
@@ -112,9 +112,9 @@ func isLocal(s *corev1.ServiceSpec) bool {
 }
 
 // safe reports whether all connections of a pod reach the same engine, and why.
-func safe(c *Candidate, s *corev1.ServiceSpec) (bool, string) {
+func safe(c *candidate, s *corev1.ServiceSpec) (bool, string) {
 	switch {
-	case c.Replicas != nil && *c.Replicas == 1:
+	case c.replicas != nil && *c.replicas == 1:
 		return true, "there is one engine"
 	case s.ClusterIP == corev1.ClusterIPNone:
 		return false, "it is headless, so that each connection may reach another engine: give it a cluster IP and sessionAffinity: ClientIP"
