@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dagger-inject/dagger-inject/test/program"
 )
 
 // child is a running server process.
@@ -30,15 +32,16 @@ const patience = 30 * time.Second
 
 // startChild starts this program again as a server and returns once it answers.
 func startChild(ctx context.Context, server, certs string, client *http.Client) (_ *child, err error) {
-	program, err := os.Executable()
+	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	// controller-runtime's server cannot be asked for any port.
+	ports, err := program.FreePorts(1)
 	if err != nil {
 		return nil, err
 	}
-	command := exec.CommandContext(ctx, program, "serve", server, certs, strconv.Itoa(port))
+	command := exec.CommandContext(ctx, self, "serve", server, certs, strconv.Itoa(ports[0]))
 	stdin, err := command.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -52,7 +55,7 @@ func startChild(ctx context.Context, server, certs string, client *http.Client) 
 	}
 	c := &child{
 		server: server, command: command, stdin: stdin,
-		url: "https://" + net.JoinHostPort(loopback, strconv.Itoa(port)),
+		url: "https://" + program.Loopback(ports[0]),
 	}
 	defer func() {
 		if err != nil {
@@ -85,15 +88,6 @@ func startChild(ctx context.Context, server, certs string, client *http.Client) 
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-}
-
-// freePort returns a port that was free a moment ago: controller-runtime's server cannot be asked for any.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-	if err != nil {
-		return 0, err
-	}
-	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }
 
 // get writes the answer to a GET request to w, of whatever code.

@@ -3,12 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,26 +12,6 @@ import (
 
 // connections is how many requests are under way at a time, each on a connection of its own that is kept.
 const connections = 8
-
-// newClient returns a client like the API server's own: HTTP/1.1, which it insists on for a webhook behind a Service
-// (k8s.io/apiserver, pkg/util/webhook/client.go), although the server offers HTTP/2.
-func newClient(certs string) (*http.Client, error) {
-	certificate, err := os.ReadFile(filepath.Join(certs, "tls.crt"))
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(certificate) {
-		return nil, fmt.Errorf("no certificate in %s", certs)
-	}
-	return &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{
-			RootCAs: roots, ServerName: "localhost", NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS13,
-		},
-		MaxConnsPerHost:     connections,
-		MaxIdleConnsPerHost: connections,
-	}}, nil
-}
 
 // post sends one review and returns the answer.
 func post(ctx context.Context, client *http.Client, c *child, r *review, answer *bytes.Buffer) error {

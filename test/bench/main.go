@@ -22,6 +22,7 @@ import (
 	"os/signal"
 	"strconv"
 
+	"github.com/dagger-inject/dagger-inject/test/program"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
@@ -82,7 +83,7 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	if _, err := webhook.EnsureCertificate(certs); err != nil {
 		return err
 	}
-	client, err := newClient(certs)
+	client, err := program.Client(certs, connections)
 	if err != nil {
 		return err
 	}

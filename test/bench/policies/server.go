@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,10 +51,11 @@ func start(ctx context.Context, cp *controlplane.ControlPlane, dir string, profi
 	if _, err := webhook.EnsureCertificate(dir); err != nil {
 		return nil, 0, err
 	}
-	client, err := newClient(dir)
+	client, err := program.Client(dir, connections)
 	if err != nil {
 		return nil, 0, err
 	}
+	client.Timeout = 5 * time.Second
 	kubeconfig, err := cp.Kubeconfig(cp.Config())
 	if err != nil {
 		return nil, 0, err
@@ -96,22 +95,6 @@ func start(ctx context.Context, cp *controlplane.ControlPlane, dir string, profi
 		return nil, 0, errors.Join(err, s.process.Stop())
 	}
 	return s, took, nil
-}
-
-// newClient returns a client that keeps its connections, as the API server does.
-func newClient(dir string) (*http.Client, error) {
-	certificate, err := os.ReadFile(filepath.Join(dir, "tls.crt"))
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(certificate) {
-		return nil, fmt.Errorf("no certificate in %s", dir)
-	}
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-		TLSClientConfig:     &tls.Config{RootCAs: roots, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS13},
-		MaxIdleConnsPerHost: connections,
-	}}, nil
 }
 
 // inject sends the review of a pod in a namespace and returns the patch.
