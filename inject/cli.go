@@ -181,7 +181,7 @@ func withinPodResources(p *pod, wanted corev1.ResourceList) (corev1.ResourceList
 // mounts reports whether a container of the pod, regular or init, mounts that volume.
 func mounts(c *container, volume string) bool {
 	for _, mount := range c.raw.Get("volumeMounts").Elements() {
-		if name, _ := mount.Get("name").Str(); name == volume {
+		if isVolume(mount, volume) {
 			return true
 		}
 	}

@@ -59,7 +59,7 @@ func NewPolicyStore(releaseNamespace string) *PolicyStore {
 	for i := range s.shards {
 		s.shards[i].namespaces.Store(&map[string]*namespacePolicies{})
 	}
-	s.setDocuments(nil)
+	s.changeCluster(func() bool { return true })
 	return s
 }
 
@@ -187,7 +187,7 @@ func (s *PolicyStore) SetEngines(engines engineState) {
 
 func (s *PolicyStore) setDocuments(documents *config.Documents) {
 	s.changeCluster(func() bool {
-		changed := s.cluster.Load() == nil || !documents.Equal(s.documents)
+		changed := !documents.Equal(s.documents)
 		s.documents = documents
 		return changed
 	})
