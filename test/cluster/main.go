@@ -1,8 +1,11 @@
-// Command cluster provides the Kubernetes control-plane binaries that the tests and the demo start.
+// Command cluster provides the Kubernetes binaries that the tests and the demo start.
 //
-// It prints, on standard output, the folder that holds kube-apiserver and etcd: $KUBEBUILDER_ASSETS when it is set,
-// else a cached folder outside the tree, filled on first use by building both from their Go modules at the versions
-// that this module's go.mod pins. Progress goes to standard error.
+//	go run .                                          # etcd and kube-apiserver
+//	go run . etcd kube-apiserver kubelet kube-proxy   # others too
+//
+// It prints, on standard output, the folder that holds them: $KUBEBUILDER_ASSETS when it is set and has them all, else a
+// cached folder outside the tree, filled on first use by building them from their Go modules at the versions that this
+// module's go.mod pins. Progress goes to standard error.
 package main
 
 import (
@@ -16,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,15 +32,41 @@ type binary struct {
 	module string
 }
 
-var binaries = []binary{
-	{name: "etcd", pkg: "go.etcd.io/etcd/server/v3", module: "go.etcd.io/etcd/server/v3"},
-	{name: "kube-apiserver", pkg: "k8s.io/kubernetes/cmd/kube-apiserver", module: "k8s.io/kubernetes"},
+const (
+	moduleEtcd       = "go.etcd.io/etcd/server/v3"
+	moduleKubernetes = "k8s.io/kubernetes"
+)
+
+var known = []binary{
+	{name: "etcd", pkg: moduleEtcd, module: moduleEtcd},
+	{name: "kube-apiserver", pkg: moduleKubernetes + "/cmd/kube-apiserver", module: moduleKubernetes},
+	{name: "kube-controller-manager", pkg: moduleKubernetes + "/cmd/kube-controller-manager", module: moduleKubernetes},
+	{name: "kube-scheduler", pkg: moduleKubernetes + "/cmd/kube-scheduler", module: moduleKubernetes},
+	{name: "kube-proxy", pkg: moduleKubernetes + "/cmd/kube-proxy", module: moduleKubernetes},
+	{name: "kubelet", pkg: moduleKubernetes + "/cmd/kubelet", module: moduleKubernetes},
+	{name: "kubectl", pkg: moduleKubernetes + "/cmd/kubectl", module: moduleKubernetes},
+}
+
+// choose returns the binaries of those names: without any, the control plane that setup-envtest knows too.
+func choose(names []string) ([]binary, error) {
+	if len(names) == 0 {
+		names = []string{"etcd", "kube-apiserver"}
+	}
+	var chosen []binary
+	for _, name := range names {
+		n := slices.IndexFunc(known, func(b binary) bool { return b.name == name })
+		if n < 0 {
+			return nil, fmt.Errorf("%q is not one of the binaries that this builds", name)
+		}
+		chosen = append(chosen, known[n])
+	}
+	return chosen, nil
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	dir, err := assets(ctx, os.Stderr)
+	dir, err := assets(ctx, os.Stderr, os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
 		os.Exit(1)
@@ -45,27 +75,36 @@ func main() {
 }
 
 // assets returns the folder with the binaries, building those that are missing.
-func assets(ctx context.Context, progress io.Writer) (string, error) {
+func assets(ctx context.Context, progress io.Writer, names []string) (string, error) {
+	binaries, err := choose(names)
+	if err != nil {
+		return "", err
+	}
 	if dir := os.Getenv("KUBEBUILDER_ASSETS"); dir != "" {
-		for _, b := range binaries {
-			if _, err := os.Stat(filepath.Join(dir, b.name)); err != nil {
-				return "", fmt.Errorf("KUBEBUILDER_ASSETS is %q, but it has no %s: %w", dir, b.name, err)
-			}
+		missing := slices.IndexFunc(binaries, func(b binary) bool {
+			_, err := os.Stat(filepath.Join(dir, b.name))
+			return err != nil
+		})
+		if missing < 0 {
+			return dir, nil
 		}
-		return dir, nil
+		// setup-envtest has the control plane alone: what else is asked for is built.
+		if len(names) == 0 {
+			return "", fmt.Errorf("KUBEBUILDER_ASSETS is %q, but it has no %s", dir, binaries[missing].name)
+		}
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("finding a cache folder: %w (set KUBEBUILDER_ASSETS to use binaries of your own)", err)
 	}
 	versions := map[string]string{}
-	for _, b := range binaries {
-		if versions[b.module], err = moduleVersion(ctx, b.module); err != nil {
+	for _, module := range []string{moduleEtcd, moduleKubernetes} {
+		if versions[module], err = moduleVersion(ctx, module); err != nil {
 			return "", err
 		}
 	}
 	dir := filepath.Join(cache, "dagger-inject", fmt.Sprintf("kubernetes-%s-etcd-%s-%s-%s",
-		versions["k8s.io/kubernetes"], versions["go.etcd.io/etcd/server/v3"], runtime.GOOS, runtime.GOARCH))
+		versions[moduleKubernetes], versions[moduleEtcd], runtime.GOOS, runtime.GOARCH))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -138,7 +177,7 @@ func build(ctx context.Context, progress io.Writer, b binary, version, dir strin
 // ldflags stamps the Kubernetes version: without it the server reports one that no client understands.
 func ldflags(b binary, version string) string {
 	flags := []string{"-s", "-w"}
-	if b.module == "k8s.io/kubernetes" {
+	if b.module == moduleKubernetes {
 		parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
 		for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
 			flags = append(flags,
