@@ -64,14 +64,18 @@ func module(ctx context.Context, folder, field, name string) (string, error) {
 }
 
 // build builds a package of the nested module in a folder, once: the binary's name in the cache folder has a hash of the
-// module's files.
+// module's files, as far as they go into it.
 func build(ctx context.Context, progress io.Writer, name, folder, pkg, ldflags string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
+	patterns := []string{"go.mod", "go.sum"}
+	if pkg == "." {
+		patterns = append(patterns, "*.go")
+	}
 	key := sha256.New()
-	for _, pattern := range []string{"go.mod", "go.sum", "*.go"} {
+	for _, pattern := range patterns {
 		paths, err := filepath.Glob(filepath.Join(folder, pattern))
 		if err != nil {
 			return "", err

@@ -152,4 +152,3 @@ func (p *pod) done(code int32) bool {
 	}
 	return true
 }
-

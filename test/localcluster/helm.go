@@ -30,7 +30,7 @@ const ServicePort = 8443
 // ReleaseValues are the arguments of helm install and upgrade that fit the chart to this cluster.
 func ReleaseValues() []string {
 	return []string{
-		"--set", "image.repository=" + ImageRepository, "--set", "image.tag=" + ImageTag,
+		"--set", "image.registry=" + ImageRegistry, "--set", "image.repository=" + ImageRepository, "--set", "image.tag=" + ImageTag,
 		"--set", fmt.Sprintf("service.port=%d", ServicePort),
 	}
 }

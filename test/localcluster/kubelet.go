@@ -35,6 +35,9 @@ func startKubelet(ctx context.Context, c *Cluster, binary string) (*Kubelet, err
 		return nil, err
 	}
 	k := &Kubelet{cluster: c, binary: binary, folder: folder, pods: map[types.UID]*pod{}}
+	if err := k.serveLogs(ctx); err != nil {
+		return nil, err
+	}
 	if err := registerNodes(ctx, c.clientset, c.network); err != nil {
 		return nil, err
 	}
@@ -95,7 +98,7 @@ func (k *Kubelet) sync(ctx context.Context, object *corev1.Pod) {
 func isOurs(pod *corev1.Pod) bool {
 	containers := append(append([]corev1.Container{}, pod.Spec.InitContainers...), pod.Spec.Containers...)
 	for _, c := range containers {
-		if c.Image != Image && !strings.HasPrefix(c.Image, ImageRepository+":") && !strings.HasPrefix(c.Image, ImageRepository+"@") {
+		if !strings.HasPrefix(c.Image, ImageRegistry+"/"+ImageRepository+":") {
 			return false
 		}
 	}

@@ -24,11 +24,11 @@ import (
 	"github.com/dagger-inject/dagger-inject/test/program"
 )
 
-// Image is the reference of our image: pods with it run as processes.
+// The reference of our image: pods with it run as processes, whatever its tag.
 const (
-	ImageRepository = "localcluster.test/dagger-inject"
+	ImageRegistry   = "localcluster.test"
+	ImageRepository = "dagger-inject"
 	ImageTag        = "dev"
-	Image           = ImageRepository + ":" + ImageTag
 )
 
 // Options says what to start; its zero value serves.
@@ -113,7 +113,7 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	if c.Kubelet, err = startKubelet(ctx, c, opts.Binary); err != nil {
 		return nil, err
 	}
-	if err := startBalancer(ctx, c.clientset, c.network, cmp.Or(opts.BalancerDelay, time.Second), opts.Output); err != nil {
+	if err := startBalancer(ctx, c.clientset, cmp.Or(opts.BalancerDelay, time.Second), opts.Output); err != nil {
 		return nil, err
 	}
 	if err := c.certs.waitReady(ctx); err != nil {

@@ -23,8 +23,8 @@ func newNetwork() network {
 	return network{services: fmt.Sprintf("127.%d.0.0/16", 128+n), second: byte(64 + n), pods: &atomic.Uint32{}}
 }
 
-// node returns the address of a node; those of pods come after.
-func (n network) node(i int) string { return fmt.Sprintf("10.%d.0.%d", n.second, i+1) }
+// node returns the address of a node, at which its kubelet answers.
+func (n network) node(i int) string { return fmt.Sprintf("127.%d.0.%d", n.second, i+1) }
 
 // newPod returns the address of a new pod.
 func (n network) newPod() string {
