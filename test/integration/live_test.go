@@ -94,7 +94,7 @@ func newLive(t *testing.T) (*live, error) {
 	l := &live{metrics: "http://" + program.Loopback(free[1]) + "/metrics"}
 	if l.Process, err = program.Start(path, "webhook", "--kubeconfig", kubeconfig, "--release-namespace", liveRelease, "--bind-address", "127.0.0.1",
 		"--port", strconv.Itoa(free[0]), "--cert-dir", certs, "--metrics-bind-address", program.Loopback(free[1]),
-		"--health-probe-bind-address", program.Loopback(free[2])); err != nil {
+		"--health-probe-bind-address", program.Loopback(free[2]), "--drain-quiet-period", "0s"); err != nil {
 		return nil, err
 	}
 	if err := l.WaitReady(ctx, "http://"+program.Loopback(free[2])+"/readyz"); err != nil {
