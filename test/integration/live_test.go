@@ -23,7 +23,7 @@ import (
 )
 
 // The live webhook is the program itself, run as a service account with the least rights, with its policies in ConfigMaps.
-// It serves the namespaces that carry liveLabel; the other one, in this process, serves the rest.
+// It serves the namespaces whose liveLabel is true; the other one, in this process, serves those without the label.
 const (
 	liveLabel     = "live"
 	liveRelease   = "live-release"
@@ -101,7 +101,7 @@ func newLive(t *testing.T) (*live, error) {
 		return l, err
 	}
 	only := func(label string) metav1.LabelSelectorRequirement {
-		return metav1.LabelSelectorRequirement{Key: label, Operator: metav1.LabelSelectorOpExists}
+		return metav1.LabelSelectorRequirement{Key: label, Operator: metav1.LabelSelectorOpIn, Values: []string{"true"}}
 	}
 	mutating := webhook.Configuration(clientConfig(free[0], ca), liveRelease)
 	mutating.Name += "-live"
