@@ -12,8 +12,8 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Inject an ARC and a GitLab pod on a real control plane, and show what changed
-	@assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go run ./test/demo
+demo: ## Install the chart with Helm and cert-manager, inject an ARC and a GitLab pod, and show what changed
+	@go run ./test/demo
 
 .PHONY: test
 test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens, real API server
