@@ -27,13 +27,13 @@ func TestUpgradeRollBackAndUninstallLeaveNothingButTheSecrets(t *testing.T) {
 	}, patience, 100*time.Millisecond)
 	before := objects(t)
 
-	helm(t, "install")
+	install(t)
 	requireAdded(t, before, "Deployment dagger-inject/dagger-inject", "MutatingWebhookConfiguration dagger-inject",
 		"ValidatingWebhookConfiguration dagger-inject", "ClusterRole dagger-inject", "Certificate dagger-inject/dagger-inject")
 	helm(t, "upgrade", "--set", "webhook.timeoutSeconds=5", "--set", "notInjectedPolicy.enabled=true")
-	requireAdded(t, before, "ValidatingAdmissionPolicy dagger-inject")
+	requireAdded(t, before, "ValidatingAdmissionPolicy dagger-inject-not-injected")
 	helm(t, "rollback")
-	require.NotContains(t, objects(t), "ValidatingAdmissionPolicy dagger-inject")
+	require.NotContains(t, objects(t), "ValidatingAdmissionPolicy dagger-inject-not-injected")
 	bundle, err := shared.CABundle(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, bundle, "rolling back keeps what cainjector wrote")

@@ -23,12 +23,17 @@ var shared *Cluster
 
 func TestMain(m *testing.M) {
 	log.SetLogger(logr.New(log.NullLogSink{}))
-	os.Exit(run0(m))
+	os.Exit(runTests(m))
 }
 
-func run0(m *testing.M) int {
+func runTests(m *testing.M) int {
 	var err error
 	if shared, err = Start(context.Background(), Options{Output: os.Stderr}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// The chart grants the webhook to read engines there.
+	if err := shared.CreateNamespace(context.Background(), "dagger", nil, nil); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
