@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -117,18 +118,12 @@ func (s *soak) renewCertificates(ctx context.Context, _ *phaseRun) error {
 	return nil
 }
 
-// editPolicies changes the cluster's policy, and makes, changes and removes one of a namespace.
+// editPolicies changes the cluster's policy, and makes and removes one of a namespace.
 func (s *soak) editPolicies(ctx context.Context, _ *phaseRun) error {
 	const head = "apiVersion: " + config.APIVersion + "\nkind: " + config.Kind + "\n"
-	cluster := client.ObjectKey{Namespace: localcluster.ReleaseNamespace, Name: config.ConfigMapName}
 	for n := range 10 * s.settings.rounds {
-		var policy corev1.ConfigMap
-		if err := s.cluster.Client().Get(ctx, cluster, &policy); err != nil {
-			return err
-		}
-		before := policy.Data["policy.yaml"]
-		policy.Data["policy.yaml"] = before + fmt.Sprintf("\nenv: [{name: EDIT, value: %q}]\n", fmt.Sprint(n))
-		if err := s.cluster.Client().Update(ctx, &policy); err != nil {
+		before, err := s.applyPolicy(ctx, func(text string) string { return text + fmt.Sprintf("\nenv: [{name: EDIT, value: \"%d\"}]\n", n) })
+		if err != nil {
 			return err
 		}
 		own := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: byLabel.namespace(), Name: config.ConfigMapName}}
@@ -142,12 +137,23 @@ func (s *soak) editPolicies(ctx context.Context, _ *phaseRun) error {
 		if err := s.cluster.Client().Delete(ctx, own); err != nil {
 			return err
 		}
-		policy.Data["policy.yaml"] = before
-		if err := s.cluster.Client().Update(ctx, &policy); err != nil {
+		if _, err := s.applyPolicy(ctx, func(string) string { return before }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// applyPolicy changes the cluster's policy as Helm would, which else would not overwrite it later, and returns what it was.
+func (s *soak) applyPolicy(ctx context.Context, edit func(string) string) (before string, err error) {
+	var policy corev1.ConfigMap
+	if err := s.cluster.Client().Get(ctx, client.ObjectKey{Namespace: localcluster.ReleaseNamespace, Name: config.ConfigMapName}, &policy); err != nil {
+		return "", err
+	}
+	before = policy.Data["policy.yaml"]
+	wanted := applycorev1.ConfigMap(policy.Name, policy.Namespace).WithLabels(policy.Labels).WithAnnotations(policy.Annotations).
+		WithData(policy.Data).WithData(map[string]string{"policy.yaml": edit(before)})
+	return before, s.cluster.Client().Apply(ctx, wanted, client.FieldOwner("helm"), client.ForceOwnership)
 }
 
 // upgradeAndRollBack upgrades to a chart whose policy has a field that this program does not know, as when the chart

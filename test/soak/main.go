@@ -94,6 +94,7 @@ func run(ctx context.Context, s settings) (err error) {
 	for _, p := range soak.phases() {
 		if err := soak.runPhase(ctx, p); err != nil {
 			load.stop()
+			soak.print(os.Stdout)
 			return fmt.Errorf("phase %s: %w", p.name, errors.Join(err, soak.describe(ctx)))
 		}
 	}

@@ -54,6 +54,10 @@ func newSoak(ctx context.Context, cluster *localcluster.Cluster, settings settin
 			return nil, err
 		}
 	}
+	// The chart grants the webhook to read engines there.
+	if err := cluster.CreateNamespace(ctx, "dagger", nil, nil); err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	if err := s.helm(ctx, "install", chartDir(), "--create-namespace"); err != nil {
 		return nil, errors.Join(err, s.describe(ctx))
