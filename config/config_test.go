@@ -115,7 +115,6 @@ func TestEveryErrorIsReportedAtOnce(t *testing.T) {
 
 func TestWhatIsNotSupportedYetSaysSo(t *testing.T) {
 	for _, policy := range []string{
-		"engine: {discover: {ownNamespace: true}}", "cli: {delivery: image-volume}",
 		"wait: {enabled: true}", "wait: {timeout: 2m}", "wait: {onTimeout: fail}",
 	} {
 		_, err := Parse([]byte(header + policy))

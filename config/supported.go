@@ -12,8 +12,6 @@ func notSupportedYet(e *Effective) Errors {
 			errs = append(errs, FieldError{Path: path, Problem: "not supported yet: " + instead})
 		}
 	}
-	refuse("engine.discover.ownNamespace", "name the engine's namespace with engine.discover.namespace", p.Engine.Discover.OwnNamespace)
-	refuse("cli.delivery", "use init-container or none", p.CLI.Delivery == DeliveryImageVolume)
 	refuse("wait", "leave it out, or set only enabled: false", p.Wait != Wait{} || present("wait.timeout") || present("wait.onTimeout"))
 	return slices.Clip(errs)
 }

@@ -29,6 +29,9 @@ func validate(p *InjectionPolicy) Errors {
 	v.scheduling(&p.Scheduling)
 	v.cli(&p.CLI)
 	v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "cli.path", p.CLI.Path)
+	if p.CLI.Delivery == DeliveryImageVolume || Permits(p.Overrides.FromPods, "cli.delivery") {
+		v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "the CLI's image volume", CLIImagePath)
+	}
 	v.oneOf("wait.onTimeout", p.Wait.OnTimeout, "", "fail", "continue")
 	if p.Wait.Timeout.Duration < 0 {
 		v.fail("wait.timeout", "must not be negative")
@@ -83,6 +86,7 @@ func (v *validator) engine(e *Engine) {
 	if e.Socket.Group < 0 || e.Socket.Group > 1<<31-1 {
 		v.fail("engine.socket.group", "want a numeric group from 0 to 2147483647, got %d", e.Socket.Group)
 	}
+	v.seLinux("engine.socket.seLinuxOptions", &e.Socket.SELinuxOptions)
 	if e.NodeTCP.Port < 0 || e.NodeTCP.Port > 65535 {
 		v.fail("engine.nodeTCP.port", "want a port from 1 to 65535, got %d", e.NodeTCP.Port)
 	}

@@ -46,6 +46,26 @@ func (v *validator) cli(c *CLI) {
 	}
 }
 
+// CLIImagePath is where an image volume with the CLI is mounted in containers.
+const CLIImagePath = "/opt/dagger/bin"
+
+// seLinux refuses what no SELinux policy has: the API server lets everything through, and the runtime then starts no container.
+func (v *validator) seLinux(at string, o *corev1.SELinuxOptions) {
+	for _, part := range []struct{ name, value string }{{"user", o.User}, {"role", o.Role}, {"type", o.Type}} {
+		if part.value != "" && !seLinuxName.MatchString(part.value) {
+			v.fail(at+"."+part.name, "want a name of letters, digits, underscores, dots and hyphens, as in spc_t, got %.60q", part.value)
+		}
+	}
+	if o.Level != "" && !seLinuxLevel.MatchString(o.Level) {
+		v.fail(at+".level", "want an MLS or MCS level, as in s0 or s0:c123,c456, got %.60q", o.Level)
+	}
+}
+
+var (
+	seLinuxName  = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,255}$`)
+	seLinuxLevel = regexp.MustCompile(`^[A-Za-z0-9:,.-]{1,255}$`)
+)
+
 func (v *validator) quantities(at string, list corev1.ResourceList) {
 	for _, name := range slices.Sorted(maps.Keys(list)) {
 		quantity := list[name]

@@ -26,16 +26,20 @@ const (
 	annotationSafeToEvict = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 )
 
+// cliPullPolicy is said, as Kubernetes' default for the tag latest is Always. The image is the engine's, which a node with an
+// engine has already: with Always every job would need the registry, and could get another version under the same tag. A
+// node that pulled it with a Secret asks for one all the same from Kubernetes 1.35 on, so Always would protect nothing more.
+const cliPullPolicy = corev1.PullIfNotPresent
+
 // cliSizeLimit bounds the copy: the CLI of v0.21 has 65 MB.
 var cliSizeLimit = resource.MustParse("256Mi")
 
 // cliTemplates is everything that delivers the CLI, encoded once.
 type cliTemplates struct {
-	path      string
 	container corev1.Container
 	resources corev1.ResourceList
 
-	volume, mount, env json.RawMessage
+	copied, image cliDelivery
 
 	// The container in the three shapes that a pod's security decides between; see cliContainer.
 	ownUser, podUser, openShift json.RawMessage
@@ -43,23 +47,17 @@ type cliTemplates struct {
 
 func newCLITemplates(c *config.CLI, image string) *cliTemplates {
 	t := &cliTemplates{
-		path: c.Path,
 		container: corev1.Container{
 			Name:  initContainerCLI,
 			Image: image,
 			// The image's entrypoint starts an engine.
 			Command:         []string{"cp", cliInImage, cliCopyDir + "/" + cliFile},
-			ImagePullPolicy: corev1.PullIfNotPresent,
+			ImagePullPolicy: cliPullPolicy,
 			VolumeMounts:    []corev1.VolumeMount{{Name: volumeCLI, MountPath: cliCopyDir}},
 		},
 		resources: c.Resources.Requests,
-		volume: mustMarshal(corev1.Volume{
-			Name:         volumeCLI,
-			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &cliSizeLimit}},
-		}),
-		// One file, so that PATH need not change: login shells reset it, and Kubernetes cannot extend it.
-		mount: mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: c.Path, SubPath: cliFile, ReadOnly: true}),
-		env:   envJSON(EnvCLIBin, c.Path),
+		copied:    copiedCLI(c.Path),
+		image:     imageCLI(image),
 	}
 	t.ownUser = t.render(userOwn, t.resources)
 	t.podUser = t.render(userPod, t.resources)

@@ -43,5 +43,7 @@ func decideAny(policies *inject.Policies, pod string) (*inject.Plan, bool) {
 		Namespace: inject.Namespace{Name: "ci", Labels: map[string]string{inject.LabelInject: "true"}},
 		Policies:  policies,
 		Version:   "fuzz",
+
+		ImageVolumes: true,
 	}), true
 }

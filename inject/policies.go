@@ -22,20 +22,43 @@ type Policies struct {
 	standard           *Policy            // that of config.DefaultProfile
 	profiles           map[string]*Policy // the others, nil for none
 	ignored            config.Errors
+	ownNamespace       bool // a policy looks for the engine in the pod's own namespace
 }
 
-// Engines tells what is known of the engines of a cluster; nil knows of none.
+// Engines tells what is known of the engines of a cluster; nil knows of none. The namespace is empty where the engine is looked
+// for in the pod's own.
 type Engines func(namespace string, selector labels.Selector) (*engine.Discovered, error)
 
 func (e Engines) find(d *config.Discover) (*engine.Discovered, error) {
-	if e == nil || d.Namespace == "" {
+	namespace := lookIn(d)
+	if e == nil || namespace == "" && !d.OwnNamespace {
 		return nil, nil
 	}
 	selector, err := metav1.LabelSelectorAsSelector(&d.Selector)
 	if err != nil {
 		return nil, err // validation has made the same selector
 	}
-	return e(d.Namespace, selector)
+	return e(namespace, selector)
+}
+
+// lookIn returns the namespace to look for the engine in, empty for the pod's own and for none.
+func lookIn(d *config.Discover) string {
+	if d.OwnNamespace {
+		return ""
+	}
+	return d.Namespace
+}
+
+// LooksInOwnNamespace reports whether a policy looks for the engine in the pod's own namespace: Within then tells what holds
+// in each.
+func (p *Policies) LooksInOwnNamespace() bool { return p.ownNamespace }
+
+// Within returns the policies for the pods of one namespace, for which engines knows the pod's own.
+func (p *Policies) Within(engines Engines) *Policies {
+	if !p.ownNamespace {
+		return p
+	}
+	return newPolicies(p.cluster, p.namespace, engines, p)
 }
 
 // EngineNamespaces returns the namespaces in which the policies look for engines, sorted.
@@ -113,6 +136,7 @@ func (p *Policies) resolve(profile string, like *Policy) *Policy {
 				p.ignored = append(p.ignored, field)
 			}
 		}
+		p.ownNamespace = p.ownNamespace || effective.Policy.Engine.Discover.OwnNamespace
 		return newPolicy(effective, p.engines, source, like)
 	}
 	// A bad policy of a namespace follows the cluster's onError and its rules for namespaces; a bad one of the cluster's
@@ -261,10 +285,10 @@ var podAnnotations = []struct {
 	}},
 	{AnnotationCLI, "cli.delivery", func(c *choices, value string) string {
 		switch c.delivery = config.Delivery(value); c.delivery {
-		case config.DeliveryAuto, config.DeliveryInitContainer, config.DeliveryNone:
+		case config.DeliveryAuto, config.DeliveryInitContainer, config.DeliveryImageVolume, config.DeliveryNone:
 			return ""
 		}
-		return fmt.Sprintf("%.60q is not accepted: accepted is auto, init-container, none", value)
+		return fmt.Sprintf("%.60q is not accepted: accepted is auto, init-container, image-volume, none", value)
 	}},
 	{AnnotationWait, "wait.enabled", func(_ *choices, value string) string {
 		if value == "false" {

@@ -19,13 +19,14 @@ const widePolicy = `
 apiVersion: inject.dagger.io/v1alpha1
 kind: InjectionPolicy
 engine:
-  socket: {hostPath: /run/dagger-dagger-dagger-helm}
+  socket: {hostPath: /run/dagger-dagger-dagger-helm, seLinuxOptions: {type: spc_t, level: "s0:c1"}}
   tcp: {address: engine.ci.svc:2555}
   tls: {address: engine.ci.svc:443, secretName: dagger-tls}
 cli: {image: registry.dagger.io/engine:v0.21.8}
 env:
 - {name: DAGGER_NO_NAG, value: "1"}
 - {name: HTTP_PROXY, value: http://proxy:3128}
+cloudToken: {secretName: dagger-cloud, key: token}
 scheduling:
   tolerations:
   - {key: dagger-node, operator: Exists}
@@ -41,6 +42,9 @@ scheduling:
     - {weight: 10, preference: {matchExpressions: [{key: disk, operator: In, values: [ssd]}]}}
 `
 
+// imagePolicy is the same with the CLI in an image volume.
+var imagePolicy = strings.Replace(widePolicy, "cli: {", "cli: {delivery: image-volume, ", 1)
+
 func compile(t testing.TB, text string) *inject.Policies {
 	t.Helper()
 	policies := inject.NewPolicies(config.FromFile("test", []byte(text), config.OriginCluster), nil, nil)
@@ -54,7 +58,7 @@ func TestInvariantsOnDamagedPods(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	policies := compile(t, widePolicy)
+	both := []*inject.Policies{compile(t, widePolicy), compile(t, imagePolicy)}
 	outcomes := map[inject.Decision]int{}
 	for _, c := range fixtures.All(t) {
 		t.Run(c.Name, func(t *testing.T) {
@@ -64,6 +68,7 @@ func TestInvariantsOnDamagedPods(t *testing.T) {
 				decoder := json.NewDecoder(strings.NewReader(string(original)))
 				decoder.UseNumber()
 				require.NoError(t, decoder.Decode(&pod))
+				policies := both[seed%2]
 				rng := rand.New(rand.NewPCG(uint64(seed), 1))
 				for range 1 + rng.IntN(4) {
 					pod = damage(rng, pod, 0)
@@ -164,23 +169,20 @@ func TestAPodWithAThousandVariables(t *testing.T) {
 	pod := `{"metadata":{"labels":{"dagger.io/inject":"true"}},"spec":{"containers":[{"name":"a","env":[` + strings.Join(env, ",") + `]}]}}`
 	c := &fixtures.Case{Dir: fixtures.All(t)[0].Dir}
 	checkInvariants(t, c, compile(t, widePolicy), pod)
+	checkInvariants(t, c, compile(t, imagePolicy), pod)
 }
 
 func FuzzDecide(f *testing.F) {
 	cases := fixtures.All(f)
 	for _, c := range cases {
-		f.Add(string(c.Pod(f)), true)
-		f.Add(string(c.Pod(f)), false)
+		f.Add(string(c.Pod(f)), uint8(0))
+		f.Add(string(c.Pod(f)), uint8(1))
+		f.Add(string(c.Pod(f)), uint8(2))
 	}
-	wide := compile(f, widePolicy)
-	builtIn := inject.NewPolicies(config.BuiltIn(), nil, nil)
-	f.Fuzz(func(t *testing.T, pod string, everything bool) {
-		policies := builtIn
-		if everything {
-			policies = wide
-		}
+	all := []*inject.Policies{inject.NewPolicies(config.BuiltIn(), nil, nil), compile(f, widePolicy), compile(f, imagePolicy)}
+	f.Fuzz(func(t *testing.T, pod string, which uint8) {
 		if json.Valid([]byte(pod)) {
-			fuzzOne(t, policies, pod)
+			fuzzOne(t, all[int(which)%len(all)], pod)
 		}
 	})
 }
