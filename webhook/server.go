@@ -103,14 +103,14 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		}
 	}
 	if o.ImageVolumes == nil {
-		server, err := newServerVersion(config, o.Log)
+		version, err := newServerVersion(config, o.Log)
 		if err != nil {
 			return err
 		}
-		if err := mgr.Add(server); err != nil {
+		if err := mgr.Add(version); err != nil {
 			return err
 		}
-		o.ImageVolumes = server.imageVolumes
+		o.ImageVolumes, checks["server version"] = version.imageVolumes, version.ready
 	}
 	read, err := watch(ctx, mgr.GetCache(), feed)
 	if err != nil {

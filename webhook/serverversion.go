@@ -2,8 +2,10 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +28,7 @@ type serverVersion struct {
 	client discovery.ServerVersionInterface
 	log    *slog.Logger
 	last   string
+	asked  atomic.Bool
 	images atomic.Bool
 }
 
@@ -41,7 +44,9 @@ func newServerVersion(config *rest.Config, log *slog.Logger) (*serverVersion, er
 func (s *serverVersion) Start(ctx context.Context) error {
 	for {
 		wait := versionEvery
-		if err := s.ask(); err != nil {
+		err := s.ask()
+		s.asked.Store(true)
+		if err != nil {
 			s.log.Warn("the API server's version is not known", "error", err)
 			wait = versionRetry
 		}
@@ -55,6 +60,14 @@ func (s *serverVersion) Start(ctx context.Context) error {
 
 // NeedLeaderElection says that every replica asks.
 func (*serverVersion) NeedLeaderElection() bool { return false }
+
+// ready is the check that it was asked once: the first pods need not have less than the next.
+func (s *serverVersion) ready(*http.Request) error {
+	if !s.asked.Load() {
+		return errors.New("the API server was not asked for its version yet")
+	}
+	return nil
+}
 
 // imageVolumes reports whether the server has image volumes.
 func (s *serverVersion) imageVolumes() bool { return s.images.Load() }
