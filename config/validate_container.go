@@ -18,8 +18,15 @@ var reservedEnv = map[string]string{
 	"DAGGER_NODE_IP":                   "it is what the transport node-tcp sets: use engine.nodeTCP",
 	"_EXPERIMENTAL_DAGGER_CLI_BIN":     "it is what the CLI's delivery sets: use cli.path",
 	"DAGGER_CLOUD_ENGINE":              "its mere presence makes the client ignore the engine that the transport names",
-	"DAGGER_SESSION_PORT":              "it belongs to a running session",
-	"DAGGER_SESSION_TOKEN":             "it belongs to a running session",
+}
+
+// reserved returns why a variable may not be in a policy's env.
+func reserved(name string) (why string, is bool) {
+	if strings.HasPrefix(name, "DAGGER_SESSION_") {
+		return "it belongs to a running session", true
+	}
+	why, is = reservedEnv[name]
+	return why, is
 }
 
 // imageReference is what the kubelet can pull: an optional registry with its port, a repository, a tag, a digest.
@@ -87,7 +94,7 @@ func (v *validator) env(at string, env []corev1.EnvVar) {
 	for i, e := range env {
 		path := fmt.Sprintf("%s[%d]", at, i)
 		v.all(path+".name", validation.IsEnvVarName(e.Name))
-		if why, reserved := reservedEnv[e.Name]; reserved {
+		if why, is := reserved(e.Name); is {
 			v.fail(path+".name", "%s cannot be set here: %s", e.Name, why)
 		}
 		if seen[e.Name] {

@@ -202,3 +202,23 @@ func decideWith(t *testing.T, namespace string, policies *inject.Policies) *inje
 	require.NoError(t, err)
 	return inject.Decide(inject.Input{Pod: pod, Namespace: inject.Namespace{Name: namespace}, Policies: policies, Version: "test"})
 }
+
+// BenchmarkPoliciesOfTheOwnNamespace is a look-up of policies, whose engine is the cluster's or the namespace's own.
+func BenchmarkPoliciesOfTheOwnNamespace(b *testing.B) {
+	for name, discover := range map[string]string{"cluster": "{}", "own": "{discover: {ownNamespace: true}}"} {
+		b.Run(name, func(b *testing.B) {
+			s := NewPolicyStore("release")
+			s.own = &ownEngines{watchedNamespace: watchedNamespace{Cache: &fakeCache{image: "e:v1.0.0"}}, changes: map[string]uint64{}}
+			s.Set(&corev1.ConfigMap{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "release", Name: config.ConfigMapName},
+				Data:       map[string]string{"policy.yaml": "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: " + discover + "\n"},
+			})
+			b.ReportAllocs()
+			for b.Loop() {
+				if s.Policies("ci").Err() != nil {
+					b.Fatal("the policy is invalid")
+				}
+			}
+		})
+	}
+}

@@ -213,6 +213,9 @@ func printEngine(out io.Writer, d *engine.Discovered) error {
 	if d.Version != "" {
 		line("version", "%s", d.Version)
 	}
+	if len(d.ImagePullSecrets) > 0 {
+		line("pulled with", "%s", strings.Join(d.ImagePullSecrets, ", "))
+	}
 	if d.Socket != nil {
 		line("socket", "%s/%s", d.Socket.HostPath, d.Socket.File)
 	}
