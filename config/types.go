@@ -150,7 +150,8 @@ type CLI struct {
 	// 2.1. Where the server is older, in OpenShift's projects, and in legacy ARC's pods, the init container takes its place.
 	Delivery Delivery `json:"delivery,omitempty"`
 	// Image has the CLI at /usr/local/bin/dagger, and a cp command: any engine image from v0.12.5 on. Default: the image of
-	// the engine itself, so that the versions agree.
+	// the engine itself, so that the versions agree. It is pulled only where the node does not have it (IfNotPresent), which a
+	// node with an engine does.
 	Image string `json:"image,omitempty"`
 	// Path is where the CLI appears in containers, an absolute path of a file. Default: /usr/local/bin/dagger.
 	Path string `json:"path,omitempty"`

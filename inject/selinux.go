@@ -39,18 +39,19 @@ func (i *injection) addSELinux(c *container, at *patch.Cursor) {
 	if options == nil || i.connection.transport != config.TransportSocket {
 		return
 	}
+	ofPod := i.pod.securityContext.Get("seLinuxOptions").IsSet()
 	if c.index == inSpec {
-		// The securityContext beside these fields is the pod's, and a docker daemon's too.
-		i.status.Left = append(i.status.Left, LeftContainer{c.name, "gets no seLinuxOptions: its RunnerSpec has them for the whole pod only"})
+		// The securityContext beside these fields is the pod's, and so a docker daemon's too.
+		if !ofPod {
+			i.status.Left = append(i.status.Left, LeftContainer{c.name, "gets no seLinuxOptions: its RunnerSpec has them for the whole pod only"})
+		}
 		return
 	}
-	own := c.raw.Get("securityContext").Get("seLinuxOptions")
-	if own.IsSet() || i.pod.securityContext.Get("seLinuxOptions").IsSet() {
-		if !own.IsSet() || !options.is(own) {
-			return
-		}
-	} else {
+	switch own := c.raw.Get("securityContext").Get("seLinuxOptions"); {
+	case !own.IsSet() && !ofPod:
 		at.Member("securityContext").Member("seLinuxOptions").Set(options.json)
+	case !own.IsSet() || !options.is(own):
+		return
 	}
 	i.status.SELinux = options.text
 }

@@ -183,7 +183,7 @@ func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Sche
 		return
 	}
 	go func() {
-		if err := watched.Cache.Start(ctx); err != nil {
+		if err := watched.Start(ctx); err != nil {
 			failed(err)
 		}
 	}()

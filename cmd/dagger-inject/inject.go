@@ -166,13 +166,12 @@ func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointe
 		return nil
 	}
 	plan := inject.Decide(inject.Input{
-		Pod:        template.Pod,
-		Pointer:    pointer + template.Pointer,
-		Namespace:  inject.Namespace{Name: namespace, Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations},
-		System:     template.System,
-		RunnerSpec: template.RunnerSpec,
-		NodeIPv6:   f.nodeIPv6,
-
+		Pod:          template.Pod,
+		Pointer:      pointer + template.Pointer,
+		Namespace:    inject.Namespace{Name: namespace, Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations},
+		System:       template.System,
+		RunnerSpec:   template.RunnerSpec,
+		NodeIPv6:     f.nodeIPv6,
 		ImageVolumes: f.imageVolumes,
 		Policies:     policies.Within(offlineEngines(f.objects, namespace)),
 		Version:      version,
