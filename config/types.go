@@ -146,8 +146,9 @@ type Scheduling struct {
 type CLI struct {
 	// Delivery is auto, init-container, image-volume or none. auto is the init container, which copies the CLI to path.
 	// image-volume mounts the image's own folder and copies nothing: the CLI is /opt/dagger/bin/dagger, which
-	// _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH does not. It needs Kubernetes 1.35 on the server and the nodes, and containerd
-	// 2.1. Where the server is older, in OpenShift's projects, and in legacy ARC's pods, the init container takes its place.
+	// _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH does not. It needs Kubernetes 1.35 on the server and the nodes, containerd 2.1,
+	// and on OpenShift a SecurityContextConstraint that lists the volume type image. Where the server is older, and in legacy
+	// ARC's pods, the init container takes its place.
 	Delivery Delivery `json:"delivery,omitempty"`
 	// Image has the CLI at /usr/local/bin/dagger, and a cp command: any engine image from v0.12.5 on. Default: the image of
 	// the engine itself, so that the versions agree. It is pulled only where the node does not have it (IfNotPresent), which a

@@ -92,8 +92,6 @@ func (i *injection) noImageVolume(system System, imageVolumes bool) string {
 	switch {
 	case system == SystemARCLegacy:
 		return "the webhook of legacy ARC strips image volumes"
-	case i.namespace.isOpenShift():
-		return "the SecurityContextConstraints of OpenShift do not list image volumes"
 	case !imageVolumes:
 		return "the API server has no image volumes: they need Kubernetes " + imageVolumesSince.String()
 	}
