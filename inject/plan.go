@@ -59,7 +59,25 @@ func (p *Plan) Message() string {
 	return message
 }
 
-func (p *Plan) warn(text string) { p.Warnings = append(p.Warnings, "dagger-inject: "+text) }
+// maxWarnings is how many bytes all warnings of an answer may have: above 4,096 characters the API server cuts each of them to
+// 256 (k8s.io/apiserver, endpoints/filters, warning.go).
+const maxWarnings = 4000
+
+// warn adds a warning, cut to what may still be said; the first are the weightiest.
+func (p *Plan) warn(text string) {
+	left := maxWarnings
+	for _, said := range p.Warnings {
+		left -= len(said)
+	}
+	text = "dagger-inject: " + text
+	if len(text) > left {
+		if left < 100 {
+			return
+		}
+		text = strings.ToValidUTF8(text[:left-len("...")], "") + "..."
+	}
+	p.Warnings = append(p.Warnings, text)
+}
 
 // skip ends with a reason of the class "does not apply". Whoever asked with the pod's own label is told.
 func (p *Plan) skip(reason Reason, detail string, tell bool) *Plan {
