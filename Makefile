@@ -24,6 +24,13 @@ test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens,
 	go vet ./...
 	assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go test -timeout 30m $(TESTFLAGS) ./...
 	cd build/image && go test -timeout 30m $(TESTFLAGS) ./...
+	cd test/chart && go test -timeout 30m ./... # nothing in it runs concurrently: Helm with the race detector would be built for nothing
+
+HELM_VERSION = $(shell cd test/chart && go list -m -f '{{.Version}}' helm.sh/helm/v4)
+
+.PHONY: helm
+helm: ## Build bin/helm, in the version that the chart is tested with
+	cd test/chart && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$(HELM_VERSION)" -o ../../bin/helm helm.sh/helm/v4/cmd/helm
 
 .PHONY: build
 build: ## Build bin/dagger-inject
@@ -34,10 +41,11 @@ image: ## Build bin/dagger-inject.oci.tar for IMAGE_ARCH (amd64,arm64), without 
 	cd build/image && go run . --source ../.. --output ../../bin --arch $(IMAGE_ARCH) --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"
 
 .PHONY: golden
-golden: ## Rewrite the expected outputs, the README's generated parts, the policy's schema and reference
+golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart
 	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestReadme' -update
 	go test ./internal/policydoc -update
-	git --no-pager diff --stat -- test/fixtures README.md docs
+	go test ./internal/chartdoc -update
+	git --no-pager diff --stat -- test/fixtures README.md docs charts
 
 .PHONY: bench
 bench: ## Measure requests against other servers, and policies of 10,000 namespaces
@@ -57,4 +65,5 @@ lint: ## Check formatting and run golangci-lint's standard set
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-clean: $$unformatted"; exit 1; }
 	go run $(GOLANGCI_LINT) run ./...
 	cd test/cluster && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
+	cd test/chart && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
 	cd build/image && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...

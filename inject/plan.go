@@ -59,6 +59,9 @@ func (p *Plan) Message() string {
 	return message
 }
 
+// WarningPrefix begins every warning, so that whoever reads the API server's warnings knows ours.
+const WarningPrefix = "dagger-inject: "
+
 // maxWarnings is how many bytes all warnings of an answer may have: above 4,096 characters the API server cuts each of them to
 // 256 (k8s.io/apiserver, endpoints/filters, warning.go).
 const maxWarnings = 4000
@@ -69,7 +72,7 @@ func (p *Plan) warn(text string) {
 	for _, said := range p.Warnings {
 		left -= len(said)
 	}
-	text = "dagger-inject: " + text
+	text = WarningPrefix + text
 	if len(text) > left {
 		if left < 100 {
 			return

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
@@ -32,6 +33,8 @@ type webhookFlags struct {
 	hostIP               string
 	kubeVersion          string
 	discoverOwnNamespace bool
+	drainQuietPeriod     time.Duration
+	drainTimeout         time.Duration
 }
 
 func newWebhookCommand(s streams) *cobra.Command {
@@ -42,7 +45,11 @@ func newWebhookCommand(s streams) *cobra.Command {
 		Long: `Serve the admission webhook over TLS 1.3, at /inject/pod and /inject/namespace.
 
 In a cluster it reads namespaces, LimitRanges and policy ConfigMaps, and serves metrics and probes. With --standalone it needs no
-cluster: every namespace is as --namespace-labels says, and a self-signed certificate is made where --cert-dir has none.`,
+cluster: every namespace is as --namespace-labels says, and a self-signed certificate is made where --cert-dir has none.
+
+It is ready once it listens with a certificate, which is waited for, and has read the cluster: /readyz?verbose says what is missing. On SIGTERM
+readiness fails first. Requests are served on, each answer closing its connection, until none has come for --drain-quiet-period; only then does it stop
+listening. A second signal ends it at once.`,
 		Example: `  # In a cluster
   dagger-inject webhook --release-namespace dagger-inject --cert-dir /etc/webhook/certs
 
@@ -69,6 +76,10 @@ cluster: every namespace is as --namespace-labels says, and a self-signed certif
 	flags.StringVar(&f.kubeVersion, "kube-version", defaultKubeVersion, "with --standalone: "+kubeVersionHelp)
 	flags.BoolVar(&f.discoverOwnNamespace, "discover-own-namespace", false, "let policies look for the engine in the pod's own namespace (engine.discover.ownNamespace), "+
 		"for which the workloads and Services of all namespaces are read")
+	flags.DurationVar(&f.drainQuietPeriod, "drain-quiet-period", webhook.DefaultDrainQuietPeriod,
+		"on SIGTERM, serve on until no request has come for this long (default with --standalone: 0s, which waits for running requests only)")
+	flags.DurationVar(&f.drainTimeout, "drain-timeout", webhook.DefaultDrainTimeout,
+		"longest wait for the quiet period; keep it 20s below the pod's terminationGracePeriodSeconds less its preStop hook")
 	flags.StringVar(&f.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
 	return cmd
 }
@@ -85,6 +96,13 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 	if f.hostIP != "" && hostIP == nil {
 		return badInputf("--host-ip %q is not an IP address", f.hostIP)
 	}
+	if f.standalone && !cmd.Flags().Changed("drain-quiet-period") {
+		f.drainQuietPeriod = 0 // no readiness for anybody to follow
+	}
+	if f.drainQuietPeriod < 0 || f.drainTimeout < f.drainQuietPeriod {
+		return badInputf("--drain-quiet-period %s and --drain-timeout %s are not accepted: want 0s or more, and the time-out no shorter than the quiet period",
+			f.drainQuietPeriod, f.drainTimeout)
+	}
 	options := webhook.Options{
 		NodeIPv6:       hostIP != nil && hostIP.To4() == nil,
 		Host:           f.bindAddress,
@@ -94,6 +112,9 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		Log:            slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level})),
 		MetricsAddress: f.metrics,
 		HealthAddress:  f.health,
+
+		DrainQuietPeriod: f.drainQuietPeriod,
+		DrainTimeout:     f.drainTimeout,
 	}
 	if f.standalone {
 		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace", "discover-own-namespace"} {

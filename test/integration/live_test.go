@@ -23,7 +23,7 @@ import (
 )
 
 // The live webhook is the program itself, run as a service account with the least rights, with its policies in ConfigMaps.
-// It serves the namespaces that carry liveLabel; the other one, in this process, serves the rest.
+// It serves the namespaces whose liveLabel is true; the other one, in this process, serves those without the label.
 const (
 	liveLabel     = "live"
 	liveRelease   = "live-release"
@@ -95,7 +95,7 @@ func newLive(t *testing.T, release, value string, more ...string) (*live, error)
 	l := &live{metrics: "http://" + program.Loopback(free[1]) + "/metrics"}
 	args := []string{"webhook", "--kubeconfig", kubeconfig, "--release-namespace", release, "--bind-address", "127.0.0.1",
 		"--port", strconv.Itoa(free[0]), "--cert-dir", certs, "--metrics-bind-address", program.Loopback(free[1]),
-		"--health-probe-bind-address", program.Loopback(free[2])}
+		"--health-probe-bind-address", program.Loopback(free[2]), "--drain-quiet-period", "0s"}
 	if l.Process, err = program.Start(path, append(args, more...)...); err != nil {
 		return nil, err
 	}
