@@ -109,9 +109,6 @@ func TestNetworkPolicyAdmitsWhatTheDeploymentServes(t *testing.T) {
 	}
 }
 
-// comesWithOwnNamespace is a flag of a program that finds engines in the pod's own namespace.
-const comesWithOwnNamespace = "--discover-own-namespace"
-
 // TestTheProgramKnowsItsArguments builds it and asks it.
 func TestTheProgramKnowsItsArguments(t *testing.T) {
 	path, err := program.Build(t.Context(), t.TempDir())
@@ -121,9 +118,7 @@ func TestTheProgramKnowsItsArguments(t *testing.T) {
 		help, err := exec.CommandContext(t.Context(), path, append(append([]string{}, args[:commands]...), "--help")...).CombinedOutput()
 		require.NoError(t, err)
 		for _, arg := range args[commands:] {
-			if found := flag.FindStringSubmatch(arg); found[1] != comesWithOwnNamespace {
-				require.Contains(t, string(help), found[1]+" ", arg)
-			}
+			require.Contains(t, string(help), flag.FindStringSubmatch(arg)[1]+" ", arg)
 		}
 	}
 	for _, name := range []string{"default", "everything"} {
