@@ -8,6 +8,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 # Flags for every go test, as in: make test TESTFLAGS=-race
 TESTFLAGS ?=
 FUZZTIME ?= 30s
+SOAKFLAGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -52,6 +53,10 @@ bench: ## Measure requests against other servers, and policies of 10,000 namespa
 	go run ./test/bench
 	assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go run ./test/bench/policies
 
+.PHONY: soak
+soak: ## Roll, kill, freeze, renew and upgrade the webhook while pods are created (SOAKFLAGS=-quick: in two minutes)
+	go run ./test/soak $(SOAKFLAGS)
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (30s)
 	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine/probe ./config ./webhook; do \
@@ -65,5 +70,6 @@ lint: ## Check formatting and run golangci-lint's standard set
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-clean: $$unformatted"; exit 1; }
 	go run $(GOLANGCI_LINT) run ./...
 	cd test/cluster && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
+	cd test/certmanager && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
 	cd test/chart && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
 	cd build/image && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...

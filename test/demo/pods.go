@@ -134,7 +134,7 @@ func (d *demo) report(before, after string) error {
 What was added, and why:
   container %s: %s=%s, so that dagger finds its engine
   volumes %s: the engine's socket on the node, and the place for the CLI
-  init container %s: copies dagger from %s, the engine's own version, to /usr/local/bin/dagger
+  init containers %s: copy dagger from %s, the engine's own version, to /usr/local/bin/dagger, and wait until the engine answers
   supplemental group 1001: any user of the pod may connect to the socket
   under the policy: %s; the engine was read off %s
 `, strings.Join(status.Containers, ", "), inject.EnvRunnerHost, status.Engine, strings.Join(status.Volumes, ", "),

@@ -35,15 +35,17 @@ type balancer struct {
 	// backends are the addresses of the processes behind each address that is listened on.
 	backends  map[string][]string
 	listeners map[string]net.Listener
+	// open is how many connections to each backend are open.
+	open map[string]int
 }
 
 // startBalancer follows Services and EndpointSlices until the context ends, with a delay.
-func startBalancer(ctx context.Context, client kubernetes.Interface, delay time.Duration, output io.Writer) error {
+func startBalancer(ctx context.Context, client kubernetes.Interface, delay time.Duration, output io.Writer) (*balancer, error) {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	b := &balancer{
 		delay: delay, output: output,
 		services: factory.Core().V1().Services().Lister(), slices: factory.Discovery().V1().EndpointSlices().Lister(),
-		changed: make(chan struct{}, 1), backends: map[string][]string{}, listeners: map[string]net.Listener{},
+		changed: make(chan struct{}, 1), backends: map[string][]string{}, listeners: map[string]net.Listener{}, open: map[string]int{},
 	}
 	notify := func() {
 		select {
@@ -56,13 +58,13 @@ func startBalancer(ctx context.Context, client kubernetes.Interface, delay time.
 	}
 	for _, informer := range []cache.SharedIndexInformer{factory.Core().V1().Services().Informer(), factory.Discovery().V1().EndpointSlices().Informer()} {
 		if _, err := informer.AddEventHandler(handler); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
 	go b.follow(ctx)
-	return nil
+	return b, nil
 }
 
 // follow applies each state of the Services once the delay is over.

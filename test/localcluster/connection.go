@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // serve passes on the connections that a listener gets, until it is closed.
@@ -28,11 +30,14 @@ func (b *balancer) pass(at string, client *net.TCPConn) {
 		reset(client)
 		return
 	}
-	backend, err := net.DialTimeout("tcp", backends[rand.N(len(backends))], 10*time.Second)
+	target := backends[rand.N(len(backends))]
+	backend, err := net.DialTimeout("tcp", target, 10*time.Second)
 	if err != nil {
 		reset(client)
 		return
 	}
+	b.count(target, 1)
+	defer b.count(target, -1)
 	server := backend.(*net.TCPConn)
 	done := make(chan struct{})
 	go func() {
@@ -42,6 +47,20 @@ func (b *balancer) pass(at string, client *net.TCPConn) {
 	forward(client, server)
 	<-done
 	_, _ = client.Close(), server.Close()
+}
+
+// count notes that so many more connections to a backend are open.
+func (b *balancer) count(target string, more int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open[target] += more
+}
+
+// Connections returns how many connections to a port of a pod are open through its Service.
+func (c *Cluster) Connections(pod *corev1.Pod, port int32) int {
+	c.balancer.mu.RLock()
+	defer c.balancer.mu.RUnlock()
+	return c.balancer.open[c.Kubelet.Address(pod, port)]
 }
 
 // forward copies one direction of a connection, and its end: a reset is passed on as one.

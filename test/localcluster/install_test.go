@@ -1,6 +1,9 @@
 package localcluster
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -106,4 +110,33 @@ func TestAnUpgradeTakesNoFieldFromCAInjector(t *testing.T) {
 		requireOwner(t, &configuration, "f:caBundle", "cainjector")
 		requireInjected(t)
 	}
+}
+
+func TestAnInstallationThatTheAPIServerCannotReachFailsAndSaysWhy(t *testing.T) {
+	if err := shared.CreateNamespace(t.Context(), ReleaseNamespace, nil, nil); client.IgnoreAlreadyExists(err) != nil {
+		require.NoError(t, err)
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ReleaseNamespace, Name: "my-certificate"}, Type: corev1.SecretTypeTLS, Data: map[string][]byte{}}
+	var otherCA string
+	for _, folder := range []string{t.TempDir(), t.TempDir()} {
+		_, err := webhook.EnsureCertificate(folder)
+		require.NoError(t, err)
+		for _, name := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
+			secret.Data[name], err = os.ReadFile(filepath.Join(folder, name))
+			require.NoError(t, err)
+		}
+		if otherCA == "" {
+			otherCA = filepath.Join(folder, corev1.TLSCertKey)
+		}
+	}
+	require.NoError(t, shared.Client().Create(t.Context(), secret))
+	t.Cleanup(func() { require.NoError(t, shared.Client().Delete(context.Background(), secret)) })
+
+	uninstallAfter(t)
+	_, err := shared.Helm(t.Context(), append([]string{
+		"install", "dagger-inject", chart, "--namespace", ReleaseNamespace, "--wait", "--timeout", patience.String(), "--set", "check.timeout=5s",
+		"--set", "certificates.mode=existingSecret", "--set", "certificates.secretName=my-certificate", "--set-file", "certificates.caBundle=" + otherCA,
+	}, ReleaseValues()...)...)
+	require.ErrorContains(t, err, "the API server cannot call the webhook")
+	require.ErrorContains(t, err, "x509")
 }

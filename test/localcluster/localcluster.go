@@ -54,6 +54,7 @@ type Cluster struct {
 	output    io.Writer
 	clientset *kubernetes.Clientset
 	network   network
+	balancer  *balancer
 	certs     certManager
 	helm      string
 	cancel    context.CancelFunc
@@ -113,7 +114,7 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	if c.Kubelet, err = startKubelet(ctx, c, opts.Binary); err != nil {
 		return nil, err
 	}
-	if err := startBalancer(ctx, c.clientset, cmp.Or(opts.BalancerDelay, time.Second), opts.Output); err != nil {
+	if c.balancer, err = startBalancer(ctx, c.clientset, cmp.Or(opts.BalancerDelay, time.Second), opts.Output); err != nil {
 		return nil, err
 	}
 	if err := c.certs.waitReady(ctx); err != nil {

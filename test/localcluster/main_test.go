@@ -63,9 +63,6 @@ func helm(t *testing.T, command string, args ...string) string {
 	}
 	arguments = append(arguments, "--namespace", ReleaseNamespace, "--wait", "--timeout", patience.String())
 	out, err := shared.Helm(t.Context(), append(arguments, args...)...)
-	if err != nil {
-		t.Log(describe(t))
-	}
 	require.NoError(t, err)
 	return out
 }
@@ -73,7 +70,13 @@ func helm(t *testing.T, command string, args ...string) string {
 // install installs the chart until the end of the test.
 func install(t *testing.T, args ...string) {
 	t.Helper()
+	uninstallAfter(t)
 	helm(t, "install", append([]string{"--create-namespace"}, args...)...)
+}
+
+// uninstallAfter uninstalls the chart at the end of the test.
+func uninstallAfter(t *testing.T) {
+	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(describe(t))

@@ -45,7 +45,7 @@ func TestRenewalsFailNoPodAndRestartNothing(t *testing.T) {
 	// A CA's renewal does not reissue what it signed.
 	renewed("dagger-inject")
 
-	created, failed, missed := stop()
+	created, missed, failed := stop()
 	t.Logf("%d pods were created meanwhile", created)
 	require.NoError(t, failed)
 	require.Zero(t, missed)
@@ -76,8 +76,8 @@ func servedCertificates(t *testing.T) map[string]string {
 }
 
 // createPods creates pods, as dry runs, on both entries until the function returned is called. That tells how many,
-// what failed, and how many were not injected.
-func createPods(t *testing.T) (stop func() (created int, failed error, missed int)) {
+// how many were not injected, and what failed.
+func createPods(t *testing.T) (stop func() (created, missed int, failed error)) {
 	t.Helper()
 	labelled, namespaced := newNamespace(t, nil), newNamespace(t, optedIn)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -103,9 +103,9 @@ func createPods(t *testing.T) (stop func() (created int, failed error, missed in
 			}
 		})
 	}
-	return func() (int, error, int) {
+	return func() (int, int, error) {
 		cancel()
 		group.Wait()
-		return int(created.Load()), errors.Join(failures...), int(missed.Load())
+		return int(created.Load()), int(missed.Load()), errors.Join(failures...)
 	}
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -73,15 +75,30 @@ func (s *soak) freezeReplica(ctx context.Context, run *phaseRun) error {
 	})
 }
 
-// disturb does something to one replica, some times, and notes how long pods suffered from it each time.
+// busiest returns the replica to which the API server keeps most connections: to hurt another one would prove little.
+func (s *soak) busiest(ctx context.Context) (*corev1.Pod, error) {
+	replicas, err := s.cluster.Replicas(ctx)
+	if err != nil || len(replicas) == 0 {
+		return nil, errors.Join(err, errors.New("there is no replica"))
+	}
+	pod := slices.MaxFunc(replicas, func(a, b corev1.Pod) int {
+		return s.cluster.Connections(&a, webhookPort) - s.cluster.Connections(&b, webhookPort)
+	})
+	return &pod, nil
+}
+
+// webhookPort is the chart's value webhook.port.
+const webhookPort = 10250
+
+// disturb does something to the busiest replica, some times, and notes how long pods suffered from it each time.
 func (s *soak) disturb(ctx context.Context, run *phaseRun, act func(*corev1.Pod) (undo func() error, err error)) error {
 	for range s.settings.rounds {
-		replicas, err := s.cluster.Replicas(ctx)
+		replica, err := s.busiest(ctx)
 		if err != nil {
 			return err
 		}
 		began := time.Now()
-		undo, err := act(&replicas[0])
+		undo, err := act(replica)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func (s *soak) print(w io.Writer) {
 			t := r.tally[e]
 			normal := make([]string, len(r.normal))
 			for i, d := range r.normal {
-				normal[i] = d.Round(100 * time.Millisecond).String()
+				normal[i] = d.Round(10 * time.Millisecond).String()
 			}
 			_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", r.name, r.ended.Sub(r.began).Round(time.Second), e,
 				len(t.latencies), t.injected, t.refused, t.missed,
