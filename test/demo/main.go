@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -114,10 +115,14 @@ func installChart(ctx context.Context, cluster *localcluster.Cluster) error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{
-		"install", localcluster.ReleaseNamespace, chart, "--namespace", localcluster.ReleaseNamespace, "--create-namespace", "--wait", "--timeout", "5m",
-	}, localcluster.ReleaseValues()...)
+	values := filepath.Join(filepath.Dir(cluster.Kubeconfig), "values.yaml")
+	if err := os.WriteFile(values, []byte(cluster.ReleaseValues()), 0o600); err != nil {
+		return err
+	}
+	args := []string{"install", localcluster.ReleaseNamespace, chart, "--namespace", localcluster.ReleaseNamespace, "--create-namespace", "--wait"}
 	say("helm %s", strings.Join(args, " "))
+	fmt.Printf("with values that fit this cluster:\n%s\n", cluster.ReleaseValues())
+	args = append(args, "--values", values, "--timeout", "5m")
 	began := time.Now()
 	out, err := cluster.Helm(ctx, args...)
 	if err != nil {

@@ -56,11 +56,11 @@ func (b *balancer) count(target string, more int) {
 	b.open[target] += more
 }
 
-// Connections returns how many connections to a port of a pod are open through its Service.
-func (c *Cluster) Connections(pod *corev1.Pod, port int32) int {
+// Connections returns how many connections to a webhook's pod are open through the Service.
+func (c *Cluster) Connections(pod *corev1.Pod) int {
 	c.balancer.mu.RLock()
 	defer c.balancer.mu.RUnlock()
-	return c.balancer.open[c.Kubelet.Address(pod, port)]
+	return c.balancer.open[c.WebhookAddress(pod)]
 }
 
 // forward copies one direction of a connection, and its end: a reset is passed on as one.

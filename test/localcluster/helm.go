@@ -24,13 +24,13 @@ func (c *Cluster) Helm(ctx context.Context, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// ServicePort is the port of the webhook's Service: one that needs no privilege.
-const ServicePort = 8443
-
-// ReleaseValues are the arguments of helm install and upgrade that fit the chart to this cluster.
-func ReleaseValues() []string {
-	return []string{
-		"--set", "image.registry=" + ImageRegistry, "--set", "image.repository=" + ImageRepository, "--set", "image.tag=" + ImageTag,
-		"--set", fmt.Sprintf("service.port=%d", ServicePort),
-	}
+// ReleaseValues are the chart's values that fit it to this cluster: the image, and ports that nobody has.
+func (c *Cluster) ReleaseValues() string {
+	p := c.network.ports
+	return fmt.Sprintf(`image: {registry: %s, repository: %s, tag: %s}
+service: {port: %d}
+webhook: {port: %d}
+metrics: {port: %d}
+probes: {port: %d}
+`, ImageRegistry, ImageRepository, ImageTag, p.service, p.webhook, p.metrics, p.probes)
 }

@@ -99,7 +99,7 @@ func TestAnUpgradeTakesNoFieldFromCAInjector(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, before)
 	for _, serverSide := range []string{"true", "false"} {
-		helm(t, "upgrade", "--server-side="+serverSide, "--set", "webhook.timeoutSeconds=4")
+		upgrade(t, "--server-side="+serverSide, "--set", "webhook.timeoutSeconds=4")
 		after, err := shared.CABundle(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, before, after)
@@ -134,9 +134,9 @@ func TestAnInstallationThatTheAPIServerCannotReachFailsAndSaysWhy(t *testing.T) 
 
 	uninstallAfter(t)
 	_, err := shared.Helm(t.Context(), append([]string{
-		"install", "dagger-inject", chart, "--namespace", ReleaseNamespace, "--wait", "--timeout", patience.String(), "--set", "check.timeout=5s",
+		"install", "dagger-inject", "--namespace", ReleaseNamespace, "--wait", "--timeout", patience.String(), "--set", "check.timeout=5s",
 		"--set", "certificates.mode=existingSecret", "--set", "certificates.secretName=my-certificate", "--set-file", "certificates.caBundle=" + otherCA,
-	}, ReleaseValues()...)...)
+	}, chartArguments(t)...)...)
 	require.ErrorContains(t, err, "the API server cannot call the webhook")
 	require.ErrorContains(t, err, "x509")
 }

@@ -146,7 +146,7 @@ func (k *Kubelet) Logs(namespace, name string) (string, error) {
 	return string(text), err
 }
 
-// Address returns where the process of a pod listens for connections to one of its ports.
-func (k *Kubelet) Address(pod *corev1.Pod, port int32) string {
-	return address(loopback(pod.Status.PodIP), port)
+// WebhookAddress returns where the process of a webhook's pod serves admission reviews.
+func (c *Cluster) WebhookAddress(pod *corev1.Pod) string {
+	return address(loopback(pod.Status.PodIP), c.network.webhook)
 }

@@ -8,9 +8,6 @@ import (
 	"net/http/httptest"
 )
 
-// kubeletPort is where the kubelet of a node answers the API server, as everywhere.
-const kubeletPort = 10250
-
 // serveLogs answers for the kubelet of each node what "kubectl logs" asks for, until the context ends: what Helm prints of
 // a hook comes from there.
 func (k *Kubelet) serveLogs(ctx context.Context) error {
@@ -24,12 +21,12 @@ func (k *Kubelet) serveLogs(ctx context.Context) error {
 		_, _ = fmt.Fprint(w, text)
 	})
 	for i := range nodeNames {
-		// The API server verifies a kubelet's certificate only where it is told to.
-		server := httptest.NewUnstartedServer(mux)
-		listener, err := net.Listen("tcp", address(k.cluster.network.node(i), kubeletPort))
+		listener, err := net.Listen("tcp", address(k.cluster.network.node(i), k.cluster.network.kubelet))
 		if err != nil {
 			return err
 		}
+		// The API server verifies a kubelet's certificate only where it is told to.
+		server := httptest.NewUnstartedServer(mux)
 		_ = server.Listener.Close()
 		server.Listener = listener
 		server.StartTLS()

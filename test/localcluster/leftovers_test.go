@@ -30,7 +30,7 @@ func TestUpgradeRollBackAndUninstallLeaveNothingButTheSecrets(t *testing.T) {
 	install(t)
 	requireAdded(t, before, "Deployment dagger-inject/dagger-inject", "MutatingWebhookConfiguration dagger-inject",
 		"ValidatingWebhookConfiguration dagger-inject", "ClusterRole dagger-inject", "Certificate dagger-inject/dagger-inject")
-	helm(t, "upgrade", "--set", "webhook.timeoutSeconds=5", "--set", "notInjectedPolicy.enabled=true")
+	upgrade(t, "--set", "webhook.timeoutSeconds=5", "--set", "notInjectedPolicy.enabled=true")
 	requireAdded(t, before, "ValidatingAdmissionPolicy dagger-inject-not-injected")
 	helm(t, "rollback")
 	require.NotContains(t, objects(t), "ValidatingAdmissionPolicy dagger-inject-not-injected")

@@ -35,12 +35,8 @@ const (
 type Options struct {
 	// Output receives progress, one line a step.
 	Output io.Writer
-	// Binary is the program that stands for our image; it is built where this is empty.
-	Binary string
 	// BalancerDelay is how late the balancer follows the readiness of pods; zero is one second, as for a busy kube-proxy.
 	BalancerDelay time.Duration
-	// ControlPlane is how etcd and the API server are started. Its Output is not used.
-	ControlPlane controlplane.Options
 }
 
 // Cluster is a running cluster. Its methods may be called concurrently.
@@ -58,7 +54,6 @@ type Cluster struct {
 	certs     certManager
 	helm      string
 	cancel    context.CancelFunc
-	processes []*process
 }
 
 // Start starts a cluster and waits until pods can be run and certificates issued. Cancelling the context stops it as
@@ -76,31 +71,27 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{output: opts.Output, network: newNetwork(), helm: tools.helm}
+	c := &Cluster{output: opts.Output, helm: tools.helm}
 	ctx, c.cancel = context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Stop())
 		}
 	}()
-	plane := opts.ControlPlane
-	plane.Output = opts.Output
-	args := map[string][]string{"service-cluster-ip-range": {c.network.services}}
-	for name, values := range plane.ExtraArgs {
-		args[name] = values
+	if c.network, err = newNetwork(); err != nil {
+		return nil, err
 	}
-	plane.ExtraArgs = args
+	plane := controlplane.Options{Output: opts.Output, ExtraArgs: map[string][]string{"service-cluster-ip-range": {c.network.services}}}
 	if c.ControlPlane, err = controlplane.Start(ctx, plane); err != nil {
 		return nil, err
 	}
-	if opts.Binary == "" {
-		folder, err := c.Folder("image")
-		if err != nil {
-			return nil, err
-		}
-		if opts.Binary, err = program.Build(ctx, folder); err != nil {
-			return nil, err
-		}
+	image, err := c.Folder("image")
+	if err != nil {
+		return nil, err
+	}
+	binary, err := program.Build(ctx, image)
+	if err != nil {
+		return nil, err
 	}
 	if c.Kubeconfig, err = c.ControlPlane.Kubeconfig(c.Config()); err != nil {
 		return nil, err
@@ -111,7 +102,7 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	if err := c.startComponents(ctx, assets, tools); err != nil {
 		return nil, err
 	}
-	if c.Kubelet, err = startKubelet(ctx, c, opts.Binary); err != nil {
+	if c.Kubelet, err = startKubelet(ctx, c, binary); err != nil {
 		return nil, err
 	}
 	if c.balancer, err = startBalancer(ctx, c.clientset, cmp.Or(opts.BalancerDelay, time.Second), opts.Output); err != nil {
@@ -144,11 +135,9 @@ func (c *Cluster) startComponents(ctx context.Context, assets string, tools tool
 			"--kubeconfig", c.Kubeconfig, "--leader-elect=false", "--secure-port=0",
 		}},
 	} {
-		p, err := c.start(component.name, component.binary, component.args...)
-		if err != nil {
+		if _, err := c.start(component.name, component.binary, component.args...); err != nil {
 			return fmt.Errorf("starting %s: %w", component.name, err)
 		}
-		c.processes = append(c.processes, p)
 	}
 	var err error
 	c.certs, err = startCertManager(c, tools)

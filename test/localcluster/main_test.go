@@ -51,27 +51,39 @@ const chart = "../../charts/dagger-inject"
 // patience is how long anything is waited for; it takes seconds on an idle machine.
 const patience = 3 * time.Minute
 
-// helm runs a Helm command on the release, with more arguments after it.
-func helm(t *testing.T, command string, args ...string) string {
+// policy names an engine, so that none has to run.
+const policy = `policy:
+  engine: {transport: tcp, tcp: {address: dagger-engine.dagger.svc:1234}}
+  cli: {image: registry.dagger.io/engine:v0.21.8}
+  wait: {enabled: false}
+`
+
+// chartArguments are the arguments of helm install and upgrade.
+func chartArguments(t *testing.T) []string {
 	t.Helper()
-	arguments := []string{command, "dagger-inject"}
-	if command == "install" || command == "upgrade" {
-		values := filepath.Join(t.TempDir(), "values.yaml")
-		require.NoError(t, os.WriteFile(values, []byte("policy:\n  engine: {transport: tcp, tcp: {address: dagger-engine.dagger.svc:1234}}\n"+
-			"  cli: {image: registry.dagger.io/engine:v0.21.8}\n  wait: {enabled: false}\n"), 0o600))
-		arguments = append(append(arguments, chart, "--values", values), ReleaseValues()...)
-	}
-	arguments = append(arguments, "--namespace", ReleaseNamespace, "--wait", "--timeout", patience.String())
-	out, err := shared.Helm(t.Context(), append(arguments, args...)...)
+	values := filepath.Join(t.TempDir(), "values.yaml")
+	require.NoError(t, os.WriteFile(values, []byte(policy+shared.ReleaseValues()), 0o600))
+	return []string{chart, "--values", values, "--create-namespace"}
+}
+
+// helm runs a Helm command on the release, with more arguments after it.
+func helm(t *testing.T, command string, args ...string) {
+	t.Helper()
+	_, err := shared.Helm(t.Context(), append([]string{command, "dagger-inject", "--namespace", ReleaseNamespace, "--wait", "--timeout", patience.String()}, args...)...)
 	require.NoError(t, err)
-	return out
+}
+
+// upgrade changes values of the release.
+func upgrade(t *testing.T, args ...string) {
+	t.Helper()
+	helm(t, "upgrade", append(chartArguments(t), args...)...)
 }
 
 // install installs the chart until the end of the test.
 func install(t *testing.T, args ...string) {
 	t.Helper()
 	uninstallAfter(t)
-	helm(t, "install", append([]string{"--create-namespace"}, args...)...)
+	helm(t, "install", append(chartArguments(t), args...)...)
 }
 
 // uninstallAfter uninstalls the chart at the end of the test.

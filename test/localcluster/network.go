@@ -16,11 +16,26 @@ type network struct {
 	services string
 	second   byte
 	pods     *atomic.Uint32
+	ports
 }
 
-func newNetwork() network {
+// ports are chosen anew for each cluster: who listens on a port of all addresses has it on each of ours too.
+type ports struct{ service, webhook, metrics, probes, kubelet int32 }
+
+func newNetwork() (network, error) {
 	n := 1 + rand.N(60)
-	return network{services: fmt.Sprintf("127.%d.0.0/16", 128+n), second: byte(64 + n), pods: &atomic.Uint32{}}
+	network := network{services: fmt.Sprintf("127.%d.0.0/16", 128+n), second: byte(64 + n), pods: &atomic.Uint32{}}
+	p := &network.ports
+	for _, port := range []*int32{&p.service, &p.webhook, &p.metrics, &p.probes, &p.kubelet} {
+		listener, err := net.Listen("tcp", ":0")
+		if err != nil {
+			return network, err
+		}
+		// Kept open until all are chosen, so that no port comes twice.
+		defer func() { _ = listener.Close() }()
+		*port = int32(listener.Addr().(*net.TCPAddr).Port)
+	}
+	return network, nil
 }
 
 // node returns the address of a node, at which its kubelet answers.

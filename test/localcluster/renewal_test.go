@@ -67,7 +67,7 @@ func servedCertificates(t *testing.T) map[string]string {
 	serials := map[string]string{}
 	for _, pod := range replicas {
 		// Only the certificate is looked at.
-		connection, err := tls.Dial("tcp", shared.Kubelet.Address(&pod, 10250), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
+		connection, err := tls.Dial("tcp", shared.WebhookAddress(&pod), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
 		require.NoError(t, err)
 		serials[pod.Name] = connection.ConnectionState().PeerCertificates[0].SerialNumber.String()
 		require.NoError(t, connection.Close())

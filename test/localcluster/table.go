@@ -45,5 +45,6 @@ func (c *Cluster) Table(ctx context.Context, path string) (string, error) {
 		}
 		_, _ = fmt.Fprintln(out, strings.Join(cells, "\t"))
 	}
-	return text.String(), out.Flush()
+	err = out.Flush()
+	return text.String(), err
 }

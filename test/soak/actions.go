@@ -82,13 +82,10 @@ func (s *soak) busiest(ctx context.Context) (*corev1.Pod, error) {
 		return nil, errors.Join(err, errors.New("there is no replica"))
 	}
 	pod := slices.MaxFunc(replicas, func(a, b corev1.Pod) int {
-		return s.cluster.Connections(&a, webhookPort) - s.cluster.Connections(&b, webhookPort)
+		return s.cluster.Connections(&a) - s.cluster.Connections(&b)
 	})
 	return &pod, nil
 }
-
-// webhookPort is the chart's value webhook.port.
-const webhookPort = 10250
 
 // disturb does something to the busiest replica, some times, and notes how long pods suffered from it each time.
 func (s *soak) disturb(ctx context.Context, run *phaseRun, act func(*corev1.Pod) (undo func() error, err error)) error {

@@ -42,7 +42,7 @@ func newSoak(ctx context.Context, cluster *localcluster.Cluster, settings settin
 	if s.folder, err = cluster.Folder("soak"); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(s.folder, "values.yaml"), []byte(policy), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.folder, "values.yaml"), []byte(policy+cluster.ReleaseValues()), 0o600); err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
@@ -68,8 +68,8 @@ func newSoak(ctx context.Context, cluster *localcluster.Cluster, settings settin
 
 // helm installs or upgrades the release from a chart.
 func (s *soak) helm(ctx context.Context, command, chart string, args ...string) error {
-	all := append([]string{command, localcluster.ReleaseNamespace, chart, "--namespace", localcluster.ReleaseNamespace,
-		"--values", filepath.Join(s.folder, "values.yaml"), "--wait", "--timeout", "3m"}, localcluster.ReleaseValues()...)
+	all := []string{command, localcluster.ReleaseNamespace, chart, "--namespace", localcluster.ReleaseNamespace,
+		"--values", filepath.Join(s.folder, "values.yaml"), "--wait", "--timeout", "3m"}
 	_, err := s.cluster.Helm(ctx, append(all, args...)...)
 	return err
 }
