@@ -26,7 +26,7 @@ build: ## Build bin/dagger-inject
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs, the README's generated parts, the policy's schema and reference
-	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestReadme' -update
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestReadme' -update
 	go test ./internal/policydoc -update
 	git --no-pager diff --stat -- test/fixtures README.md docs
 
@@ -37,7 +37,7 @@ bench: ## Measure requests against other servers, and policies of 10,000 namespa
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (30s)
-	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine/probe ./config ./webhook; do \
+	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine/probe ./internal/explain ./config ./webhook; do \
 	  for target in $$(go test $$package -list '^Fuzz' | grep '^Fuzz'); do \
 	    echo "== $$package $$target"; go test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
 	  done; \
