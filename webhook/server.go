@@ -43,6 +43,9 @@ type Options struct {
 	ReleaseNamespace string
 	// Policies returns the policies that hold in a namespace, in place of ConfigMaps. It is called for every request.
 	Policies func(namespace string) *inject.Policies
+	// Events has events written about pods that cannot be injected. Instance names this replica in them.
+	Events   bool
+	Instance string
 	// NodeIPv6 says that the nodes' addresses are IPv6, as the webhook's own is.
 	NodeIPv6 bool
 	// Version is this program's version.
@@ -51,6 +54,8 @@ type Options struct {
 	Log *slog.Logger
 	// MetricsAddress and HealthAddress are host:port; "0" turns the metrics off, an empty HealthAddress the probes.
 	MetricsAddress, HealthAddress string
+
+	events *EventEmitter
 }
 
 // Run serves with what the cluster knows of namespaces, until ctx ends.
@@ -75,6 +80,12 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	checks := map[string]healthz.Checker{"webhook": server.StartedChecker()}
 	var store *PolicyStore
 	var feed *policyFeed
+	if o.Events {
+		o.events = NewEventEmitter(mgr.GetClient(), o.Instance, m, o.Log)
+		if err := mgr.Add(o.events); err != nil {
+			return err
+		}
+	}
 	if o.Policies == nil {
 		store = NewPolicyStore(o.ReleaseNamespace)
 		watcher := newEngineWatcher(config, mgr.GetScheme(), o.Log, store.SetEngines)
@@ -151,6 +162,7 @@ func register(mux *http.ServeMux, o *Options, source Source, m *Metrics) {
 			Source:   source,
 			Metrics:  m,
 			Log:      o.Log,
+			Events:   o.events,
 			NodeIPv6: o.NodeIPv6,
 			Version:  o.Version,
 		})

@@ -30,6 +30,7 @@ type webhookFlags struct {
 	namespaceAnnotations map[string]string
 	logLevel             string
 	hostIP               string
+	events               bool
 }
 
 func newWebhookCommand(s streams) *cobra.Command {
@@ -64,6 +65,7 @@ cluster: every namespace is as --namespace-labels says, and a self-signed certif
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "with --standalone: labels that every namespace has")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "with --standalone: annotations that every namespace has")
 	flags.StringVar(&f.hostIP, "host-ip", os.Getenv("HOST_IP"), "address of this pod's node (status.hostIP), from which the nodes' address family is known (default: $HOST_IP; IPv4 without it)")
+	flags.BoolVar(&f.events, "events", true, "write events about pods that cannot be injected, on their controller or namespace; at most a few a second")
 	flags.StringVar(&f.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
 	return cmd
 }
@@ -91,7 +93,7 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		HealthAddress:  f.health,
 	}
 	if f.standalone {
-		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace"} {
+		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace", "events"} {
 			if cmd.Flags().Changed(flag) {
 				return badInputf("--%s does not go with --standalone, which serves reviews and nothing else", flag)
 			}
@@ -110,7 +112,11 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		}
 		options.Policies = func(string) *inject.Policies { return policies }
 	}
-	options.ReleaseNamespace = f.releaseNamespace
+	options.ReleaseNamespace, options.Events = f.releaseNamespace, f.events
+	var err error
+	if options.Instance, err = os.Hostname(); err != nil {
+		return fmt.Errorf("finding this replica's name: %w", err)
+	}
 	restConfig, err := clusterConfig(f.kubeconfig)
 	if err != nil {
 		return fmt.Errorf("%w (--standalone serves without a cluster)", err)
