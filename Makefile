@@ -25,10 +25,10 @@ build: ## Build bin/dagger-inject
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/dagger-inject ./cmd/dagger-inject
 
 .PHONY: golden
-golden: ## Rewrite the expected outputs, the README's generated parts, the policy's schema and reference
+golden: ## Rewrite the expected outputs, the README's generated parts, the policy's schema and reference, the reasons
 	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestReadme' -update
-	go test ./internal/policydoc -update
-	git --no-pager diff --stat -- test/fixtures README.md docs
+	go test ./internal/policydoc ./internal/reasondoc -update
+	git --no-pager diff --stat -- test/fixtures test/explain README.md docs
 
 .PHONY: bench
 bench: ## Measure requests against other servers, and policies of 10,000 namespaces
