@@ -35,7 +35,7 @@ type Options struct {
 	Host string
 	// Port is the port to serve admission reviews on, from 1 to 65535.
 	Port int
-	// CertDir is the folder with tls.crt and tls.key. Both are read again when they change.
+	// CertDir is the folder with tls.crt and tls.key. They are waited for, and read again when they change.
 	CertDir string
 	// ReleaseNamespace is where the cluster's policy is, in the ConfigMap dagger-inject-policy; those of other namespaces
 	// refine it there. It is not needed where Policies is set.

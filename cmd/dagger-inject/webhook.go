@@ -64,7 +64,7 @@ listening. A second signal ends it at once.`,
 		"namespace with the cluster's policy, in the ConfigMap "+config.ConfigMapName+"; those of other namespaces refine it there")
 	flags.IntVar(&f.port, "port", 10250, "port to serve admission reviews on")
 	flags.StringVar(&f.bindAddress, "bind-address", "", "IP address to listen on (default: every address, or 127.0.0.1 with --standalone)")
-	flags.StringVar(&f.certDir, "cert-dir", "/etc/dagger-inject/certs", "folder with tls.crt and tls.key; both are read again when they change")
+	flags.StringVar(&f.certDir, "cert-dir", "/etc/dagger-inject/certs", "folder with tls.crt and tls.key; they are waited for, and read again when they change")
 	flags.StringVar(&f.metrics, "metrics-bind-address", ":8080", "address to serve /metrics on; 0 turns it off")
 	flags.StringVar(&f.health, "health-probe-bind-address", ":8081", "address to serve /healthz and /readyz on")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
