@@ -31,9 +31,10 @@ golden: ## Rewrite the expected outputs, the README's generated parts, the polic
 	git --no-pager diff --stat -- test/fixtures test/explain README.md docs
 
 .PHONY: bench
-bench: ## Measure requests against other servers, and policies of 10,000 namespaces
+bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces
 	go run ./test/bench
-	assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go run ./test/bench/policies
+	assets=$$(cd test/cluster && go run .) && export KUBEBUILDER_ASSETS=$$assets && \
+	  go run ./test/bench/policies -namespaces 1000 && go run ./test/bench/policies
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (30s)

@@ -101,7 +101,7 @@ func TestInAClusterWithLeastRights(t *testing.T) {
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
 	require.NoError(t, os.WriteFile(policy, []byte(guidePolicy), 0o644))
 	process := start(t, "webhook", "--kubeconfig", kubeconfig, "--policy", policy, "--bind-address", "127.0.0.1", "--port", strconv.Itoa(free[0]),
-		"--cert-dir", certs, "--metrics-bind-address", metrics, "--health-probe-bind-address", health)
+		"--cert-dir", certs, "--metrics-bind-address", metrics, "--health-probe-bind-address", health, "--drain-quiet-period", "0s")
 	require.NoError(t, process.WaitReady(ctx, "http://"+health+"/readyz"))
 
 	s := &server{client: httpsClient(t, certs), port: free[0]}
@@ -113,6 +113,13 @@ func TestInAClusterWithLeastRights(t *testing.T) {
 	require.Contains(t, exposed, `dagger_inject_requests_total{decision="injected",reason="injected"} 1`)
 	require.Contains(t, exposed, `dagger_inject_request_duration_seconds_bucket{entry="pod",le="0.00025"}`)
 	require.Contains(t, exposed, `dagger_inject_request_duration_seconds_bucket{entry="pod",le="1"}`)
+	require.Contains(t, exposed, "dagger_inject_certificate_expiry_timestamp_seconds")
+	require.NotContains(t, exposed, "leader_election", "nothing waits for a lease")
+
+	checks := get(t, "http://"+health+"/readyz?verbose")
+	for _, name := range []string{"caches", "certificate", "listening", "shutdown"} {
+		require.Contains(t, checks, "[+]"+name+" ok")
+	}
 }
 
 func grant(t *testing.T, namespace string) {
