@@ -1,6 +1,10 @@
 SHELL := /bin/bash -o pipefail
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE_ARCH ?= amd64,arm64
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
+# The time of everything in the image: the commit's, so that building it again gives the same digest
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 # Flags for every go test, as in: make test TESTFLAGS=-race
 TESTFLAGS ?=
 FUZZTIME ?= 30s
@@ -19,16 +23,28 @@ demo: ## Inject an ARC and a GitLab pod on a real control plane, and show what c
 test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens, real API server
 	go vet ./...
 	assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go test -timeout 30m $(TESTFLAGS) ./...
+	cd build/image && go test -timeout 30m $(TESTFLAGS) ./...
+	cd test/chart && go test -timeout 30m ./... # nothing in it runs concurrently: Helm with the race detector would be built for nothing
+
+HELM_VERSION = $(shell cd test/chart && go list -m -f '{{.Version}}' helm.sh/helm/v4)
+
+.PHONY: helm
+helm: ## Build bin/helm, in the version that the chart is tested with
+	cd test/chart && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$(HELM_VERSION)" -o ../../bin/helm helm.sh/helm/v4/cmd/helm
 
 .PHONY: build
 build: ## Build bin/dagger-inject
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/dagger-inject ./cmd/dagger-inject
 
+.PHONY: image
+image: ## Build bin/dagger-inject.oci.tar for IMAGE_ARCH (amd64,arm64), without a daemon, and print its digest
+	cd build/image && go run . --source ../.. --output ../../bin --arch $(IMAGE_ARCH) --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"
+
 .PHONY: golden
-golden: ## Rewrite the expected outputs, the README's generated parts, the policy's schema and reference, the reasons
+golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart, the reasons
 	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestReadme' -update
-	go test ./internal/policydoc ./internal/reasondoc -update
-	git --no-pager diff --stat -- test/fixtures test/explain README.md docs
+	go test ./internal/policydoc ./internal/chartdoc ./internal/reasondoc -update
+	git --no-pager diff --stat -- test/fixtures test/explain README.md docs charts
 
 .PHONY: bench
 bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces
@@ -49,3 +65,7 @@ lint: ## Check formatting and run golangci-lint's standard set
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-clean: $$unformatted"; exit 1; }
 	go run $(GOLANGCI_LINT) run ./...
 	cd test/cluster && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
+golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart, the reasons
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestReadme' -update
+	go test ./internal/policydoc ./internal/chartdoc ./internal/reasondoc -update
+	git --no-pager diff --stat -- test/fixtures test/explain README.md docs charts
