@@ -154,7 +154,7 @@ func (f *explainFlags) explainFile(ctx context.Context, s streams, explainer *ex
 
 func (f *explainFlags) print(s streams, all []explained) error {
 	if f.output != "" {
-		var object any = all[0].object
+		object := all[0].object
 		if len(all) > 1 {
 			list := make([]any, len(all))
 			for i := range all {
