@@ -74,7 +74,7 @@ type checker struct {
 // Run makes every check, in the order in which one depends on another.
 func Run(ctx context.Context, o Options) []Finding {
 	c := &checker{
-		Options: o, ctx: ctx, engines: cluster.NewEngines(ctx, o.Reader),
+		Options: o, ctx: ctx, engines: cluster.NewEngines(ctx, o.Reader, ""),
 		explainer: &explain.Explainer{Reader: o.Reader, ReleaseNamespace: o.ReleaseNamespace, Version: o.Version},
 	}
 	for _, check := range []struct {

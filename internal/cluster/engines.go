@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -35,6 +37,7 @@ func Workloads(ctx context.Context, r client.Reader, namespace string) (*engine.
 type Engines struct {
 	ctx    context.Context
 	reader client.Reader
+	own    string
 	read   map[string]namespace
 }
 
@@ -43,13 +46,15 @@ type namespace struct {
 	err error
 }
 
-// NewEngines returns Engines that read with a context.
-func NewEngines(ctx context.Context, r client.Reader) *Engines {
-	return &Engines{ctx: ctx, reader: r, read: map[string]namespace{}}
+// NewEngines returns Engines that read with a context. Where a namespace is asked for by the empty name, it is own, the pods';
+// own is empty where there is no one namespace of theirs.
+func NewEngines(ctx context.Context, r client.Reader, own string) *Engines {
+	return &Engines{ctx: ctx, reader: r, own: own, read: map[string]namespace{}}
 }
 
 // Discover finds the engine of a namespace; it is an inject.Engines.
 func (e *Engines) Discover(name string, selector labels.Selector) (*engine.Discovered, error) {
+	name = cmp.Or(name, e.own)
 	known := e.workloads(name)
 	if known.err != nil {
 		return nil, known.err
@@ -63,6 +68,9 @@ func (e *Engines) Discover(name string, selector labels.Selector) (*engine.Disco
 
 func (e *Engines) workloads(name string) namespace {
 	known, read := e.read[name]
+	if name == "" {
+		return namespace{err: errors.New("which namespace is the pod's own is not known")}
+	}
 	if !read {
 		known.Workloads, known.err = Workloads(e.ctx, e.reader, name)
 		e.read[name] = known
@@ -71,10 +79,11 @@ func (e *Engines) workloads(name string) namespace {
 }
 
 // Err returns why a namespace cannot be read, nil where it can be or was not asked for.
-func (e *Engines) Err(namespace string) error { return e.read[namespace].err }
+func (e *Engines) Err(namespace string) error { return e.read[cmp.Or(namespace, e.own)].err }
 
 // Pods returns the pods of a workload of the namespace, by the workload's name in the form Kind namespace/name.
 func (e *Engines) Pods(namespace, workload string) ([]corev1.Pod, error) {
+	namespace = cmp.Or(namespace, e.own)
 	selector, err := e.workloads(namespace).selector(workload)
 	if err != nil {
 		return nil, err

@@ -109,7 +109,7 @@ type subject struct {
 
 // explain runs the decision.
 func (e *Explainer) explain(ctx context.Context, s subject) *Explanation {
-	j := &job{Explainer: e, Explanation: &Explanation{Subject: s.name, Judged: s.judged}, ctx: ctx, engines: cluster.NewEngines(ctx, e.Reader)}
+	j := &job{Explainer: e, Explanation: &Explanation{Subject: s.name, Judged: s.judged}, ctx: ctx, engines: cluster.NewEngines(ctx, e.Reader, s.namespace)}
 	j.readNamespace(s.namespace)
 	j.readPolicies()
 	entry, called := j.readEntries(s.template)

@@ -63,7 +63,7 @@ func (e *Explainer) Namespace(ctx context.Context, name string) (*Namespace, err
 }
 
 func (e *Explainer) policyProblems(ctx context.Context, namespace string) []string {
-	j := &job{Explainer: e, Explanation: &Explanation{}, ctx: ctx, engines: cluster.NewEngines(ctx, e.Reader)}
+	j := &job{Explainer: e, Explanation: &Explanation{}, ctx: ctx, engines: cluster.NewEngines(ctx, e.Reader, namespace)}
 	j.namespace.Name = namespace
 	if j.readPolicies(); j.policies == nil {
 		return nil
