@@ -29,7 +29,7 @@ type draining struct {
 func newDraining(t *testing.T) *draining {
 	t.Helper()
 	d := &draining{drain: newDrain(&Options{Log: slog.New(slog.DiscardHandler), DrainQuietPeriod: testQuiet, DrainTimeout: testTimeout})}
-	close(d.drain.serving)
+	close(d.serving)
 	d.handler = d.handle(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	ctx, cancel := context.WithCancel(t.Context())
 	serving, stop := d.outlive(ctx)
