@@ -78,6 +78,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		Metrics:                 metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:  o.HealthAddress,
 		Cache:                   cacheOptions(),
+		MapperProvider:          newMapper,
 		GracefulShutdownTimeout: ptr.To(stopTimeout),
 	})
 	if err != nil {
@@ -136,19 +137,19 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if store != nil {
 		server.handle(PathValidate, &PolicyValidator{Store: store, Log: o.Log})
 	}
-	if err := errors.Join(mgr.Add(server.certificate), mgr.Add(server)); err != nil {
+	if err := mgr.Add(server); err != nil {
 		return err
 	}
 	checks["caches"] = read
 	for name, check := range checks {
-		if err := mgr.AddReadyzCheck(name, check); err != nil {
+		if err := mgr.AddReadyzCheck(name, logChanges(o.Log, name, check)); err != nil {
 			return err
 		}
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	return mgr.Start(serving)
+	return server.run(serving, mgr)
 }
 
 // RunStandalone serves without a cluster: what holds is as the source says. It ends when ctx does and the server is drained.
@@ -159,7 +160,7 @@ func RunStandalone(ctx context.Context, o Options, source Source) error {
 	register(server, &o, source, NewMetrics(prometheus.NewRegistry()))
 	serving, stop := server.drain.outlive(ctx)
 	defer stop()
-	go func() { _ = server.certificate.Start(serving) }()
+	go server.certificate.follow(serving)
 	return server.Start(serving)
 }
 
