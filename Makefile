@@ -8,6 +8,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 # Flags for every go test, as in: make test TESTFLAGS=-race
 TESTFLAGS ?=
 FUZZTIME ?= 30s
+SOAKFLAGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -16,8 +17,8 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Inject an ARC and a GitLab pod on a real control plane, and show what changed
-	@assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go run ./test/demo
+demo: ## Install the chart with Helm and cert-manager, inject an ARC and a GitLab pod, and show what changed
+	@go run ./test/demo
 
 .PHONY: test
 test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens, real API server
@@ -52,6 +53,10 @@ bench: ## Measure requests against other servers, and policies of 1,000 and 10,0
 	assets=$$(cd test/cluster && go run .) && export KUBEBUILDER_ASSETS=$$assets && \
 	  go run ./test/bench/policies -namespaces 1000 && go run ./test/bench/policies
 
+.PHONY: soak
+soak: ## Roll, kill, freeze, renew and upgrade the webhook while pods are created (SOAKFLAGS=-quick: in two minutes)
+	go run ./test/soak $(SOAKFLAGS)
+
 # Minimizing an input that leads to new code takes up to a minute by default, in which nothing else is tried.
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (30s)
@@ -66,5 +71,6 @@ lint: ## Check formatting and run golangci-lint's standard set
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-clean: $$unformatted"; exit 1; }
 	go run $(GOLANGCI_LINT) run ./...
 	cd test/cluster && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
+	cd test/certmanager && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
 	cd test/chart && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
 	cd build/image && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...

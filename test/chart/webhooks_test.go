@@ -64,10 +64,10 @@ func TestWebhookConfigurationsFollowTheValues(t *testing.T) {
 const injectCA = "cert-manager.io/inject-ca-from"
 
 func TestCertificatesOfCertManager(t *testing.T) {
-	for name, c := range map[string]struct{ objects, secret string }{
-		"default":         {"dagger-inject", "dagger-inject-tls"},
-		"everything":      {"inject", "inject-serving"},
-		"existing-issuer": {"dagger-inject", "dagger-inject-tls"},
+	for name, c := range map[string]struct{ objects, secret, ca string }{
+		"default":         {"dagger-inject", "dagger-inject-tls", "dagger-inject-ca"},
+		"everything":      {"inject", "inject-serving", "inject-ca"},
+		"existing-issuer": {"dagger-inject", "dagger-inject-tls", "dagger-inject"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rendered := objects(t, cases(t)[name])
@@ -78,7 +78,7 @@ func TestCertificatesOfCertManager(t *testing.T) {
 				require.Equal(t, certmanagerv1.RotationPolicyAlways, certificate.Spec.PrivateKey.RotationPolicy)
 			}
 			for _, configuration := range configurations(t, rendered) {
-				require.Equal(t, namespace+"/"+c.objects, configuration.GetAnnotations()[injectCA])
+				require.Equal(t, namespace+"/"+c.ca, configuration.GetAnnotations()[injectCA])
 			}
 			volume := one[*appsv1.Deployment](t, rendered).Spec.Template.Spec.Volumes[0]
 			require.Equal(t, c.secret, volume.Secret.SecretName)

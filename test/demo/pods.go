@@ -16,7 +16,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/internal/textdiff"
-	"github.com/dagger-inject/dagger-inject/test/controlplane"
+	"github.com/dagger-inject/dagger-inject/test/localcluster"
 )
 
 // demo is one pod that is created before people's eyes.
@@ -41,10 +41,23 @@ var demos = []demo{
 	},
 }
 
+// testPath returns the path of a file, given from the folder of the tests, relative to the working folder.
+func testPath(path ...string) (string, error) {
+	_, file, _, _ := runtime.Caller(0)
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Rel(folder, filepath.Join(append([]string{filepath.Dir(file), ".."}, path...)...))
+}
+
 // readTestFile reads a file of the tree's tests.
 func readTestFile(path ...string) ([]byte, error) {
-	_, file, _, _ := runtime.Caller(0)
-	return os.ReadFile(filepath.Join(append([]string{filepath.Dir(file), ".."}, path...)...))
+	name, err := testPath(path...)
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(name)
 }
 
 // pod reads the pod as the runner controller's own code made it.
@@ -57,22 +70,22 @@ func (d *demo) pod() (*corev1.Pod, error) {
 	return &pod, yaml.UnmarshalStrict(text, &pod)
 }
 
-func (d *demo) prepare(ctx context.Context, cp *controlplane.ControlPlane) error {
+func (d *demo) prepare(ctx context.Context, cluster *localcluster.Cluster) error {
 	pod, err := d.pod()
 	if err != nil {
 		return err
 	}
-	if err := cp.CreateNamespace(ctx, d.namespace, d.labels, nil); err != nil {
+	if err := cluster.CreateNamespace(ctx, d.namespace, d.labels, nil); err != nil {
 		return err
 	}
 	if pod.Spec.ServiceAccountName == "" {
 		return nil
 	}
-	return cp.CreateServiceAccounts(ctx, d.namespace, pod.Spec.ServiceAccountName)
+	return cluster.CreateServiceAccounts(ctx, d.namespace, pod.Spec.ServiceAccountName)
 }
 
 // create creates the pod and returns, as YAML, what the API server stored, less what differs from one call to the next.
-func (d *demo) create(ctx context.Context, cp *controlplane.ControlPlane, dryRun bool) (string, error) {
+func (d *demo) create(ctx context.Context, cluster *localcluster.Cluster, dryRun bool) (string, error) {
 	pod, err := d.pod()
 	if err != nil {
 		return "", err
@@ -81,7 +94,7 @@ func (d *demo) create(ctx context.Context, cp *controlplane.ControlPlane, dryRun
 	if dryRun {
 		options = append(options, client.DryRunAll)
 	}
-	if err := cp.Client().Create(ctx, pod, options...); err != nil {
+	if err := cluster.Client().Create(ctx, pod, options...); err != nil {
 		return "", fmt.Errorf("creating the pod %s: %w", pod.Name, err)
 	}
 	token := "kube-api-access"
@@ -121,7 +134,7 @@ func (d *demo) report(before, after string) error {
 What was added, and why:
   container %s: %s=%s, so that dagger finds its engine
   volumes %s: the engine's socket on the node, and the place for the CLI
-  init container %s: copies dagger from %s, the engine's own version, to /usr/local/bin/dagger
+  init containers %s: copy dagger from %s, the engine's own version, to /usr/local/bin/dagger, and wait until the engine answers
   supplemental group 1001: any user of the pod may connect to the socket
   under the policy: %s; the engine was read off %s
 `, strings.Join(status.Containers, ", "), inject.EnvRunnerHost, status.Engine, strings.Join(status.Volumes, ", "),

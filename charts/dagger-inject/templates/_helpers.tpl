@@ -125,7 +125,10 @@ caBundle: {{ required "certificates.caBundle is empty: certificates.mode existin
 {{- define "dagger-inject.webhookAnnotations" -}}
 {{- $annotations := deepCopy .Values.webhook.annotations -}}
 {{- if eq .Values.certificates.mode "cert-manager" -}}
-{{- $_ := set $annotations "cert-manager.io/inject-ca-from" (printf "%s/%s" .Release.Namespace (include "dagger-inject.fullname" .)) -}}
+{{- /* The CA's own Certificate, where the chart makes it: a new CA is trusted before anything is signed with it. That of the serving
+certificate would tell it in the moment in which the replicas begin to serve what it signed. */ -}}
+{{- $ca := ternary "" "-ca" (ne .Values.certificates.issuer.name "") -}}
+{{- $_ := set $annotations "cert-manager.io/inject-ca-from" (printf "%s/%s%s" .Release.Namespace (include "dagger-inject.fullname" .) $ca) -}}
 {{- end -}}
 {{- toYaml $annotations -}}
 {{- end -}}
