@@ -98,13 +98,13 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	}
 	if o.Policies == nil {
 		store = NewPolicyStore(o.ReleaseNamespace)
-		watcher := newEngineWatcher(config, mgr.GetScheme(), o.Log, store.SetEngines)
+		watcher := newEngineWatcher(config, mgr.GetScheme(), mgr.GetRESTMapper(), o.Log, store.SetEngines)
 		store.onCluster = func(policies *inject.Policies) {
 			reportIgnored(m, o.Log, policies.Ignored())
 			watcher.want(policies.EngineNamespaces())
 		}
 		if o.DiscoverOwnNamespace {
-			store.own = newOwnEngines(config, mgr.GetScheme(), o.Log)
+			store.own = newOwnEngines(config, mgr.GetScheme(), mgr.GetRESTMapper(), o.Log)
 			checks["engines of all namespaces"] = store.own.ready
 			if err := mgr.Add(store.own); err != nil {
 				return err
