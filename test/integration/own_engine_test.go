@@ -115,7 +115,7 @@ func TestEnginesAreKnownAfterTheAPIServerWasAway(t *testing.T) {
 	}
 	install(t, "away-own", "v0.21.8-default")
 	install(t, "away-engines", "v0.17.2-renamed-release")
-	put(t, policyMap("away-release", ownPolicy+"overrides: {fromPods: [profile]}\n", "other", policyHeader+"engine: {discover: {namespace: away-engines}}\n"))
+	put(t, policyMap("away-release", ownPolicy+"overrides: {fromPods: [profile]}\n", "other", policyHeader+"engine: {discover: {ownNamespace: false, namespace: away-engines}}\n"))
 	b, certs, free := newBalancer(t), t.TempDir(), ports(t, 2)
 	behind := rest.CopyConfig(shared.Config())
 	behind.Host = "https://" + program.Loopback(b.port)
