@@ -43,9 +43,9 @@ image: ## Build bin/dagger-inject.oci.tar for IMAGE_ARCH (amd64,arm64), without 
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart, the reasons
-	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestReadme' -update
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestReadme' -update
 	go test ./internal/policydoc ./internal/chartdoc ./internal/reasondoc -update
-	git --no-pager diff --stat -- test/fixtures test/explain README.md docs charts
+	git --no-pager diff --stat -- test/fixtures test/explain test/check README.md docs charts
 
 .PHONY: bench
 bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces

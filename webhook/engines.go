@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -59,6 +60,7 @@ var ErrOwnNamespaceOff = errors.New("engine.discover.ownNamespace: engines in th
 type engineWatcher struct {
 	config *rest.Config
 	scheme *runtime.Scheme
+	mapper meta.RESTMapper
 	log    *slog.Logger
 	// changed is told of every new state.
 	changed func(engineState)
@@ -78,9 +80,10 @@ type watchedNamespace struct {
 	known bool
 }
 
-func newEngineWatcher(config *rest.Config, scheme *runtime.Scheme, log *slog.Logger, changed func(engineState)) *engineWatcher {
+// newEngineWatcher watches nothing yet. The mapper must know engineKinds while the API server is away.
+func newEngineWatcher(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, log *slog.Logger, changed func(engineState)) *engineWatcher {
 	return &engineWatcher{
-		config: config, scheme: scheme, log: log, changed: changed,
+		config: config, scheme: scheme, mapper: mapper, log: log, changed: changed,
 		namespaces: map[string]*watchedNamespace{}, dirty: make(chan struct{}, 1),
 	}
 }
@@ -147,19 +150,20 @@ func (w *engineWatcher) watch(namespace string) *watchedNamespace {
 		AddFunc: func(any) { w.touch() }, UpdateFunc: func(any, any) { w.touch() }, DeleteFunc: func(any) { w.touch() },
 	}
 	watched := &watchedNamespace{}
-	watched.start(w.config, w.scheme, namespace, handler, func(err error) { w.failed(watched, namespace, err) }, w.touch)
+	watched.start(w.config, w.scheme, w.mapper, namespace, handler, func(err error) { w.failed(watched, namespace, err) }, w.touch)
 	return watched
 }
 
 // start reads the workloads and Services of a namespace, or of all, and tells of every change, of failures, and of having
 // read all.
-func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Scheme, namespace string,
+func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, namespace string,
 	handler toolscache.ResourceEventHandler, failed func(error), read func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	watched.stop = cancel
 	var err error
 	watched.Cache, err = cache.New(config, cache.Options{
 		Scheme:                       scheme,
+		Mapper:                       mapper,
 		DefaultNamespaces:            map[string]cache.Config{namespace: {}},
 		DefaultTransform:             trimEngine,
 		DefaultUnsafeDisableDeepCopy: ptr.To(true),

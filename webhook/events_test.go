@@ -183,6 +183,20 @@ func TestEventsThatCannotBeWrittenAreLoggedOnce(t *testing.T) {
 	require.Equal(t, 1, strings.Count(logs.String(), "events cannot be written"))
 }
 
+// TestDryRunsTellNobody holds what the configuration says of side effects: none on a dry run, as the API server tells of it.
+func TestDryRunsTellNobody(t *testing.T) {
+	e, _, _ := emitter(t, interceptor.Funcs{})
+	f := newFixture(t)
+	f.Source = Static{Policies: inject.NewPolicies(config.FromFile("p", []byte("x: 1"), config.OriginCluster), nil, nil)}
+	f.Events = e
+	for dryRun, told := range map[string]int{"true": 0, "false": 1} {
+		e.drain(t.Context())
+		review := strings.Replace(reviewOf(asking), `"operation"`, `"dryRun":`+dryRun+`,"operation"`, 1)
+		require.False(t, response(t, f.post(review)).Allowed)
+		require.Len(t, e.queue, told, "dryRun: "+dryRun)
+	}
+}
+
 // TestNothingWaitsForEvents answers reviews while nobody sends what is queued.
 func TestNothingWaitsForEvents(t *testing.T) {
 	e, _, _ := emitter(t, interceptor.Funcs{})

@@ -3,20 +3,34 @@ package webhook
 import (
 	"net/http"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// newMapper knows the kinds that every replica reads, and asks the API server about others when they are first used. Asking
+// newMapper knows the kinds that replicas read and write, and asks the API server about others when they are first used. Asking
 // about all of them would take time at the start, and a replica that starts while the API server is away would end instead of
-// waiting.
+// waiting, or never read an engine: an informer that cannot be made is not tried again, as a list that fails is.
 func newMapper(config *rest.Config, c *http.Client) (meta.RESTMapper, error) {
 	known := meta.NewDefaultRESTMapper(nil)
 	known.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
-	known.Add(corev1.SchemeGroupVersion.WithKind("ConfigMap"), meta.RESTScopeNamespace)
-	known.Add(corev1.SchemeGroupVersion.WithKind("LimitRange"), meta.RESTScopeNamespace)
+	for _, kind := range []schema.GroupVersionKind{
+		corev1.SchemeGroupVersion.WithKind("ConfigMap"),
+		corev1.SchemeGroupVersion.WithKind("LimitRange"),
+		corev1.SchemeGroupVersion.WithKind("Service"),
+		appsv1.SchemeGroupVersion.WithKind("DaemonSet"),
+		appsv1.SchemeGroupVersion.WithKind("StatefulSet"),
+		appsv1.SchemeGroupVersion.WithKind("Deployment"),
+		eventsv1.SchemeGroupVersion.WithKind("Event"),
+	} {
+		known.Add(kind, meta.RESTScopeNamespace)
+		// A cache of some namespaces asks for the kind of a list, which discovery knows too.
+		known.Add(kind.GroupVersion().WithKind(kind.Kind+"List"), meta.RESTScopeNamespace)
+	}
 	others, err := apiutil.NewDynamicRESTMapper(config, c)
 	if err != nil {
 		return nil, err

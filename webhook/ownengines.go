@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -49,10 +50,10 @@ var (
 	errOwnForbidden = errors.New("the service account may not read the workloads of all namespaces: the chart's value discover.ownNamespace lets it")
 )
 
-// newOwnEngines begins to read.
-func newOwnEngines(config *rest.Config, scheme *runtime.Scheme, log *slog.Logger) *ownEngines {
+// newOwnEngines begins to read. The mapper must know engineKinds while the API server is away.
+func newOwnEngines(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, log *slog.Logger) *ownEngines {
 	o := &ownEngines{log: log, changes: map[string]uint64{}, failure: errOwnNotRead}
-	o.start(config, scheme, metav1.NamespaceAll, toolscache.ResourceEventHandlerDetailedFuncs{
+	o.start(config, scheme, mapper, metav1.NamespaceAll, toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(object any, initial bool) {
 			if !initial { // nobody was told anything before all was read
 				o.changed(object, nil)

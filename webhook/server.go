@@ -98,14 +98,14 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	}
 	if o.Policies == nil {
 		store = NewPolicyStore(o.ReleaseNamespace)
-		watcher := newEngineWatcher(config, mgr.GetScheme(), o.Log, store.SetEngines)
+		watcher := newEngineWatcher(config, mgr.GetScheme(), mgr.GetRESTMapper(), o.Log, store.SetEngines)
 		store.onCluster = func(policies *inject.Policies) {
 			reportIgnored(m, o.Log, policies.Ignored())
 			watcher.want(policies.EngineNamespaces())
 		}
 		if o.DiscoverOwnNamespace {
-			store.own = newOwnEngines(config, mgr.GetScheme(), o.Log)
-			checks["engines of all namespaces"] = store.own.ready
+			store.own = newOwnEngines(config, mgr.GetScheme(), mgr.GetRESTMapper(), o.Log)
+			checks["own-engines"] = store.own.ready
 			if err := mgr.Add(store.own); err != nil {
 				return err
 			}
@@ -127,7 +127,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		if err := mgr.Add(version); err != nil {
 			return err
 		}
-		o.ImageVolumes, checks["server version"] = version.imageVolumes, version.ready
+		o.ImageVolumes, checks["server-version"] = version.imageVolumes, version.ready
 	}
 	read, err := watch(serving, mgr.GetCache(), feed)
 	if err != nil {

@@ -63,16 +63,21 @@ func runCheck(ctx context.Context, s streams, f *checkFlags) error {
 	if namespace == "" {
 		namespace = "default"
 	}
-	findings := check.Run(ctx, check.Options{
+	return printFindings(s, f.output, check.Run(ctx, check.Options{
 		Reader: reader, ReleaseNamespace: f.releaseNamespace, Namespace: f.namespace, Now: time.Now(), Version: version,
 		Ask: func(ctx context.Context) apicheck.Answer {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
 			return apicheck.Once(ctx, restConfig, namespace)
 		},
-	})
-	if f.output != "" {
-		err = writeObject(s.out, f.output, findings)
+	}))
+}
+
+// printFindings prints what was found. Its error has the exit code.
+func printFindings(s streams, output string, findings []check.Finding) error {
+	var err error
+	if output != "" {
+		err = writeObject(s.out, output, findings)
 	} else {
 		err = check.Text(s.out, findings)
 	}

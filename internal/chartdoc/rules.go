@@ -1,6 +1,9 @@
 package chartdoc
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+)
 
 // rules say what a value accepts where its default does not. A mapping that is named here is one value.
 var rules = map[string]schema{
@@ -44,6 +47,7 @@ var rules = map[string]schema{
 	"preStopSleepSeconds":                {"type": "integer", "minimum": 1},
 
 	"serviceAccount.annotations": texts,
+	"policyReaders":              of[[]rbacv1.Subject](),
 	"logLevel":                   oneOf("debug", "info", "warn", "error"),
 	"extraArgs":                  listOf(schema{"type": "string", "pattern": "^--"}),
 	"extraEnv":                   of[[]corev1.EnvVar](),

@@ -66,8 +66,10 @@ type checker struct {
 	webhooks
 	explainer *explain.Explainer
 	engines   *cluster.Engines
-	// policies are the cluster's, nil where they cannot be read; lookups are those that they made for engines.
+	// policies are the cluster's, nil where they cannot be read, and refined those of namespaces that have some; lookups are
+	// those that they made for engines.
 	policies *inject.Policies
+	refined  map[string]*inject.Policies
 	lookups  map[string]lookup
 }
 
@@ -75,6 +77,7 @@ type checker struct {
 func Run(ctx context.Context, o Options) []Finding {
 	c := &checker{
 		Options: o, ctx: ctx, engines: cluster.NewEngines(ctx, o.Reader, ""),
+		refined: map[string]*inject.Policies{}, lookups: map[string]lookup{},
 		explainer: &explain.Explainer{Reader: o.Reader, ReleaseNamespace: o.ReleaseNamespace, Version: o.Version},
 	}
 	for _, check := range []struct {

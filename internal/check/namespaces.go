@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -8,18 +10,24 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/explain"
 )
 
-// checkNamespaces decides on a CI job in every namespace that asks for injection.
-func (c *checker) checkNamespaces() {
+// optedIn returns the namespaces that ask for injection, of those that are checked.
+func (c *checker) optedIn() ([]corev1.Namespace, error) {
 	var list corev1.NamespaceList
 	if err := c.Reader.List(c.ctx, &list, client.MatchingLabels{inject.LabelInject: "true"}); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list.Items, func(ns corev1.Namespace) bool { return c.Namespace != "" && ns.Name != c.Namespace }), nil
+}
+
+// checkNamespaces decides on a CI job in every namespace that asks for injection.
+func (c *checker) checkNamespaces() {
+	list, err := c.optedIn()
+	if err != nil {
 		c.unreadable("the namespaces", err)
 		return
 	}
 	checked := 0
-	for _, ns := range list.Items {
-		if c.Namespace != "" && ns.Name != c.Namespace {
-			continue
-		}
+	for _, ns := range list {
 		if checked++; checked > most {
 			continue
 		}

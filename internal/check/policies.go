@@ -2,17 +2,13 @@ package check
 
 import (
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
-	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
 
@@ -43,7 +39,8 @@ func (c *checker) checkPolicies() {
 	}
 	for i := range list.Items {
 		if cm := &list.Items[i]; cm.Namespace != c.ReleaseNamespace {
-			c.problems("the policy of namespace "+cm.Namespace, c.policies.With(config.FromConfigMap(cm, config.OriginNamespace)))
+			c.refined[cm.Namespace] = c.policies.With(config.FromConfigMap(cm, config.OriginNamespace))
+			c.problems("the policy of namespace "+cm.Namespace, c.refined[cm.Namespace])
 		}
 	}
 }
@@ -59,60 +56,4 @@ func (c *checker) problems(what string, policies *inject.Policies) {
 		lines = append(lines, problem.Error())
 	}
 	c.add(Fail, "Correct it; dagger-inject lint says the same before it is applied.", "%s is invalid: %s", what, strings.Join(lines, "; "))
-}
-
-// lookup is one that a policy made for an engine.
-type lookup struct {
-	namespace string
-	found     *engine.Discovered
-	err       error
-}
-
-// look finds engines for policies, and remembers what was looked for.
-func (c *checker) look(namespace string, selector labels.Selector) (*engine.Discovered, error) {
-	found, err := c.engines.Discover(namespace, selector)
-	if c.lookups == nil {
-		c.lookups = map[string]lookup{}
-	}
-	c.lookups[namespace+" "+selector.String()] = lookup{namespace, found, err}
-	return found, err
-}
-
-// checkEngines tells of each engine that policies look for, and of its ready pods.
-func (c *checker) checkEngines() {
-	if c.policies == nil {
-		return
-	}
-	if len(c.lookups) == 0 {
-		c.ok("none is looked for: the policy names what pods are given")
-	}
-	for _, key := range slices.Sorted(maps.Keys(c.lookups)) {
-		c.checkEngine(c.lookups[key])
-	}
-}
-
-func (c *checker) checkEngine(l lookup) {
-	switch {
-	case c.engines.Err(l.namespace) != nil:
-		c.unreadable("the engines of namespace "+l.namespace, c.engines.Err(l.namespace))
-		return
-	case l.err != nil:
-		c.add(Warn, "Install the Dagger Helm chart there, or name an engine in the policy.", "%v", l.err)
-		return
-	}
-	version := l.found.Version
-	if version == "" {
-		version = "of an unknown version (" + l.found.Image + ")"
-	}
-	pods, err := c.engines.Pods(l.namespace, l.found.Workload.String())
-	if err != nil {
-		c.unreadable("the pods of "+l.found.Workload.String(), err)
-		return
-	}
-	ready := len(slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return !cluster.IsReady(&p) }))
-	if ready == 0 {
-		c.add(Fail, "See kubectl describe pods in namespace "+l.namespace+".", "%s %s: none of %s is ready", l.found.Workload, version, plural(len(pods), "pod"))
-		return
-	}
-	c.ok("%s %s: %d of %s ready", l.found.Workload, version, ready, plural(len(pods), "pod"))
 }

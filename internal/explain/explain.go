@@ -227,6 +227,9 @@ func (j *job) readPolicies() {
 	}
 	documents, err := cluster.PolicyDocuments(j.ctx, j.Reader, j.ReleaseNamespace, config.OriginCluster)
 	if err != nil {
+		if apierrors.IsForbidden(err) {
+			err = fmt.Errorf("%w; the chart's value policyReaders names who may", err)
+		}
 		j.unreadable("the cluster's policy", err)
 		return
 	}

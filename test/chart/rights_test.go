@@ -50,7 +50,7 @@ func TestRightsAreTheLeast(t *testing.T) {
 
 			var namespaces []string
 			for _, role := range all[*rbacv1.Role](rendered) {
-				if !isHook(role) {
+				if !isHook(role) && role.Namespace != namespace {
 					namespaces = append(namespaces, role.Namespace)
 					require.Equal(t, ofEngines, role.Rules)
 				}
@@ -58,7 +58,7 @@ func TestRightsAreTheLeast(t *testing.T) {
 			require.Equal(t, c.namespaces, namespaces)
 			var bound []string
 			for _, binding := range all[*rbacv1.RoleBinding](rendered) {
-				if !isHook(binding) {
+				if !isHook(binding) && binding.Namespace != namespace {
 					bound = append(bound, binding.Namespace)
 					require.Equal(t, subjects, binding.Subjects)
 					require.Equal(t, rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name}, binding.RoleRef)
@@ -66,6 +66,27 @@ func TestRightsAreTheLeast(t *testing.T) {
 			}
 			require.Equal(t, c.namespaces, bound)
 		})
+	}
+}
+
+func TestWhoMayReadThePolicyMayReadNothingElse(t *testing.T) {
+	rendered := objects(t, cases(t)["everything"])
+	role := named[*rbacv1.Role](t, rendered, "inject-policy-readers")
+	require.Equal(t, namespace, role.Namespace)
+	require.Equal(t, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{config.ConfigMapName}, Verbs: []string{"get"}},
+	}, role.Rules)
+	binding := named[*rbacv1.RoleBinding](t, rendered, role.Name)
+	require.Equal(t, namespace, binding.Namespace)
+	require.Equal(t, rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name}, binding.RoleRef)
+	require.Equal(t, []rbacv1.Subject{
+		{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: "system:authenticated"},
+		{Kind: rbacv1.ServiceAccountKind, Namespace: "ci", Name: "explains"},
+	}, binding.Subjects)
+	for _, name := range []string{"default", "without"} {
+		for _, role := range all[*rbacv1.Role](objects(t, cases(t)[name])) {
+			require.NotContains(t, role.Name, "policy-readers", name)
+		}
 	}
 }
 

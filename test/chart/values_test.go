@@ -99,6 +99,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"a profile with a wrong one":  {"profiles: {large: {cli: {delivery: post}}}", "/profiles/large/cli/delivery"},
 		"a profile of no name":        {"profiles: {policy: {}}", "propertyName 'policy'"},
 		"a misspelt toleration":       {"tolerations: [{kez: a}]", "'kez' not allowed"},
+		"a reader of no kind known":   {"policyReaders: [{group: devs}]", "'group' not allowed"},
 		"the kubelet's port":          {"hostNetwork: true", "10250 is the kubelet's"},
 		"too short a grace period":    {"terminationGracePeriodSeconds: 30", "must be at least 40"},
 		"no CA for a Secret":          {"certificates: {mode: existingSecret}", "certificates.caBundle is empty"},

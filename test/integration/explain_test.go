@@ -157,6 +157,22 @@ func TestExplainAPodOfAnOwner(t *testing.T) {
 	for _, what := range []string{"the namespace live-explain-owner: ", "the cluster's policy: ", "the MutatingWebhookConfigurations: ", "the LimitRanges of "} {
 		require.Contains(t, unreadable, what)
 	}
+	require.Contains(t, unreadable, "the chart's value policyReaders names who may")
+
+	// With the right that the chart's policyReaders give, there is a verdict.
+	reader := metav1.ObjectMeta{Namespace: liveRelease, Name: "policy-readers"}
+	require.NoError(t, shared.Client().Create(t.Context(), &rbacv1.Role{ObjectMeta: reader, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{config.ConfigMapName}, Verbs: []string{"get"}},
+	}}))
+	require.NoError(t, shared.Client().Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: reader, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: reader.Name},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: "system:authenticated"}},
+	}))
+	requireSoon(t, func() bool {
+		e = explain.Explanation{}
+		command(t, team, &e, "explain", "pod", pod.Name, "-n", pod.Namespace)
+		return e.Outcome == explain.OutcomeInjected
+	})
 }
 
 func TestExplainANamespace(t *testing.T) {

@@ -3,7 +3,10 @@ package integration
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,9 +14,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/test/program"
+	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 const ownRelease = "own-release"
@@ -99,4 +105,44 @@ func TestOwnNamespacesAreReadOnlyWhereSwitchedOn(t *testing.T) {
 	}()
 	put(t, policyMap(liveRelease, ownPolicy))
 	requireRefusedSoon(t, "live-own-off", "looked for only where the chart's value discover.ownNamespace is true")
+}
+
+// TestEnginesAreKnownAfterTheAPIServerWasAway starts a replica while the API server cannot be reached.
+func TestEnginesAreKnownAfterTheAPIServerWasAway(t *testing.T) {
+	t.Parallel()
+	for _, namespace := range []string{"away-release", "away-own", "away-engines"} {
+		require.NoError(t, shared.CreateNamespace(t.Context(), namespace, nil, nil))
+	}
+	install(t, "away-own", "v0.21.8-default")
+	install(t, "away-engines", "v0.17.2-renamed-release")
+	put(t, policyMap("away-release", ownPolicy+"overrides: {fromPods: [profile]}\n", "other", policyHeader+"engine: {discover: {ownNamespace: false, namespace: away-engines}}\n"))
+	b, certs, free := newBalancer(t), t.TempDir(), ports(t, 2)
+	behind := rest.CopyConfig(shared.Config())
+	behind.Host = "https://" + program.Loopback(b.port)
+	kubeconfig, err := shared.Kubeconfig(behind)
+	require.NoError(t, err)
+	_, err = webhook.EnsureCertificate(certs)
+	require.NoError(t, err)
+	health := "http://" + program.Loopback(free[1])
+	process := start(t, "webhook", "--kubeconfig", kubeconfig, "--release-namespace", "away-release", "--discover-own-namespace",
+		"--bind-address", "127.0.0.1", "--port", strconv.Itoa(free[0]), "--cert-dir", certs, "--metrics-bind-address", "0",
+		"--health-probe-bind-address", program.Loopback(free[1]), "--drain-quiet-period", "0s")
+	require.NoError(t, process.WaitReady(t.Context(), health+"/healthz"))
+	require.Contains(t, get(t, health+"/readyz?verbose"), "[-]caches failed")
+
+	b.route(strings.Trim(strings.TrimPrefix(shared.Config().Host, "https:"), "/"), true)
+	require.NoError(t, process.WaitReady(t.Context(), health+"/readyz"))
+	s := &server{client: httpsClient(t, certs), port: free[0]}
+	for image, annotations := range map[string]map[string]string{"registry.dagger.io/engine:v0.21.8": nil, "registry.dagger.io/engine:v0.17.2": {"dagger.io/policy": "other"}} {
+		requireSoon(t, func() bool {
+			_, text := s.post(t, webhook.PathPod, review(t, "away-own", string(annotated("r", annotations))))
+			return strings.Contains(string(readReview(t, text).Patch), image)
+		})
+	}
+	checks := regexp.MustCompile(`\[\+](.+) ok`).FindAllStringSubmatch(get(t, health+"/readyz?verbose"), -1)
+	require.GreaterOrEqual(t, len(checks), 7)
+	for _, check := range checks {
+		require.Regexp(t, `^[a-z-]+$`, check[1], "a check can be asked for by its path")
+		require.NoError(t, process.WaitReady(t.Context(), health+"/readyz/"+check[1]))
+	}
 }
