@@ -57,3 +57,11 @@ lint: ## Check formatting and run golangci-lint's standard set
 	go run $(GOLANGCI_LINT) run ./...
 	cd test/cluster && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
 	cd build/image && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
+
+.PHONY: cluster-up
+cluster-up: ## Start a real one-node cluster on this machine, as root, and print how to use it
+	@go run ./test/node up
+
+.PHONY: cluster-down
+cluster-down: ## Remove that cluster and all it kept, also after a crash
+	@go run ./test/node down
