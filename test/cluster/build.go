@@ -105,6 +105,8 @@ func ldflags(b tool) string {
 				"-X", pkg+".gitMinor="+parts[1],
 				"-X", pkg+".gitTreeState=clean")
 		}
+	case "helm.sh/helm/v4":
+		flags = append(flags, "-X", b.module+"/internal/version.version="+b.version)
 	case "github.com/containerd/containerd/v2":
 		flags = append(flags, "-X", b.module+"/version.Version="+b.version)
 	}

@@ -55,7 +55,7 @@ func up(ctx context.Context, state string, progress io.Writer) (err error) {
 			err = errors.Join(err, down(context.WithoutCancel(ctx), state))
 		}
 	}()
-	if err := errors.Join(s.issue(state), s.writeConfigs(state), s.makeCgroups(), copySelf(initProgram(state))); err != nil {
+	if err := errors.Join(s.issue(state), s.writeConfigs(state), s.makeCgroups(), copySelf(initProgram(state)), buildDNS(ctx, state, progress)); err != nil {
 		return err
 	}
 	if err := s.launchInit(state); err != nil {
@@ -129,6 +129,21 @@ func sourceTree(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("finding the source tree, which is where this runs: %w", err)
 	}
 	return string(bytes.TrimSpace(out)), nil
+}
+
+// buildDNS builds the cluster's DNS server into the state folder.
+func buildDNS(ctx context.Context, state string, progress io.Writer) error {
+	root, err := sourceTree(ctx)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(state, "coredns"), ".")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Join(root, "test", "coredns"), progress, progress
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("building CoreDNS: %w", err)
+	}
+	return nil
 }
 
 // writeConfigs fills the templates of the programs' configuration.
