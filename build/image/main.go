@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -52,6 +53,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	output := flags.String("output", ".", "the `folder` to write to")
 	created := flags.String("created", os.Getenv("SOURCE_DATE_EPOCH"), "the commit's time in Unix `seconds`; default: $SOURCE_DATE_EPOCH")
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
 		return err
 	}
 	if flags.NArg() > 0 {
@@ -67,6 +71,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 
 // write builds the image and writes its archive and SBOMs into a folder.
 func (r *release) write(ctx context.Context, dir, name string, out, progress io.Writer) error {
+	if err := oci.CheckName(name); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func policiesIn(t *testing.T, file string) map[string]string {
 	for {
 		var object struct {
 			Kind     string
-			Metadata struct{ Namespace string }
+			Metadata struct{ Name, Namespace string }
 			Data     map[string]string
 		}
 		if err := decoder.Decode(&object); err != nil {
@@ -104,6 +104,9 @@ func policiesIn(t *testing.T, file string) map[string]string {
 		}
 		if object.Kind == config.Kind {
 			found[file] = string(text)
+		}
+		if object.Metadata.Name != config.ConfigMapName {
+			continue
 		}
 		for key, policy := range object.Data {
 			found[fmt.Sprintf("%s: namespace %s, key %s", file, object.Metadata.Namespace, key)] = policy

@@ -36,7 +36,7 @@ func WriteArchive(file string, images ...Named) (err error) {
 	for _, image := range images {
 		entry, err := image.entry()
 		if err != nil {
-			return fmt.Errorf("image %q: %w", image.Name, err)
+			return err
 		}
 		index = mutate.AppendManifests(index, entry)
 	}
@@ -51,10 +51,24 @@ func WriteArchive(file string, images ...Named) (err error) {
 	return archive(dir, file)
 }
 
-func (n Named) entry() (mutate.IndexAddendum, error) {
-	tag, err := name.NewTag(n.Name, name.StrictValidation)
+// CheckName says what is wrong with the reference of a Named, if anything is.
+func CheckName(reference string) error {
+	_, err := parseName(reference)
+	return err
+}
+
+func parseName(reference string) (name.Tag, error) {
+	tag, err := name.NewTag(reference, name.StrictValidation)
 	if err != nil {
-		return mutate.IndexAddendum{}, fmt.Errorf("%w: want REGISTRY/REPOSITORY:TAG", err)
+		return name.Tag{}, fmt.Errorf("image name: %w: want REGISTRY/REPOSITORY:TAG", err)
+	}
+	return tag, nil
+}
+
+func (n Named) entry() (mutate.IndexAddendum, error) {
+	tag, err := parseName(n.Name)
+	if err != nil {
+		return mutate.IndexAddendum{}, err
 	}
 	descriptor := v1.Descriptor{Annotations: map[string]string{AnnotationImageName: n.Name, AnnotationRefName: tag.TagStr()}}
 	if image, ok := n.Image.(v1.Image); ok {

@@ -55,7 +55,7 @@ func SPDX(s Subject, executable []byte) ([]byte, error) {
 		DocumentNamespace: s.Source + "/spdx/" + digest, // unique to the executable, as SPDX wants it
 		CreationInfo: &spdx.CreationInfo{
 			Created:  s.Created.UTC().Format(time.RFC3339),
-			Creators: []common.Creator{{CreatorType: "Organization", Creator: s.Name}},
+			Creators: []common.Creator{{CreatorType: "Tool", Creator: "dagger-inject-image"}},
 		},
 		Packages:      []*spdx.Package{program},
 		Relationships: []*spdx.Relationship{relationship("DOCUMENT", "DESCRIBES", "Program")},
