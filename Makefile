@@ -23,6 +23,16 @@ test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens,
 	go vet ./...
 	assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go test -timeout 30m $(TESTFLAGS) ./...
 	cd build/image && go test -timeout 30m $(TESTFLAGS) ./...
+	$(MAKE) chart
+
+.PHONY: chart
+chart: ## Render the chart with Helm 3 and 4, and check every object
+	cd test/chart && go test -timeout 20m ./...
+
+HELM_VERSION = $(shell cd test/chart && go list -m -f '{{.Version}}' helm.sh/helm/v4)
+.PHONY: helm
+helm: ## Build bin/helm, in the version that the chart is tested with
+	cd test/chart && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$(HELM_VERSION)" -o ../../bin/helm helm.sh/helm/v4/cmd/helm
 
 .PHONY: build
 build: ## Build bin/dagger-inject
@@ -32,11 +42,20 @@ build: ## Build bin/dagger-inject
 image: ## Build the image as bin/dagger-inject.oci.tar, for amd64 and arm64, without a daemon; prints its digest
 	cd build/image && go run . --source ../.. --output ../../bin --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"
 
+.PHONY: cluster-up
+cluster-up: ## Start a real one-node cluster on this machine, as root, and print how to use it
+	@go run ./test/node up
+
+.PHONY: cluster-down
+cluster-down: ## Remove that cluster and all it kept, also after a crash
+	@go run ./test/node down
+
 .PHONY: golden
-golden: ## Rewrite the expected outputs, the README's generated parts, the policy's schema and reference
+golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart
 	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestReadme' -update
 	go test ./internal/policydoc -update
-	git --no-pager diff --stat -- test/fixtures README.md docs
+	go test ./internal/chartdoc -update
+	git --no-pager diff --stat -- test/fixtures README.md docs charts
 
 .PHONY: bench
 bench: ## Measure requests against other servers, and policies of 10,000 namespaces
@@ -57,11 +76,4 @@ lint: ## Check formatting and run golangci-lint's standard set
 	go run $(GOLANGCI_LINT) run ./...
 	cd test/cluster && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
 	cd build/image && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
-
-.PHONY: cluster-up
-cluster-up: ## Start a real one-node cluster on this machine, as root, and print how to use it
-	@go run ./test/node up
-
-.PHONY: cluster-down
-cluster-down: ## Remove that cluster and all it kept, also after a crash
-	@go run ./test/node down
+	cd test/chart && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...

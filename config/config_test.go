@@ -54,6 +54,14 @@ func TestRefusals(t *testing.T) {
 		"bad quantity":             {header + "cli: {image: i, resources: {limits: {memory: 64Mb}}}", `cli.resources.limits.memory: "64Mb" is not accepted: quantities must match`},
 		"impossible quantity":      {header + "cli: {image: i, resources: {limits: {memory: -1}}}", "cli.resources.limits.memory: want more than zero, got -1"},
 		"unequal resources":        {header + "cli: {image: i, resources: {limits: {cpu: 2}, requests: {cpu: 1}}}", "cli.resources.limits.cpu: must equal the request, 1"},
+		"wait too short":           {header + "wait: {timeout: 999ms}", "wait.timeout: want 1s to 1h, got 999ms"},
+		"wait too long":            {header + "wait: {timeout: 61m}", "wait.timeout: want 1s to 1h, got 1h1m0s"},
+		"wait set to no time":      {header + "wait: {timeout: }", "wait.timeout: want 1s to 1h, got 0s"},
+		"wait's end unheard of":    {header + "wait: {onTimeout: retry}", `wait.onTimeout: "retry" is not accepted: accepted is fail, continue`},
+		"wait's image":             {header + "wait: {image: 'a b'}", `wait.image: want an image reference`},
+		"wait's pull secret":       {header + "wait: {imagePullSecret: A_b}", "wait.imagePullSecret: a lowercase RFC 1123 subdomain"},
+		"wait's unequal resources": {header + "wait: {resources: {requests: {cpu: 1}, limits: {cpu: 2}}}", "wait.resources.limits.cpu: must equal the request, 1"},
+		"a socket's path in a URL": {header + "engine: {socket: {mountPath: '/run/a?b'}}", "engine.socket.mountPath: must not contain ?, #, % or $"},
 		"bad duration":             {header + "wait: {timeout: 2 minutes}", `wait.timeout: "2 minutes" is not accepted: time:`},
 		"relative host path":       {header + "engine: {socket: {hostPath: run/x}}", `engine.socket.hostPath: want an absolute path, got "run/x"`},
 		"host path going up":       {header + "engine: {socket: {hostPath: /run/../etc}}", "engine.socket.hostPath: must not contain .."},
@@ -116,13 +124,12 @@ func TestEveryErrorIsReportedAtOnce(t *testing.T) {
 func TestWhatIsNotSupportedYetSaysSo(t *testing.T) {
 	for _, policy := range []string{
 		"engine: {discover: {ownNamespace: true}}", "cli: {delivery: image-volume}",
-		"wait: {enabled: true}", "wait: {timeout: 2m}", "wait: {onTimeout: fail}",
 	} {
 		_, err := Parse([]byte(header + policy))
 		require.ErrorContains(t, err, "not supported yet: ", policy)
 		require.ErrorContains(t, err, "line 3: ", policy)
 	}
-	for _, policy := range []string{"wait: {enabled: false}", "scheduling: {fromEngine: false}"} {
+	for _, policy := range []string{"wait: {enabled: true, timeout: 90s, onTimeout: continue}", "scheduling: {fromEngine: false}"} {
 		_, err := Parse([]byte(header + policy))
 		require.NoError(t, err, policy)
 	}

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // MaxSize is how many bytes a policy document may have.
@@ -125,12 +127,14 @@ func withDefaults() *InjectionPolicy {
 		},
 		Scheduling:  Scheduling{FromEngine: true},
 		CLI:         CLI{Delivery: DeliveryAuto, Path: "/usr/local/bin/dagger"},
+		Wait:        Wait{Enabled: true, Timeout: metav1.Duration{Duration: 2 * time.Minute}, OnTimeout: OnTimeoutFail},
 		OnError:     OnErrorAuto,
 		Namespaces:  Namespaces{PodLabel: PodLabelAllow},
 		PodSecurity: PodSecurity{Default: PodSecurityPrivileged},
 		Overrides: Overrides{
 			FromNamespaces: []string{
-				"engine.transport", "engine.tcp", "engine.tls", "cli.delivery", "wait", "containers", "env", "cloudToken",
+				"engine.transport", "engine.tcp", "engine.tls", "cli.delivery", "wait.enabled", "wait.timeout", "wait.onTimeout",
+				"containers", "env", "cloudToken",
 				"scheduling.tolerations", "scheduling.nodeSelector", "scheduling.nodeAffinity",
 			},
 			FromPods: []string{FieldProfile, "containers.include"},
@@ -138,9 +142,15 @@ func withDefaults() *InjectionPolicy {
 	}
 }
 
-// complete fills in what depends on other fields: the CLI container's requests and limits equal each other.
+// complete fills in what depends on other fields.
 func complete(policy *InjectionPolicy) {
-	r := &policy.CLI.Resources
+	completeResources(&policy.CLI.Resources)
+	// A pod is given room for the largest of its init containers, which run one after the other: the same again is free.
+	completeResources(&policy.Wait.Resources)
+}
+
+// completeResources makes an init container's requests and limits equal.
+func completeResources(r *corev1.ResourceRequirements) {
 	merged := corev1.ResourceList{
 		corev1.ResourceCPU:    resource.MustParse("100m"),
 		corev1.ResourceMemory: resource.MustParse("64Mi"),

@@ -4,8 +4,7 @@ import "slices"
 
 // notSupportedYet refuses the fields that the schema has and this version does not act on: a setting that does nothing
 // would be found out only when a job hangs.
-func notSupportedYet(e *Effective) Errors {
-	p, present := e.Policy, e.IsSet
+func notSupportedYet(p *InjectionPolicy) Errors {
 	var errs Errors
 	refuse := func(path, instead string, used bool) {
 		if used {
@@ -14,6 +13,5 @@ func notSupportedYet(e *Effective) Errors {
 	}
 	refuse("engine.discover.ownNamespace", "name the engine's namespace with engine.discover.namespace", p.Engine.Discover.OwnNamespace)
 	refuse("cli.delivery", "use init-container or none", p.CLI.Delivery == DeliveryImageVolume)
-	refuse("wait", "leave it out, or set only enabled: false", p.Wait != Wait{} || present("wait.timeout") || present("wait.onTimeout"))
 	return slices.Clip(errs)
 }

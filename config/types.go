@@ -163,13 +163,31 @@ const (
 
 // Wait says whether a pod waits for the engine before its own containers start.
 type Wait struct {
-	// Enabled adds the init container that waits.
+	// Enabled adds the init container that waits. A pod with the proxy of a mesh gets it for the socket only. Default: true.
 	Enabled bool `json:"enabled,omitempty"`
-	// Timeout is how long it waits, as in 2m.
+	// Timeout is how long it waits, from 1s to 1h. In the pods of GitLab Runner it is 1m at most: they have three minutes to
+	// start, pulls included. Default: 2m0s.
 	Timeout metav1.Duration `json:"timeout,omitempty"`
-	// OnTimeout is fail or continue.
-	OnTimeout string `json:"onTimeout,omitempty"`
+	// OnTimeout says what becomes of the pod where no engine answers in time: fail or continue. Default: fail.
+	OnTimeout OnTimeout `json:"onTimeout,omitempty"`
+	// Image is this program's own image, with the program at /dagger-inject. Without one, no pod waits.
+	Image string `json:"image,omitempty"`
+	// ImagePullSecret is the Secret, in the pod's namespace, that the image is pulled with. It is added to the pod's own; a
+	// namespace need not have it.
+	ImagePullSecret string `json:"imagePullSecret,omitempty"`
+	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
+	// the two may be left out. Default: 100m CPU, 64Mi memory.
+	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
+
+// OnTimeout says what becomes of the pod where no engine answers in time.
+type OnTimeout string
+
+// The values of OnTimeout. OnTimeoutFail fails the pod, OnTimeoutContinue starts it.
+const (
+	OnTimeoutFail     OnTimeout = "fail"
+	OnTimeoutContinue OnTimeout = "continue"
+)
 
 // Containers narrows the containers that are injected. Names may have the wildcards of path.Match: *, ? and [a-z].
 type Containers struct {
@@ -236,7 +254,8 @@ const (
 // Overrides lists the fields that lower layers may set, by field path.
 type Overrides struct {
 	// FromNamespaces are the fields that a namespace's policy may set, each with everything below it. Default:
-	// engine.transport, engine.tcp, engine.tls, cli.delivery, wait, containers, env, cloudToken and the scheduling additions.
+	// engine.transport, engine.tcp, engine.tls, cli.delivery, wait.enabled, wait.timeout, wait.onTimeout, containers, env,
+	// cloudToken and the scheduling additions.
 	FromNamespaces []string `json:"fromNamespaces,omitempty"`
 	// FromPods are the fields that a pod's annotations may set: profile (dagger.io/policy), containers.include
 	// (dagger.io/containers), engine.transport (dagger.io/transport), cli.delivery (dagger.io/cli) and wait.enabled

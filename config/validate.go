@@ -29,10 +29,7 @@ func validate(p *InjectionPolicy) Errors {
 	v.scheduling(&p.Scheduling)
 	v.cli(&p.CLI)
 	v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "cli.path", p.CLI.Path)
-	v.oneOf("wait.onTimeout", p.Wait.OnTimeout, "", "fail", "continue")
-	if p.Wait.Timeout.Duration < 0 {
-		v.fail("wait.timeout", "must not be negative")
-	}
+	v.wait(&p.Wait)
 	v.globs("containers.include", p.Containers.Include)
 	v.globs("containers.exclude", p.Containers.Exclude)
 	v.env("env", p.Env)
@@ -75,6 +72,12 @@ func (v *validator) engine(e *Engine) {
 	v.absolute("engine.socket.mountPath", e.Socket.MountPath)
 	if e.Socket.File == "" || e.Socket.File == "." || e.Socket.File == ".." || strings.ContainsAny(e.Socket.File, "/\x00") {
 		v.fail("engine.socket.file", "want a file name without a directory, got %.60q", e.Socket.File)
+	}
+	// Of these, a client that reads a URL and one that cuts off its scheme make different paths, and Kubernetes expands $(NAME).
+	for at, part := range map[string]string{"engine.socket.mountPath": e.Socket.MountPath, "engine.socket.file": e.Socket.File} {
+		if strings.ContainsAny(part, "?#%$") {
+			v.fail(at, "must not contain ?, #, %% or $, as it becomes part of a URL; got %.100q", part)
+		}
 	}
 	// sun_path has 108 bytes, and the mount may have to move from /run to /var/run.
 	if n := len(e.Socket.MountPath) + 1 + len(e.Socket.File); n > 103 {

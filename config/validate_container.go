@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -29,18 +30,46 @@ func (v *validator) cli(c *CLI) {
 	v.oneOf("cli.delivery", string(c.Delivery), string(DeliveryAuto), string(DeliveryInitContainer),
 		string(DeliveryImageVolume), string(DeliveryNone))
 	v.absolute("cli.path", c.Path)
-	if c.Image != "" && !imageReference.MatchString(c.Image) {
-		v.fail("cli.image", "want an image reference, as in registry.dagger.io/engine:v0.21.8, got %.100q", c.Image)
+	v.image("cli.image", c.Image)
+	v.resources("cli.resources", &c.Resources)
+}
+
+// The bounds of wait.timeout: a runner's slot is taken all the while.
+const (
+	shortestTimeout = time.Second
+	longestTimeout  = time.Hour
+)
+
+func (v *validator) wait(w *Wait) {
+	if t := w.Timeout.Duration; t < shortestTimeout || t > longestTimeout {
+		v.fail("wait.timeout", "want 1s to 1h, got %s", t)
 	}
-	if len(c.Resources.Claims) > 0 {
-		v.fail("cli.resources.claims", "not accepted for the CLI's init container")
+	v.oneOf("wait.onTimeout", string(w.OnTimeout), string(OnTimeoutFail), string(OnTimeoutContinue))
+	v.image("wait.image", w.Image)
+	if w.ImagePullSecret != "" {
+		v.all("wait.imagePullSecret", validation.IsDNS1123Subdomain(w.ImagePullSecret))
 	}
-	v.quantities("cli.resources.requests", c.Resources.Requests)
-	v.quantities("cli.resources.limits", c.Resources.Limits)
-	for _, name := range slices.Sorted(maps.Keys(c.Resources.Requests)) {
-		request := c.Resources.Requests[name]
-		if limit, both := c.Resources.Limits[name]; both && limit.Cmp(request) != 0 {
-			v.fail("cli.resources.limits."+string(name),
+	v.resources("wait.resources", &w.Resources)
+}
+
+// image accepts an image reference, or none.
+func (v *validator) image(at, image string) {
+	if image != "" && !imageReference.MatchString(image) {
+		v.fail(at, "want an image reference, as in registry.dagger.io/engine:v0.21.8, got %.100q", image)
+	}
+}
+
+// resources are those of an init container of ours.
+func (v *validator) resources(at string, r *corev1.ResourceRequirements) {
+	if len(r.Claims) > 0 {
+		v.fail(at+".claims", "not accepted for an init container that is added")
+	}
+	v.quantities(at+".requests", r.Requests)
+	v.quantities(at+".limits", r.Limits)
+	for _, name := range slices.Sorted(maps.Keys(r.Requests)) {
+		request := r.Requests[name]
+		if limit, both := r.Limits[name]; both && limit.Cmp(request) != 0 {
+			v.fail(at+".limits."+string(name),
 				"must equal the request, %s, so that a Guaranteed pod stays Guaranteed; got %s", request.String(), limit.String())
 		}
 	}

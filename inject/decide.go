@@ -89,6 +89,8 @@ func Decide(in Input) *Plan {
 		namespace:  &in.Namespace,
 		connection: connection,
 		delivery:   chosen.delivery,
+		waitOff:    chosen.waitOff,
+		system:     plan.System,
 		session:    patch.New(in.Pod, in.Pointer),
 		status:     &Status{Version: in.Version, Policy: PolicyStatus{Source: policy.source, Hash: policy.hash}},
 	}

@@ -261,7 +261,7 @@ func TestAPodFullOfAnnotationsGetsNoMore(t *testing.T) {
 
 func TestTheStatusIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 	full := Status{
-		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", CLI: "none", CLIImage: "i",
+		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", CLI: "none", CLIImage: "i", Wait: "on",
 		Containers: []string{"a", "b"}, Left: []LeftContainer{{"c", "d"}}, InitContainers: []string{"e"}, Volumes: []string{"f", "g"},
 		ReadFrom: "DaemonSet a/b", NotCopied: []string{"h"},
 	}

@@ -51,6 +51,7 @@ func (p *Policies) Effective(profile string, raw rawjson.Value) (*Effective, err
 		return nil, fmt.Errorf("the pod's annotation %s", detail)
 	}
 	e.Policy.Containers.Include, e.Policy.Engine.Transport, e.Policy.CLI.Delivery = chosen.include, chosen.transport, chosen.delivery
+	e.Policy.Wait.Enabled = chosen.waitOff == ""
 	for _, a := range podAnnotations {
 		if _, set := annotated.annotation(a.name); set {
 			e.Annotations[a.field] = a.name

@@ -16,6 +16,8 @@ type injection struct {
 	namespace  *Namespace
 	connection *connection
 	delivery   config.Delivery
+	waitOff    string // what decides against a wait, empty for nothing
+	system     System
 	session    *patch.Session
 	status     *Status
 
@@ -158,7 +160,7 @@ func (conn *connection) wiredByHand(c *container, vars *envVars) string {
 	return ""
 }
 
-// addToPod adds the volumes, the init container and the placement that the injected containers need.
+// addToPod adds the volumes, the init containers and the placement that the injected containers need.
 func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
 	i.status.Transport, i.status.ReadFrom = string(i.connection.transport), i.policy.engine.workload
 	i.status.CLI = string(config.DeliveryNone)
@@ -175,6 +177,9 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
 		if conflict := i.addCLIContainer(spec, volumes, annotations); conflict != "" {
 			return ReasonNameConflict, conflict
 		}
+	}
+	if conflict := i.addWait(spec); conflict != "" {
+		return ReasonNameConflict, conflict
 	}
 	where := i.policy.anywhere
 	if i.connection.nodeLocal {
@@ -224,7 +229,7 @@ func (i *injection) addCLIContainer(spec, volumes, annotations *patch.Cursor) (c
 	if conflict := i.addVolume(volumes, volumeCLI, cli.volume, isEmptyDir); conflict != "" {
 		return conflict
 	}
-	i.status.CLI, i.status.CLIImage = string(config.DeliveryInitContainer), cli.container.Image
+	i.status.CLI, i.status.CLIImage = string(config.DeliveryInitContainer), cli.container.image
 	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
 	if _, set := i.pod.annotation(annotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
 		annotations.Member(annotationSafeToEvict).Set(patch.String(volumeCLI))
@@ -232,14 +237,12 @@ func (i *injection) addCLIContainer(spec, volumes, annotations *patch.Cursor) (c
 	if i.pod.containerNamed(initContainerCLI) != nil {
 		return fmt.Sprintf("the pod has a container %s of its own", initContainerCLI)
 	}
-	for n := range i.pod.initContainers {
-		if c := &i.pod.initContainers[n]; c.name == initContainerCLI {
-			if !mounts(c, volumeCLI) {
-				return fmt.Sprintf("the pod has an init container %s of its own", initContainerCLI)
-			}
-			return ""
+	if c := i.pod.initContainerNamed(initContainerCLI); c != nil {
+		if !mounts(c, volumeCLI) {
+			return fmt.Sprintf("the pod has an init container %s of its own", initContainerCLI)
 		}
+		return ""
 	}
-	spec.Member("initContainers").Prepend(cli.cliContainer(i.pod, i.namespace))
+	spec.Member("initContainers").Prepend(cli.container.fit(i.pod, i.namespace, nil))
 	return ""
 }

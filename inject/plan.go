@@ -59,7 +59,10 @@ func (p *Plan) Message() string {
 	return message
 }
 
-func (p *Plan) warn(text string) { p.Warnings = append(p.Warnings, "dagger-inject: "+text) }
+// WarningPrefix begins every warning, so that whoever reads the API server's warnings knows ours.
+const WarningPrefix = "dagger-inject: "
+
+func (p *Plan) warn(text string) { p.Warnings = append(p.Warnings, WarningPrefix+text) }
 
 // skip ends with a reason of the class "does not apply". Whoever asked with the pod's own label is told.
 func (p *Plan) skip(reason Reason, detail string, tell bool) *Plan {

@@ -22,6 +22,7 @@ type pod struct {
 	nodeAffinity     rawjson.Value
 	securityContext  rawjson.Value
 	podResources     rawjson.Value
+	imagePullSecrets rawjson.Value
 	ownedByJob       bool
 	name, namePrefix string
 }
@@ -127,6 +128,7 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 	p.tolerations = r.objects(p.spec.Get("tolerations"))
 	p.nodeAffinity = r.object(r.object(p.spec.Get("affinity")).Get("nodeAffinity"))
 	p.securityContext = r.object(p.spec.Get("securityContext"))
+	p.imagePullSecrets = r.objects(p.spec.Get("imagePullSecrets"))
 	if !runnerSpec {
 		p.podResources = r.object(p.spec.Get("resources"))
 	}
@@ -189,10 +191,15 @@ func (p *pod) hasLabel(name string) bool {
 func (p *pod) annotation(name string) (string, bool) { return p.annotations.Get(name).Str() }
 
 // containerNamed returns the regular container of that name, nil where there is none.
-func (p *pod) containerNamed(name string) *container {
-	for i := range p.containers {
-		if p.containers[i].name == name {
-			return &p.containers[i]
+func (p *pod) containerNamed(name string) *container { return named(p.containers, name) }
+
+// initContainerNamed returns the init container of that name, nil where there is none.
+func (p *pod) initContainerNamed(name string) *container { return named(p.initContainers, name) }
+
+func named(containers []container, name string) *container {
+	for i := range containers {
+		if containers[i].name == name {
+			return &containers[i]
 		}
 	}
 	return nil

@@ -9,7 +9,7 @@ const (
 )
 
 // NamespaceAnnotations are all annotations of a namespace that decisions read: a cache need keep no other.
-var NamespaceAnnotations = []string{annotationUIDRange}
+var NamespaceAnnotations = []string{annotationUIDRange, linkerdInject}
 
 // isOpenShift reports whether the namespace's pods get their uid and seccomp profile from a SecurityContextConstraint.
 func (ns *Namespace) isOpenShift() bool {

@@ -200,12 +200,17 @@ type choices struct {
 	included  bool
 	transport config.Transport
 	delivery  config.Delivery
+	// waitOff is what decides against waiting for the engine, empty for nothing.
+	waitOff string
 }
 
 // choose reads the pod's annotations. An annotation that the policy does not let pods set is never ignored: who writes it
 // believes that it holds.
 func (p *Policy) choose(pod *pod) (choices, string) {
 	c := choices{include: p.include, transport: p.transport, delivery: p.delivery}
+	if !p.waits {
+		c.waitOff = "wait.enabled"
+	}
 	for _, a := range podAnnotations {
 		value, ok := pod.annotation(a.name)
 		if !ok {
@@ -266,11 +271,16 @@ var podAnnotations = []struct {
 		}
 		return fmt.Sprintf("%.60q is not accepted: accepted is auto, init-container, none", value)
 	}},
-	{AnnotationWait, "wait.enabled", func(_ *choices, value string) string {
-		if value == "false" {
+	{AnnotationWait, "wait.enabled", func(c *choices, value string) string {
+		switch value {
+		case "true":
+			c.waitOff = ""
+			return ""
+		case "false":
+			c.waitOff = AnnotationWait
 			return ""
 		}
-		return fmt.Sprintf("%.60q is not accepted: accepted is false; waiting is not supported yet", value)
+		return fmt.Sprintf("%.60q is not accepted: accepted is true, false", value)
 	}},
 }
 

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,8 +33,10 @@ func TestWhatAPodMayChoose(t *testing.T) {
 		"transport, unheard of":              {"[engine.transport]", "{dagger.io/transport: pigeon}", ReasonAnnotationInvalid, `"pigeon" is not accepted`},
 		"no CLI":                             {"[cli.delivery]", "{dagger.io/cli: none}", ReasonInjected, `CLI:"none"`},
 		"CLI, unheard of":                    {"[cli.delivery]", "{dagger.io/cli: floppy}", ReasonAnnotationInvalid, `"floppy" is not accepted`},
-		"wait":                               {"[wait.enabled]", "{dagger.io/wait: 'true'}", ReasonAnnotationInvalid, "not supported yet"},
-		"no wait":                            {"[wait.enabled]", "{dagger.io/wait: 'false'}", ReasonInjected, ""},
+		"wait":                               {"[wait.enabled]", "{dagger.io/wait: 'true'}", ReasonInjected, "wait:on"},
+		"no wait":                            {"[wait.enabled]", "{dagger.io/wait: 'false'}", ReasonInjected, "wait:off: dagger.io/wait"},
+		"wait, unheard of":                   {"[wait.enabled]", "{dagger.io/wait: 'yes'}", ReasonAnnotationInvalid, `"yes" is not accepted: accepted is true, false`},
+		"wait, locked":                       {"[profile]", "{dagger.io/wait: 'true'}", ReasonAnnotationInvalid, "does not let pods choose wait.enabled"},
 		"containers, locked":                 {"[profile]", "{dagger.io/containers: a}", ReasonAnnotationInvalid, "does not let pods choose containers.include"},
 		"profile, locked":                    {"[containers.include]", "{dagger.io/policy: large}", ReasonAnnotationInvalid, "does not let pods choose profile"},
 		"profile, unheard of":                {"[profile]", "{dagger.io/policy: huge}", ReasonAnnotationInvalid, `there is no profile "huge": known are policy`},
@@ -44,13 +47,14 @@ func TestWhatAPodMayChoose(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: "+c.annotations+"}, spec: {containers: [{name: a}]}}")
-			in.Policies = layered(anyEngine+"cli: {image: i}\noverrides: {fromPods: "+c.overrides+"}", "")
+			enabled := strconv.FormatBool(name != "wait") // each annotation changes something
+			in.Policies = layered(anyEngine+"cli: {image: i}\nwait: {enabled: "+enabled+", image: w}\noverrides: {fromPods: "+c.overrides+"}", "")
 			require.NoError(t, in.Policies.Err())
 			plan := Decide(in)
 			require.Equal(t, c.reason, plan.Reason, plan.Detail)
 			seen := plan.Detail
 			if plan.Status != nil {
-				seen += plan.Status.Engine + ` CLI:"` + plan.Status.CLI + `"`
+				seen += plan.Status.Engine + ` CLI:"` + plan.Status.CLI + `" wait:` + plan.Status.Wait
 			}
 			require.Contains(t, seen, c.want)
 			if c.reason == ReasonAnnotationInvalid {
@@ -113,7 +117,7 @@ func TestLayers(t *testing.T) {
 
 func TestLockedFieldsAreNamedOneByOne(t *testing.T) {
 	p := layered(anyEngine, strings.Join([]string{
-		"engine: {discover: {namespace: x}, socket: {hostPath: /etc, group: 0}}", "cli: {image: evil, path: /bin/sh}",
+		"engine: {discover: {namespace: x}, socket: {hostPath: /etc, group: 0}}", "cli: {image: evil, path: /bin/sh}", "wait: {image: evil, imagePullSecret: a, resources: {limits: {cpu: 1}}}",
 		"namespaces: {podLabel: allow}", "podSecurity: {default: privileged}", "overrides: {fromPods: [profile]}", "onError: admit",
 	}, "\n"))
 	said := ""
@@ -121,7 +125,7 @@ func TestLockedFieldsAreNamedOneByOne(t *testing.T) {
 		said += problem.Error() + "\n"
 	}
 	for _, field := range []string{
-		"engine.discover.namespace", "engine.socket.hostPath", "engine.socket.group", "cli.image", "cli.path",
+		"engine.discover.namespace", "engine.socket.hostPath", "engine.socket.group", "cli.image", "cli.path", "wait.image", "wait.imagePullSecret", "wait.resources",
 		"namespaces.podLabel", "podSecurity.default", "overrides.fromPods", "onError",
 	} {
 		require.Contains(t, said, field+": locked")

@@ -24,6 +24,7 @@ type Policy struct {
 
 	transport        config.Transport
 	include, exclude []string // patterns of containers' names
+	waits            bool     // wait.enabled
 	*settings
 
 	engine *engineFacts
@@ -33,7 +34,8 @@ type Policy struct {
 	// The connections that the engine offers; nil for what it does not.
 	socket, nodeTCP, nodeTCP6, tcp, tls *connection
 
-	cli *cliTemplates // nil where there is no image
+	cli  *cliTemplates  // nil where there is no image
+	wait *waitTemplates // nil where there is no image
 
 	env      []envAddition
 	envIndex map[string]int // nil where env is short
@@ -75,7 +77,7 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 	c := effective.Policy
 	p := &Policy{
 		source: source, hash: effective.Hash(), settings: newSettings(c),
-		transport: c.Engine.Transport, include: c.Containers.Include, exclude: c.Containers.Exclude,
+		transport: c.Engine.Transport, include: c.Containers.Include, exclude: c.Containers.Exclude, waits: c.Wait.Enabled,
 	}
 	var discovered *engine.Discovered
 	discovered, p.discoverErr = engines.find(&c.Engine.Discover)
@@ -84,6 +86,9 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 	p.connect(&e, c.Engine.Socket.MountPath)
 	if e.Image != "" {
 		p.cli = newCLITemplates(&c.CLI, e.Image)
+	}
+	if c.Wait.Image != "" {
+		p.wait = newWaitTemplates(&c.Wait, e.Image)
 	}
 	env := c.Env
 	if token := c.CloudToken; token.SecretName != "" {
@@ -122,6 +127,7 @@ func (policy *Policy) share(like *Policy) {
 	policy.settings = same(policy.settings, like.settings)
 	policy.engine = same(policy.engine, like.engine)
 	policy.cli = same(policy.cli, like.cli)
+	policy.wait = sameWait(policy.wait, like.wait)
 	policy.anywhere = same(policy.anywhere, like.anywhere)
 	policy.onNode = same(same(policy.onNode, policy.anywhere), like.onNode)
 	policy.socket = sameConnection(policy.socket, like.socket)

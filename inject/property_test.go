@@ -23,6 +23,8 @@ engine:
   tcp: {address: engine.ci.svc:2555}
   tls: {address: engine.ci.svc:443, secretName: dagger-tls}
 cli: {image: registry.dagger.io/engine:v0.21.8}
+wait: {image: registry.example.com/dagger-inject:v1, imagePullSecret: dagger-inject-pull}
+overrides: {fromPods: [profile, containers.include, wait.enabled, engine.transport, cli.delivery]}
 env:
 - {name: DAGGER_NO_NAG, value: "1"}
 - {name: HTTP_PROXY, value: http://proxy:3128}
@@ -54,12 +56,14 @@ func TestInvariantsOnDamagedPods(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	policies := compile(t, widePolicy)
+	// By the socket, and by an address, where a mesh decides about the wait.
+	transports := []*inject.Policies{compile(t, widePolicy), compile(t, strings.Replace(widePolicy, "engine:\n", "engine:\n  transport: tcp\n", 1))}
 	outcomes := map[inject.Decision]int{}
 	for _, c := range fixtures.All(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			original := c.Pod(t)
 			for seed := range rounds {
+				policies := transports[seed%len(transports)]
 				var pod any
 				decoder := json.NewDecoder(strings.NewReader(string(original)))
 				decoder.UseNumber()
@@ -80,7 +84,7 @@ func TestInvariantsOnDamagedPods(t *testing.T) {
 	require.NotZero(t, outcomes[inject.DecisionError])
 }
 
-var oddKeys = []string{"future", "a/b~c", `quo"te`, "é", "", "dagger.io/status", "env", "name"}
+var oddKeys = []string{"dagger.io/wait", "istio.io/rev", "imagePullSecrets", "future", "a/b~c", `quo"te`, "é", "", "dagger.io/status", "env", "name"}
 
 // damage walks down at random and changes one value.
 func damage(rng *rand.Rand, v any, depth int) any {

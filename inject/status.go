@@ -17,6 +17,9 @@ type Status struct {
 	CLI string `json:"cli,omitempty"`
 	// CLIImage is the image that the CLI is from.
 	CLIImage string `json:"cliImage,omitempty"`
+	// Wait is whether the pod waits for the engine: on or off, and after a colon what there is to know: what decided against it,
+	// or what is special about it.
+	Wait string `json:"wait,omitempty"`
 	// Containers are the names of the injected containers.
 	Containers []string `json:"containers,omitempty"`
 	// Left are containers that would be injected and are left as they are, or in part, with the reason.
@@ -55,7 +58,7 @@ func (s *Status) write(p *pod, annotations *patch.Cursor) {
 	if len(p.annotations.Text()) > maxAnnotations {
 		return
 	}
-	text := string(s.appendJSON(make([]byte, 0, 512)))
+	text := string(s.appendJSON(make([]byte, 0, 640)))
 	if have, _ := p.annotation(AnnotationStatus); have != text {
 		annotations.Member(AnnotationStatus).Replace(patch.String(text))
 	}
@@ -68,7 +71,7 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	dst = appendMember(dst, ",", "hash", s.Policy.Hash)
 	dst = append(dst, '}')
 	for _, m := range [...]struct{ name, value string }{
-		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliImage", s.CLIImage},
+		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliImage", s.CLIImage}, {"wait", s.Wait},
 	} {
 		if m.value != "" {
 			dst = appendMember(dst, ",", m.name, m.value)

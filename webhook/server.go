@@ -2,20 +2,19 @@ package webhook
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	policy "github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -51,9 +50,12 @@ type Options struct {
 	Log *slog.Logger
 	// MetricsAddress and HealthAddress are host:port; "0" turns the metrics off, an empty HealthAddress the probes.
 	MetricsAddress, HealthAddress string
+	// DrainQuietPeriod is how long no request must have come, once the context has ended, before the server stops listening.
+	// DrainTimeout bounds how long that is waited for. 0 waits for running requests only.
+	DrainQuietPeriod, DrainTimeout time.Duration
 }
 
-// Run serves with what the cluster knows of namespaces, until ctx ends.
+// Run serves with what the cluster knows of namespaces, until ctx ends and the server is drained.
 func Run(ctx context.Context, config *rest.Config, o Options) error {
 	tuneGC()
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
@@ -61,18 +63,21 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
 	server := newServer(&o)
+	serving, stop := server.drain.outlive(ctx)
+	defer stop()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
-		HealthProbeBindAddress: o.HealthAddress,
-		WebhookServer:          server,
-		Cache:                  cacheOptions(),
+		Metrics:                 metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress:  o.HealthAddress,
+		Cache:                   cacheOptions(),
+		GracefulShutdownTimeout: ptr.To(stopTimeout),
 	})
 	if err != nil {
 		return fmt.Errorf("setting up the manager: %w", err)
 	}
 	m := NewMetrics(metrics.Registry)
-	// Ready is listening with a certificate, and knowing the cluster: controller-runtime starts webhooks before caches.
-	checks := map[string]healthz.Checker{"webhook": server.StartedChecker()}
+	server.certificate.register(metrics.Registry)
+	// Ready is listening with a certificate, knowing the cluster, and not being about to end.
+	checks := server.checks()
 	var store *PolicyStore
 	var feed *policyFeed
 	if o.Policies == nil {
@@ -91,15 +96,16 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 			return err
 		}
 	}
-	read, err := watch(ctx, mgr.GetCache(), feed)
+	read, err := watch(serving, mgr.GetCache(), feed)
 	if err != nil {
 		return err
 	}
-	// The manager starts its webhook server only once it was asked for.
-	mgr.GetWebhookServer()
-	register(server.Options.WebhookMux, &o, newClusterSource(mgr.GetCache(), mgr.GetAPIReader(), o.Policies, store), m)
+	register(server, &o, newClusterSource(mgr.GetCache(), mgr.GetAPIReader(), o.Policies, store), m)
 	if store != nil {
-		server.Options.WebhookMux.Handle(PathValidate, &PolicyValidator{Store: store, Log: o.Log})
+		server.handle(PathValidate, &PolicyValidator{Store: store, Log: o.Log})
+	}
+	if err := errors.Join(mgr.Add(server.certificate), mgr.Add(server)); err != nil {
+		return err
 	}
 	checks["caches"] = read
 	for name, check := range checks {
@@ -110,16 +116,19 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	return mgr.Start(ctx)
+	return mgr.Start(serving)
 }
 
-// RunStandalone serves without a cluster: what holds is as the source says. It ends when ctx does.
+// RunStandalone serves without a cluster: what holds is as the source says. It ends when ctx does and the server is drained.
 func RunStandalone(ctx context.Context, o Options, source Source) error {
 	tuneGC()
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
 	server := newServer(&o)
-	register(server.Options.WebhookMux, &o, source, NewMetrics(prometheus.NewRegistry()))
-	return server.Start(ctx)
+	register(server, &o, source, NewMetrics(prometheus.NewRegistry()))
+	serving, stop := server.drain.outlive(ctx)
+	defer stop()
+	go func() { _ = server.certificate.Start(serving) }()
+	return server.Start(serving)
 }
 
 // reportIgnored tells of fields that a newer chart's policy has and this program does not know.
@@ -130,23 +139,11 @@ func reportIgnored(m *Metrics, log *slog.Logger, fields policy.Errors) {
 	}
 }
 
-func newServer(o *Options) *ctrlwebhook.DefaultServer {
-	return &ctrlwebhook.DefaultServer{Options: ctrlwebhook.Options{
-		Host:       o.Host,
-		Port:       o.Port,
-		CertDir:    o.CertDir,
-		CertName:   certFile,
-		KeyName:    keyFile,
-		TLSOpts:    []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS13 }},
-		WebhookMux: http.NewServeMux(),
-	}}
-}
-
-// register serves both entries on mux directly: controller-runtime's Register would count every request a second time, in
+// register serves both entries directly: controller-runtime's Register would count every request a second time, in
 // histograms too coarse to use.
-func register(mux *http.ServeMux, o *Options, source Source, m *Metrics) {
+func register(s *server, o *Options, source Source, m *Metrics) {
 	for path, entry := range map[string]inject.Entry{PathPod: inject.EntryPod, PathNamespace: inject.EntryNamespace} {
-		mux.Handle(path, &Handler{
+		s.handle(path, &Handler{
 			Entry:    entry,
 			Source:   source,
 			Metrics:  m,

@@ -65,7 +65,8 @@ func (v *PolicyValidator) review(ctx context.Context, text string) ([]byte, erro
 	cm.Namespace = review.Request.Namespace
 	response := &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
 	if !changesNothing(cm, review.Request.OldObject.Raw) {
-		ctx, cancel := context.WithTimeout(ctx, bodyTimeout)
+		// The server cancels the contexts of running requests when it stops.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bodyTimeout)
 		defer cancel()
 		if err := compiles.Acquire(ctx, 1); err != nil {
 			return nil, &httpError{http.StatusServiceUnavailable, inject.ReasonInternalError, "too many policies to check at one time: try again"}

@@ -35,7 +35,8 @@ func badInputf(format string, args ...any) error { return badInput{fmt.Errorf(fo
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	// A first signal asks the command to end well, a second one ends it.
+	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
@@ -83,7 +84,7 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newInjectCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s), newEngineCommand(s), newWaitCommand(s), newVersionCommand(s))
+	root.AddCommand(newInjectCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s), newEngineCommand(s), newWaitCommand(s), newCheckCommand(s), newVersionCommand(s))
 	return root
 }
 

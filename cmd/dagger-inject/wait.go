@@ -22,6 +22,8 @@ const (
 	// maxTermination is what the kubelet reads of a termination message.
 	maxTermination     = 4096
 	defaultTermination = "/dev/termination-log"
+	// anyVersion stands for a client that is not known.
+	anyVersion = "any"
 )
 
 type waitFlags struct {
@@ -69,7 +71,8 @@ Exit codes:
 	flags.StringVar(&f.host, "host", "", "URL of the engine, of the scheme unix, tcp or tls (required)")
 	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to wait")
 	flags.StringVar(&f.expectVersion, "expect-version", "",
-		"version of the client that will be used: one that cannot work with the engine's is a failure, any other difference is mentioned")
+		"version of the client that will be used: one that cannot work with the engine's is a failure, any other difference is mentioned; "+
+			"any if it is not known: every engine will do, where without it one too old for a current client is a failure")
 	flags.StringVar(&f.onTimeout, "on-timeout", "fail", "what a wait without success ends in: fail, or continue with exit code 0")
 	flags.StringVar(&f.terminationLog, "termination-log", defaultTermination,
 		"file that gets the reason of a failure; the default only if it exists, and none if empty")
@@ -97,7 +100,7 @@ func runWait(cmd *cobra.Command, s streams, f *waitFlags) error {
 	if err != nil {
 		return badInputf("--host: %w", err)
 	}
-	if f.expectVersion != "" {
+	if f.expectVersion != "" && f.expectVersion != anyVersion {
 		if err := probe.CheckVersion(f.expectVersion); err != nil {
 			return badInputf("--expect-version: %w", err)
 		}
@@ -175,9 +178,11 @@ func (w *waiter) attempt(ctx context.Context, deadline time.Time) (line string, 
 	if err != nil {
 		return "", err
 	}
-	note, err := probe.Compatible(info.Version, w.flags.expectVersion)
-	if err != nil {
-		return "", err
+	note := ""
+	if w.flags.expectVersion != anyVersion {
+		if note, err = probe.Compatible(info.Version, w.flags.expectVersion); err != nil {
+			return "", err
+		}
 	}
 	line = fmt.Sprintf("A Dagger Engine %q (%q) answers at %s after %s", info.Version, info.Revision, w.host, w.elapsed())
 	if note != "" {

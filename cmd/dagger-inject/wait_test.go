@@ -69,6 +69,10 @@ func TestWait(t *testing.T) {
 	require.Zero(t, w.code, w.err)
 	require.Contains(t, w.out, ": v0.20.0 was expected; the two work together.\n")
 	require.Equal(t, 1, strings.Count(w.out, "\n"))
+
+	w = wait(t.Context(), "--host", engineSocket(t, probetest.EngineInfo("v0.18.0"), 0), "--timeout", "10s", "--expect-version", "any")
+	require.Zero(t, w.code, w.err)
+	require.Contains(t, w.out, `A Dagger Engine "v0.18.0"`)
 }
 
 func TestWaitForSlowStart(t *testing.T) {

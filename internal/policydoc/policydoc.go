@@ -167,6 +167,7 @@ func (b *builder) members(f *field, value reflect.Value, whole bool) {
 // neverAccepted are the fields of Kubernetes' types that package config refuses whatever their value.
 var neverAccepted = map[string]bool{
 	"cli.resources.claims":             true,
+	"wait.resources.claims":            true,
 	"env[].valueFrom.fileKeyRef":       true,
 	"env[].valueFrom.resourceFieldRef": true,
 }

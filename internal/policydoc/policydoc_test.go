@@ -189,6 +189,12 @@ func TestBothRefuse(t *testing.T) {
 		"port 0":                      header + "engine: {tcp: {address: 'host:0'}}",
 		"IPv6 without brackets":       header + "engine: {tcp: {address: 'fd00::1:2555'}}",
 		"an image that is none":       header + "cli: {image: ':::BAD@'}",
+		"a wait's image that is none": header + "wait: {image: ':::BAD@'}",
+		"a wait's end unheard of":     header + "wait: {onTimeout: ignore}",
+		"a wait of no time":           header + "wait: {timeout: 0}",
+		"a wait below zero":           header + "wait: {timeout: -1s}",
+		"a duration without a unit":   header + "wait: {timeout: '120'}",
+		"a wait's claims":             header + "wait: {resources: {claims: [{name: a}]}}",
 		"a field that is no field":    header + "overrides: {fromNamespaces: [engine.color]}",
 		"a field of the cluster's":    header + "overrides: {fromNamespaces: [overrides.fromPods]}",
 		"a field that no pod can set": header + "overrides: {fromPods: [env]}",
@@ -273,8 +279,8 @@ func TestNotSupportedYet(t *testing.T) {
 func TestConstantsAreAccepted(t *testing.T) {
 	s, err := readSource(filepath.Join(repository, "config"))
 	require.NoError(t, err)
-	require.Len(t, s.constants, 5)
-	for path, typ := range map[string]string{"engine.transport": "Transport", "cli.delivery": "Delivery", "onError": "OnError",
+	require.Len(t, s.constants, 6)
+	for path, typ := range map[string]string{"engine.transport": "Transport", "cli.delivery": "Delivery", "wait.onTimeout": "OnTimeout", "onError": "OnError",
 		"namespaces.podLabel": "PodLabel", "podSecurity.default": "PodSecurityLevel"} {
 		require.Equal(t, accepted(path, "?"), s.constants[typ], path)
 	}

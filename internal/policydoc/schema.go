@@ -81,8 +81,7 @@ func schemaOf(f *field) *schema {
 	case kindQuantity:
 		s.Type, s.Pattern, s.Minimum = []string{"string", "number"}, quantityPattern, new(int)
 	case kindDuration:
-		// 0 is the one duration without a unit.
-		s.Type, s.Pattern, s.Minimum, s.Maximum = []string{"string", "integer"}, durationPattern, new(int), new(int)
+		s.Type, s.Pattern = "string", durationPattern
 	case kindString:
 		s.strings(f)
 	}
@@ -127,7 +126,7 @@ func (f *field) remark() string {
 
 const (
 	quantityPattern = `^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$`
-	durationPattern = `^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
+	durationPattern = `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`
 
 	// A path has segments without a colon or a control character, and none is "." or "..".
 	absolutePattern = `^(/([^./:\x00-\x1f\x7f-\x9f]|\.[^./:\x00-\x1f\x7f-\x9f]|\.\.[^/:\x00-\x1f\x7f-\x9f])[^/:\x00-\x1f\x7f-\x9f]*)+$`
@@ -156,6 +155,8 @@ func patterns(s *source) map[string]string {
 		"engine.tls.keyFile":                   fileKeyPattern,
 		"cli.path":                             absolutePattern,
 		"cli.image":                            s.image,
+		"wait.image":                           s.image,
+		"wait.imagePullSecret":                 subdomainPattern,
 		"cloudToken.secretName":                subdomainPattern,
 		"cloudToken.key":                       keyPattern,
 		"env[].name":                           variablePattern,

@@ -152,7 +152,7 @@ func startWebhook(ctx context.Context, cp *controlplane.ControlPlane, dir string
 	}
 	port, health := ports[0], program.Loopback(ports[1])
 	process, err := program.Start(path, "webhook", "--kubeconfig", kubeconfig, "--release-namespace", releaseNamespace, "--bind-address", "127.0.0.1", "--port", strconv.Itoa(port),
-		"--cert-dir", dir, "--metrics-bind-address", "0", "--health-probe-bind-address", health)
+		"--cert-dir", dir, "--metrics-bind-address", "0", "--health-probe-bind-address", health, "--drain-quiet-period", "0s")
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func TestInAClusterWithLeastRights(t *testing.T) {
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
 	require.NoError(t, os.WriteFile(policy, []byte(guidePolicy), 0o644))
 	process := start(t, "webhook", "--kubeconfig", kubeconfig, "--policy", policy, "--bind-address", "127.0.0.1", "--port", strconv.Itoa(free[0]),
-		"--cert-dir", certs, "--metrics-bind-address", metrics, "--health-probe-bind-address", health)
+		"--cert-dir", certs, "--metrics-bind-address", metrics, "--health-probe-bind-address", health, "--drain-quiet-period", "0s")
 	require.NoError(t, process.WaitReady(ctx, "http://"+health+"/readyz"))
 
 	s := &server{client: httpsClient(t, certs), port: free[0]}

@@ -23,7 +23,7 @@ import (
 )
 
 // The live webhook is the program itself, run as a service account with the least rights, with its policies in ConfigMaps.
-// It serves the namespaces that carry liveLabel; the other one, in this process, serves the rest.
+// It serves the namespaces whose liveLabel is true; the other one, in this process, serves those without the label.
 const (
 	liveLabel     = "live"
 	liveRelease   = "live-release"
@@ -94,14 +94,14 @@ func newLive(t *testing.T) (*live, error) {
 	l := &live{metrics: "http://" + program.Loopback(free[1]) + "/metrics"}
 	if l.Process, err = program.Start(path, "webhook", "--kubeconfig", kubeconfig, "--release-namespace", liveRelease, "--bind-address", "127.0.0.1",
 		"--port", strconv.Itoa(free[0]), "--cert-dir", certs, "--metrics-bind-address", program.Loopback(free[1]),
-		"--health-probe-bind-address", program.Loopback(free[2])); err != nil {
+		"--health-probe-bind-address", program.Loopback(free[2]), "--drain-quiet-period", "0s"); err != nil {
 		return nil, err
 	}
 	if err := l.WaitReady(ctx, "http://"+program.Loopback(free[2])+"/readyz"); err != nil {
 		return l, err
 	}
 	only := func(label string) metav1.LabelSelectorRequirement {
-		return metav1.LabelSelectorRequirement{Key: label, Operator: metav1.LabelSelectorOpExists}
+		return metav1.LabelSelectorRequirement{Key: label, Operator: metav1.LabelSelectorOpIn, Values: []string{"true"}}
 	}
 	mutating := webhook.Configuration(clientConfig(free[0], ca), liveRelease)
 	mutating.Name += "-live"

@@ -42,10 +42,15 @@ func Start(path string, args ...string) (*Process, error) {
 	return p, nil
 }
 
+// Terminate asks the program to end, and does not wait for it.
+func (p *Process) Terminate() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+
 // Stop asks the program to end and waits for it. An error says that it did not end by itself and well, with its log.
-func (p *Process) Stop() error {
-	err := errors.Join(p.cmd.Process.Signal(syscall.SIGTERM), p.cmd.Wait())
-	if err != nil {
+func (p *Process) Stop() error { return errors.Join(p.Terminate(), p.Wait()) }
+
+// Wait waits for the program to end. An error says that it did not end well, with its log.
+func (p *Process) Wait() error {
+	if err := p.cmd.Wait(); err != nil {
 		return fmt.Errorf("%w\n%s", err, p.log.String())
 	}
 	return nil

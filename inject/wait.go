@@ -1,0 +1,184 @@
+package inject
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
+	"github.com/dagger-inject/dagger-inject/inject/patch"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+const (
+	initContainerWait = "dagger-wait"
+
+	// waitProgram is this program in its own image, and waitCommand what it is told to do there.
+	waitProgram = "/dagger-inject"
+	waitCommand = "wait"
+	// anyVersion has the wait judge no version: the client is not known.
+	anyVersion = "any"
+
+	// longestGitLabWait leaves room in the 180 seconds that GitLab Runner gives a pod to start, pulls included (poll_timeout).
+	longestGitLabWait = time.Minute
+)
+
+// waitTemplates is everything of the wait that does not depend on the pod.
+type waitTemplates struct {
+	container *initContainer
+	timeout   time.Duration
+	onTimeout config.OnTimeout
+	// cliVersion is the version of the CLI that pods are given.
+	cliVersion string
+
+	pullSecret     string // empty for none
+	pullSecretJSON json.RawMessage
+}
+
+func newWaitTemplates(w *config.Wait, cliImage string) *waitTemplates {
+	t := &waitTemplates{
+		container: newInitContainer(&initContainerStart{
+			Name:    initContainerWait,
+			Image:   w.Image,
+			Command: []string{waitProgram},
+		}, w.Resources.Requests),
+		timeout:    w.Timeout.Duration,
+		onTimeout:  w.OnTimeout,
+		cliVersion: anyVersion,
+		pullSecret: w.ImagePullSecret,
+	}
+	if version := engine.CLIVersion(cliImage); version != "" {
+		t.cliVersion = version
+	}
+	if t.pullSecret != "" {
+		t.pullSecretJSON = mustMarshal(corev1.LocalObjectReference{Name: t.pullSecret})
+	}
+	return t
+}
+
+// sameWait returns the other wait where it is the same, and shares its container where only that is.
+func sameWait(made, other *waitTemplates) *waitTemplates {
+	if made != nil && other != nil {
+		made.container = same(made.container, other.container)
+	}
+	return same(made, other)
+}
+
+// addWait adds the init container that waits for the engine, or records why there is none. It comes after the one that
+// copies the CLI, which needs no engine and whose image may still have to be pulled, as the engine's own: that time is not
+// counted against the wait. It comes before the pod's own, one of which may run dagger.
+func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
+	have := i.pod.initContainerNamed(initContainerWait)
+	isOurs := have != nil && isWait(have)
+	off := i.noWait()
+	switch {
+	case isOurs:
+		i.status.Wait = "on"
+		if mesh := i.capturedBy(); mesh != "" {
+			// Its injector goes by marks that cannot be seen from here, and what was added cannot be taken back.
+			i.status.Wait = "on: before a mesh (" + mesh + ")"
+		}
+	case off != "":
+		i.status.Wait = "off: " + off
+		return ""
+	case have != nil:
+		return fmt.Sprintf("the pod has an init container %s of its own", initContainerWait)
+	case i.pod.containerNamed(initContainerWait) != nil:
+		return fmt.Sprintf("the pod has a container %s of its own", initContainerWait)
+	default:
+		i.status.Wait = "on"
+	}
+	i.status.InitContainers = append(i.status.InitContainers, initContainerWait)
+	wait := i.policy.wait
+	if wait == nil {
+		return "" // another policy held when the pod was given the wait that it has
+	}
+	timeout := wait.timeout
+	if i.system == SystemGitLab && timeout > longestGitLabWait {
+		timeout = longestGitLabWait
+		i.status.Wait += fmt.Sprintf(": %s, the most for GitLab", timeout)
+	}
+	i.addPullSecret(spec)
+	if !isOurs {
+		spec.Member("initContainers").Prepend(wait.container.fit(i.pod, i.namespace, wait.fields(i.connection, timeout, i.usesCLI)))
+	}
+	return ""
+}
+
+// noWait returns why the pod does not wait, empty where it does.
+func (i *injection) noWait() string {
+	switch {
+	case i.waitOff != "":
+		return i.waitOff
+	case i.policy.wait == nil:
+		return "no wait.image"
+	case len(i.defeated) == len(i.status.Containers):
+		return envCloudEngine + " chooses another engine"
+	}
+	if mesh := i.capturedBy(); mesh != "" {
+		return "mesh (" + mesh + ")"
+	}
+	return ""
+}
+
+// capturedBy returns the mark of a mesh whose proxy takes the wait's connections, empty for none. Init containers run before
+// the proxy does, in most versions, while the pod's connections are redirected to it already. A socket is not.
+func (i *injection) capturedBy() string {
+	if i.connection.transport == config.TransportSocket {
+		return ""
+	}
+	return meshMark(i.pod, i.namespace)
+}
+
+// isWait recognises our init container from an earlier call.
+func isWait(c *container) bool {
+	first := func(list rawjson.Value) string {
+		for _, element := range list.Elements() {
+			text, _ := element.Str()
+			return text
+		}
+		return ""
+	}
+	return first(c.raw.Get("command")) == waitProgram && first(c.raw.Get("args")) == waitCommand
+}
+
+// fields returns what the wait of one connection needs: its arguments, and what they refer to.
+func (t *waitTemplates) fields(c *connection, timeout time.Duration, usesCLI bool) []byte {
+	version := anyVersion
+	if usesCLI {
+		version = t.cliVersion
+	}
+	dst := append(make([]byte, 0, 512), `,"args":["`+waitCommand+`"`...)
+	for _, arg := range [...]string{
+		"--host", c.host, "--timeout", timeout.String(), "--on-timeout", string(t.onTimeout), "--expect-version", version,
+	} {
+		dst = patch.AppendString(append(dst, ','), arg)
+	}
+	dst = append(dst, ']')
+	if c.nodeIPJSON != nil {
+		dst = append(append(append(dst, `,"env":[`...), c.nodeIPJSON...), ']')
+	}
+	if c.volume != "" {
+		dst = append(append(append(dst, `,"volumeMounts":[`...), c.mountJSON...), ']')
+	}
+	return dst
+}
+
+// addPullSecret lets the kubelet pull the wait's image. The ServiceAccount admission plugin gives a pod its account's pull
+// secrets only if the pod has none. It has run when a webhook is called, so that ours takes none away; when it runs again
+// after a change, it finds some and adds none. A Secret that the namespace does not have is passed over by the kubelet.
+func (i *injection) addPullSecret(spec *patch.Cursor) {
+	wait := i.policy.wait
+	if wait.pullSecret == "" {
+		return
+	}
+	for _, have := range i.pod.imagePullSecrets.Elements() {
+		if name, _ := have.Get("name").Str(); name == wait.pullSecret {
+			return
+		}
+	}
+	spec.Member("imagePullSecrets").Append(wait.pullSecretJSON)
+}

@@ -1,0 +1,115 @@
+package webhook
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+)
+
+// certificatePoll is how often it is looked for a certificate that is not there yet.
+const certificatePoll = 500 * time.Millisecond
+
+// certificate is what the server shows of itself. It may come late, as from cert-manager, and is read again when it changes.
+type certificate struct {
+	dir    string
+	log    *slog.Logger
+	loaded chan struct{} // closed once there is one
+	// watcher has the certificate that is shown now.
+	watcher atomic.Pointer[certwatcher.CertWatcher]
+}
+
+func newCertificate(dir string, log *slog.Logger) *certificate {
+	return &certificate{dir: dir, log: log, loaded: make(chan struct{})}
+}
+
+// Start waits for the certificate and then follows it, until ctx ends.
+func (c *certificate) Start(ctx context.Context) error {
+	for {
+		watcher := c.wait(ctx)
+		if watcher == nil {
+			return nil
+		}
+		if c.watcher.Swap(watcher) == nil {
+			close(c.loaded)
+		}
+		// It gives up on files that go away as it begins. What was loaded is shown on, and they are waited for again.
+		err := watcher.Start(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		c.log.Warn("the certificate is not followed: trying again", "error", err)
+	}
+}
+
+// wait returns once the certificate can be loaded, with nil where ctx ends before. What keeps it is logged once.
+func (c *certificate) wait(ctx context.Context) (watcher *certwatcher.CertWatcher) {
+	var last string
+	_ = wait.PollUntilContextCancel(ctx, certificatePoll, true, func(context.Context) (bool, error) {
+		var err error
+		if watcher, err = certwatcher.New(filepath.Join(c.dir, certFile), filepath.Join(c.dir, keyFile)); err == nil {
+			return true, nil
+		}
+		if last != err.Error() {
+			last = err.Error()
+			c.log.Warn("waiting for a certificate", "dir", c.dir, "error", err)
+		}
+		return false, nil
+	})
+	return watcher
+}
+
+// NeedLeaderElection says that every replica shows a certificate.
+func (*certificate) NeedLeaderElection() bool { return false }
+
+// get returns the certificate to show, as tls.Config asks for it.
+func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	watcher := c.watcher.Load()
+	if watcher == nil {
+		return nil, fmt.Errorf("no certificate is loaded from %s", c.dir)
+	}
+	return watcher.GetCertificate(hello)
+}
+
+// expiry returns when the certificate that is shown expires, and false where none is.
+func (c *certificate) expiry() (time.Time, bool) {
+	shown, err := c.get(nil)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return shown.Leaf.NotAfter, true
+}
+
+// ready is the check that there is a certificate which clients may accept.
+func (c *certificate) ready(*http.Request) error {
+	switch expiry, loaded := c.expiry(); {
+	case !loaded:
+		return errors.New("no certificate yet: " + filepath.Join(c.dir, certFile) + " and " + keyFile + " are waited for")
+	case time.Now().After(expiry):
+		return fmt.Errorf("the certificate in %s expired at %s", c.dir, expiry.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// register registers the metric of the certificate in r.
+func (c *certificate) register(r prometheus.Registerer) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dagger_inject_certificate_expiry_timestamp_seconds",
+		Help: "When the certificate that is served expires, in seconds since 1970; 0 while there is none.",
+	}, func() float64 {
+		expiry, loaded := c.expiry()
+		if !loaded {
+			return 0
+		}
+		return float64(expiry.Unix())
+	}))
+}
