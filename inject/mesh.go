@@ -1,5 +1,7 @@
 package inject
 
+import "cmp"
+
 const (
 	istioInject    = "sidecar.istio.io/inject" // a label; an annotation in older versions
 	istioRevision  = "istio.io/rev"
@@ -11,18 +13,18 @@ const (
 // Istio and Linkerd sort after this webhook: on its first call, only their rules say what they will do. Where those leave it
 // open, the pod is taken to be in the mesh. Rules that only a mesh's own configuration holds are not seen.
 func meshMark(p *pod, ns *Namespace) string {
+	// The proxy comes last, so that a call after an injector's says the same as the one before.
+	if hostNetwork, _ := p.spec.Get("hostNetwork").Bool(); !hostNetwork { // else both leave the pod alone
+		if mark := cmp.Or(istioMark(p, ns), linkerdMark(p, ns)); mark != "" {
+			return mark
+		}
+	}
 	for _, proxy := range [...]string{"istio-proxy", "linkerd-proxy"} {
 		if p.containerNamed(proxy) != nil || p.initContainerNamed(proxy) != nil {
 			return "container " + proxy
 		}
 	}
-	if hostNetwork, _ := p.spec.Get("hostNetwork").Bool(); hostNetwork {
-		return "" // both leave it alone
-	}
-	if mark := istioMark(p, ns); mark != "" {
-		return mark
-	}
-	return linkerdMark(p, ns)
+	return ""
 }
 
 // istioMark follows the selectors of Istio's webhooks (istio, manifests/charts/istio-control/istio-discovery,

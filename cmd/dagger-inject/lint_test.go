@@ -62,13 +62,14 @@ func TestLint(t *testing.T) {
 }
 
 func TestPolicyShow(t *testing.T) {
-	cluster := write(t, "cluster.yaml", policyHeader+"engine: {socket: {hostPath: /run/d}, tcp: {address: 'a:1'}}\noverrides: {fromPods: [engine.transport]}\n")
+	cluster := write(t, "cluster.yaml", policyHeader+"engine: {socket: {hostPath: /run/d}, tcp: {address: 'a:1'}}\noverrides: {fromPods: [engine.transport, wait.enabled]}\n")
 	team := write(t, "team.yaml", policyHeader+"engine: {tcp: {address: 'b:2'}}\nenv: [{name: A, value: \"on\"}]\n")
-	pod := write(t, "pod.yaml", "{apiVersion: v1, kind: Pod, metadata: {annotations: {dagger.io/transport: tcp}}, spec: {containers: []}}")
+	pod := write(t, "pod.yaml", "{apiVersion: v1, kind: Pod, metadata: {annotations: {dagger.io/transport: tcp, dagger.io/wait: 'false'}}, spec: {containers: []}}")
 	code, out, report := execute(t, "", "policy", "show", "--policy", cluster, "--namespace-policy", team, "--pod", pod)
 	require.Zero(t, code, report)
 	for _, want := range []string{
 		"transport: tcp # pod: annotation dagger.io/transport",
+		"# wait.enabled is set to nothing: pod: annotation dagger.io/wait",
 		"hostPath: /run/d # cluster: " + cluster + ", line 3",
 		"address: b:2 # namespace: " + team + ", line 3",
 		"file: engine.sock # default",

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -231,6 +232,18 @@ func annotate(node *yamlv3.Node, path string, visit func(string, *yamlv3.Node)) 
 	}
 }
 
+// setToNothing returns the fields that a layer, or an annotation, set to an empty value or to false, sorted.
+func setToNothing(e *inject.Effective, shown func(path string) bool) []string {
+	paths := e.SetToNothing(shown)
+	for path := range e.Annotations {
+		if !shown(path) && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
 func effectiveYAML(s streams, e *inject.Effective) error {
 	shown := map[string]bool{}
 	root, err := effectiveTree(e, func(path string, field *yamlv3.Node) {
@@ -246,7 +259,7 @@ func effectiveYAML(s streams, e *inject.Effective) error {
 	}
 	// A field that is set to nothing says as much as one that is set to something: a guardrail, perhaps.
 	empty := ""
-	for _, path := range e.SetToNothing(func(path string) bool { return shown[path] }) {
+	for _, path := range setToNothing(e, func(path string) bool { return shown[path] }) {
 		empty += fmt.Sprintf("# %s is set to nothing: %s\n", path, originOf(e, path))
 	}
 	_, err = fmt.Fprintf(s.out, "# profile %s\n%s%s", e.Profile, text, empty)
@@ -258,7 +271,7 @@ func effectiveJSON(s streams, e *inject.Effective) error {
 	if _, err := effectiveTree(e, func(path string, _ *yamlv3.Node) { origins[path] = originOf(e, path) }); err != nil {
 		return err
 	}
-	for _, path := range e.SetToNothing(func(path string) bool { _, shown := origins[path]; return shown }) {
+	for _, path := range setToNothing(e, func(path string) bool { _, shown := origins[path]; return shown }) {
 		origins[path] = originOf(e, path)
 	}
 	encoder := json.NewEncoder(s.out)

@@ -113,7 +113,7 @@ func TestAPanicIsLikeAWebhookThatCannotBeReached(t *testing.T) {
 // TestReinvocation registers a second webhook that sorts after ours and appends a container: the API server calls us again,
 // and the container is injected too.
 func TestReinvocation(t *testing.T) {
-	late := appendingWebhook(t, `{"name":"sidecar-job","image":"late"}`)
+	late := appendingWebhook(t, "sidecar-job")
 	require.NoError(t, shared.RegisterWebhooks(t.Context(), late))
 	defer func() { require.NoError(t, shared.DeleteWebhooks(t.Context(), late)) }()
 	require.NoError(t, shared.CreateNamespace(t.Context(), "reinvocation", map[string]string{"late": "true"}, nil))
@@ -131,7 +131,8 @@ func TestReinvocation(t *testing.T) {
 	require.Contains(t, created.pod.Annotations[inject.AnnotationStatus], `"containers":["job","sidecar-job"]`)
 }
 
-// appendingWebhook serves a webhook whose configuration sorts after ours and that appends a container, once.
+// appendingWebhook serves a webhook whose configuration sorts after ours and that appends a container, once. It is for
+// namespaces with the label late.
 func appendingWebhook(t *testing.T, container string) *admissionregistrationv1.MutatingWebhookConfiguration {
 	t.Helper()
 	served := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -141,9 +142,9 @@ func appendingWebhook(t *testing.T, container string) *admissionregistrationv1.M
 			return
 		}
 		in.Response = &admissionv1.AdmissionResponse{UID: in.Request.UID, Allowed: true}
-		if !strings.Contains(string(in.Request.Object.Raw), "sidecar-job") {
+		if !strings.Contains(string(in.Request.Object.Raw), `"name":"`+container+`"`) {
 			in.Response.PatchType = ptr.To(admissionv1.PatchTypeJSONPatch)
-			in.Response.Patch = []byte(`[{"op":"add","path":"/spec/containers/-","value":` + container + `}]`)
+			in.Response.Patch = []byte(`[{"op":"add","path":"/spec/containers/-","value":{"name":"` + container + `","image":"late"}}]`)
 		}
 		in.Request = nil
 		_ = json.NewEncoder(w).Encode(in)
