@@ -1,6 +1,7 @@
 SHELL := /bin/bash -o pipefail
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE_ARCH ?= amd64,arm64
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 # The time of everything in the image: the commit's, so that building it again gives the same digest
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
@@ -39,8 +40,8 @@ build: ## Build bin/dagger-inject
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/dagger-inject ./cmd/dagger-inject
 
 .PHONY: image
-image: ## Build the image as bin/dagger-inject.oci.tar, for amd64 and arm64, without a daemon; prints its digest
-	cd build/image && go run . --source ../.. --output ../../bin --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"
+image: ## Build bin/dagger-inject.oci.tar for IMAGE_ARCH (amd64,arm64), without a daemon, and print its digest
+	cd build/image && go run . --source ../.. --output ../../bin --arch $(IMAGE_ARCH) --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"
 
 .PHONY: cluster-up
 cluster-up: ## Start a real one-node cluster on this machine, as root, and print how to use it

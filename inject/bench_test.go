@@ -3,7 +3,6 @@ package inject_test
 import (
 	"testing"
 
-	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/test/fixtures"
@@ -11,14 +10,13 @@ import (
 
 // BenchmarkDecide is one decision, the index of the pod's JSON included.
 func BenchmarkDecide(b *testing.B) {
-	policies := inject.NewPolicies(config.BuiltIn(), nil, nil)
 	for _, c := range fixtures.All(b) {
 		switch c.Name {
-		case "gha-dind", "gitlab-default", "mesh-istio-native-gitlab-default":
+		case "gha-dind", "wait-socket-arc", "gitlab-default", "mesh-istio-native-gitlab-default":
 		default:
 			continue
 		}
-		pod, facts := string(c.Pod(b)), c.Facts(b)
+		pod, facts, policies := string(c.Pod(b)), c.Facts(b), c.Policies(b)
 		b.Run(c.Name, func(b *testing.B) {
 			b.SetBytes(int64(len(pod)))
 			b.ReportAllocs()

@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,7 +20,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/build/image/oci"
 )
 
-const usage = `Build the image of dagger-inject for linux/amd64 and linux/arm64, and print its reference with its digest.
+const usage = `Build the image of dagger-inject for linux, and print its reference with its digest.
 
 Writes dagger-inject.oci.tar, which ctr, docker, podman and skopeo load, and dagger-inject-linux-ARCH.spdx.json, what each
 executable is made of. The same sources, flags and Go version give the same digest.
@@ -51,6 +53,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags.StringVar(&r.revision, "revision", "", "the commit's `hash`")
 	repository := flags.String("name", "ghcr.io/dagger-inject/dagger-inject", "the image's `repository`")
 	output := flags.String("output", ".", "the `folder` to write to")
+	architectures := flags.String("arch", "amd64,arm64", "the `architectures`, separated by commas: a release has both")
 	created := flags.String("created", os.Getenv("SOURCE_DATE_EPOCH"), "the commit's time in Unix `seconds`; default: $SOURCE_DATE_EPOCH")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -66,6 +69,12 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return fmt.Errorf("--created %q is no number of seconds: give the commit's, as `git log -1 --format=%%ct` prints it", *created)
 	}
 	r.created = time.Unix(seconds, 0).UTC()
+	r.architectures = strings.Split(*architectures, ",")
+	for i, arch := range r.architectures {
+		if (arch != "amd64" && arch != "arm64") || slices.Contains(r.architectures[:i], arch) {
+			return fmt.Errorf("--arch %q: want amd64, arm64, or amd64,arm64", *architectures)
+		}
+	}
 	return r.write(ctx, *output, *repository+":"+r.version, out, progress)
 }
 
@@ -78,7 +87,7 @@ func (r *release) write(ctx context.Context, dir, name string, out, progress io.
 		return err
 	}
 	var images []v1.Image
-	for _, arch := range architectures {
+	for _, arch := range r.architectures {
 		_, _ = fmt.Fprintf(progress, "building linux/%s\n", arch)
 		image, document, err := r.image(ctx, arch)
 		if err != nil {

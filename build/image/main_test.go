@@ -37,17 +37,25 @@ func buildFrom(t *testing.T, source string) (printed, dir string) {
 	return out.String(), dir
 }
 
-// copySources copies what the image is built from into another folder.
+// copySources copies what the image is built from, which .dockerignore lists, into another folder.
 func copySources(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"cmd", "config", "inject", "internal", "webhook"} {
-		require.NoError(t, os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(repository, name))))
-	}
-	for _, name := range []string{"go.mod", "go.sum"} {
-		content, err := os.ReadFile(filepath.Join(repository, name))
+	list, err := os.ReadFile(filepath.Join(repository, ".dockerignore"))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(list)) {
+		name, isSource := strings.CutPrefix(strings.TrimSpace(line), "!")
+		if !isSource {
+			continue
+		}
+		from, to := filepath.Join(repository, name), filepath.Join(dir, name)
+		if info, err := os.Stat(from); err == nil && info.IsDir() {
+			require.NoError(t, os.CopyFS(to, os.DirFS(from)))
+			continue
+		}
+		content, err := os.ReadFile(from)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o644))
+		require.NoError(t, os.WriteFile(to, content, 0o644))
 	}
 	return dir
 }
@@ -159,10 +167,12 @@ func TestBadFlags(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no time":                  {[]string{"--created", ""}, `--created "" is no number of seconds`},
-		"an argument":              {[]string{"--created", "1", "out.tar"}, `takes no arguments, got "out.tar"`},
-		"no source":                {[]string{"--created", "1", "--output", t.TempDir(), "--source", "/nowhere"}, "/nowhere"},
-		"a version that is no tag": {[]string{"--created", "1", "--output", t.TempDir(), "--version", "a b"}, "want REGISTRY/REPOSITORY:TAG"},
+		"no time":                           {[]string{"--created", ""}, `--created "" is no number of seconds`},
+		"an argument":                       {[]string{"--created", "1", "out.tar"}, `takes no arguments, got "out.tar"`},
+		"no source":                         {[]string{"--created", "1", "--output", t.TempDir(), "--source", "/nowhere"}, "/nowhere"},
+		"an architecture that is not built": {[]string{"--created", "1", "--arch", "amd64,riscv64"}, `--arch "amd64,riscv64": want amd64, arm64, or amd64,arm64`},
+		"an architecture twice":             {[]string{"--created", "1", "--arch", "amd64,amd64"}, "want amd64, arm64, or amd64,arm64"},
+		"a version that is no tag":          {[]string{"--created", "1", "--output", t.TempDir(), "--version", "a b"}, "want REGISTRY/REPOSITORY:TAG"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.ErrorContains(t, run(t.Context(), c.args, io.Discard, io.Discard), c.want)

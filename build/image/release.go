@@ -23,11 +23,10 @@ const (
 	caFile = "/etc/ssl/certs/ca-certificates.crt"
 )
 
-var architectures = []string{"amd64", "arm64"}
-
 // release is what one image is built from.
 type release struct {
 	source, version, revision string
+	architectures             []string
 	created                   time.Time
 }
 

@@ -184,7 +184,9 @@ func (l *listener) explain(ctx context.Context, err error) *Error {
 		return &Error{Cause: CauseNoAnswer, Detail: "the connection is accepted, and no answer comes", err: ctx.Err()}
 	case first == "" && hungUp(err):
 		detail := "the connection is accepted and closed without an answer, as by a proxy with no engine behind it"
-		if _, encrypted := l.Conn.(*tls.Conn); !encrypted {
+		if _, encrypted := l.Conn.(*tls.Conn); encrypted {
+			detail += ", or one that wants another certificate of the client"
+		} else {
 			detail += ", or by a server that wants TLS"
 		}
 		return &Error{Cause: CauseRefused, Detail: detail, err: err}
