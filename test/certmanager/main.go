@@ -1,16 +1,15 @@
 // Command certmanager runs cert-manager in one process, from its own module: the eleven controllers that issue
 // certificates from CA and self-signed issuers, and cainjector, which writes CAs into webhook configurations.
 //
-//	go run . --kubeconfig FILE --crds DIR
+//	go run . run --kubeconfig FILE --crds DIR
+//	go run . renew --kubeconfig FILE --namespace NAMESPACE CERTIFICATE
 //
-// It installs cert-manager's custom resources first, prints "ready" on standard output, and runs until it is interrupted.
 // What is left out: ACME and the issuers of other products, leader election, and the validating webhook, without which a
 // Certificate that names nothing is accepted and never issued.
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/cert-manager/cert-manager/pkg/controller"
 	logf "github.com/cert-manager/cert-manager/pkg/logs"
+	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -28,32 +28,31 @@ import (
 )
 
 func main() {
-	flags := flag.NewFlagSet("certmanager", flag.ExitOnError)
-	flags.Usage = func() {
-		_, _ = fmt.Fprintf(flags.Output(), `Runs cert-manager's controllers and cainjector against a cluster until it is interrupted.
-
-Example:
-  certmanager --kubeconfig admin.kubeconfig --crds "$(go list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)/deploy/crds"
-
-Flags:
-`)
-		flags.PrintDefaults()
-	}
-	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `file` of a cluster administrator (required)")
-	crds := flags.String("crds", "", "`folder` of cert-manager's custom resource definitions, deploy/crds in its module (required)")
-	// ExitOnError: an error does not come back.
-	_ = flags.Parse(os.Args[1:])
-	if *kubeconfig == "" || *crds == "" || flags.NArg() > 0 {
-		flags.Usage()
-		os.Exit(2)
-	}
 	ctrl.SetLogger(klog.Background())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *kubeconfig, *crds); err != nil {
-		fmt.Fprintln(os.Stderr, "certmanager:", err)
+	root := &cobra.Command{Use: "certmanager", Short: "cert-manager from its module, for tests", SilenceUsage: true}
+	kubeconfig := root.PersistentFlags().String("kubeconfig", "", "kubeconfig file of a cluster administrator (required)")
+	_ = root.MarkPersistentFlagRequired("kubeconfig")
+	root.AddCommand(newRunCommand(kubeconfig), newRenewCommand(kubeconfig))
+	if err := root.ExecuteContext(ctx); err != nil {
 		os.Exit(1)
 	}
+}
+
+func newRunCommand(kubeconfig *string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Install cert-manager's custom resources and run its controllers until interrupted",
+		Long:  `Install cert-manager's custom resources, print "ready", and run its controllers and cainjector until interrupted.`,
+		Example: `  certmanager run --kubeconfig admin.kubeconfig \
+    --crds "$(go list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)/deploy/crds"`,
+		Args: cobra.NoArgs,
+	}
+	crds := cmd.Flags().String("crds", "", "folder of cert-manager's custom resource definitions, deploy/crds in its module (required)")
+	_ = cmd.MarkFlagRequired("crds")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), *kubeconfig, *crds) }
+	return cmd
 }
 
 // run installs the custom resources and runs everything until the context ends or a part of it fails.

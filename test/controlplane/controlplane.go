@@ -68,7 +68,7 @@ func Start(ctx context.Context, opts Options) (_ *ControlPlane, err error) {
 			err = cause
 		}
 	}()
-	binaries, err := assets(ctx, opts.Output)
+	binaries, err := Assets(ctx, opts.Output, etcd, apiServer)
 	if err != nil {
 		return nil, fmt.Errorf("finding the control plane's binaries: %w", err)
 	}
@@ -116,7 +116,7 @@ func Start(ctx context.Context, opts Options) (_ *ControlPlane, err error) {
 func (cp *ControlPlane) configure(binaries string, opts Options) error {
 	var paths []string
 	for _, name := range []string{etcd, apiServer} {
-		path, err := launcher(cp.dir, filepath.Join(binaries, name))
+		path, err := cp.Launcher(name, filepath.Join(binaries, name))
 		if err != nil {
 			return err
 		}
@@ -230,6 +230,12 @@ func (cp *ControlPlane) shutDown() error {
 
 // AuditLog returns the path of the audit log, which exists only where Options.AuditPolicy was set.
 func (cp *ControlPlane) AuditLog() string { return filepath.Join(cp.dir, "audit.log") }
+
+// Folder returns a new, empty folder that Stop removes.
+func (cp *ControlPlane) Folder(name string) (string, error) {
+	path := filepath.Join(cp.dir, name)
+	return path, os.Mkdir(path, 0o700)
+}
 
 // log returns the path of a process's log.
 func (cp *ControlPlane) log(name string) string { return filepath.Join(cp.dir, name+".log") }

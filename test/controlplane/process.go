@@ -23,12 +23,13 @@ const launch = `#!/bin/sh
 echo $$ >"$0.pid" && exec "$0.link" "$@"
 `
 
-// launcher writes a launch script for a binary and returns its path.
-func launcher(dir, binary string) (string, error) {
+// Launcher returns the path of a program that runs a binary under a name. Its process must be started with that path
+// as it is; Stop kills it, also where this process has ended in any other way. A name serves once at a time.
+func (cp *ControlPlane) Launcher(name, binary string) (string, error) {
 	if _, err := os.Stat(binary); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, filepath.Base(binary))
+	path := filepath.Join(cp.dir, name)
 	if err := os.Symlink(binary, path+".link"); err != nil {
 		return "", err
 	}

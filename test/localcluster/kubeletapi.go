@@ -1,0 +1,39 @@
+package localcluster
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+)
+
+// kubeletPort is where the kubelet of a node answers the API server, as everywhere.
+const kubeletPort = 10250
+
+// serveLogs answers for the kubelet of each node what "kubectl logs" asks for, until the context ends: what Helm prints of
+// a hook comes from there.
+func (k *Kubelet) serveLogs(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", func(w http.ResponseWriter, r *http.Request) {
+		text, err := k.Logs(r.PathValue("namespace"), r.PathValue("pod"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		_, _ = fmt.Fprint(w, text)
+	})
+	for i := range nodeNames {
+		// The API server verifies a kubelet's certificate only where it is told to.
+		server := httptest.NewUnstartedServer(mux)
+		listener, err := net.Listen("tcp", address(k.cluster.network.node(i), kubeletPort))
+		if err != nil {
+			return err
+		}
+		_ = server.Listener.Close()
+		server.Listener = listener
+		server.StartTLS()
+		context.AfterFunc(ctx, server.Close)
+	}
+	return nil
+}
