@@ -26,6 +26,12 @@ const engineNamespace = "dagger"
 func deployEngine(t *testing.T, name string, change func(*appsv1.DaemonSet)) {
 	t.Helper()
 	needsOurNode(t, "it deploys an engine")
+	// After the deletions below: what is asked for last is done first.
+	t.Cleanup(func() {
+		eventually(t, "the engine's pods are gone", func(ctx context.Context) error {
+			return none(enginePods(ctx))
+		})
+	})
 	text, err := os.ReadFile(filepath.Join("..", "engines", name, "manifests.yaml"))
 	require.NoError(t, err)
 	documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
@@ -42,11 +48,6 @@ func deployEngine(t *testing.T, name string, change func(*appsv1.DaemonSet)) {
 		object.SetNamespace(engineNamespace)
 		create(t, changed(t, object, change))
 	}
-	t.Cleanup(func() {
-		eventually(t, "the engine's pods are gone", func(ctx context.Context) error {
-			return none(enginePods(ctx))
-		})
-	})
 }
 
 // changed applies a change to the object if it is the DaemonSet.
