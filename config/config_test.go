@@ -79,6 +79,11 @@ func TestRefusals(t *testing.T) {
 		"operator without values":  {header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: In}]}]}}}", "matchExpressions[0].values: the operator In needs a value"},
 		"weight":                   {header + "scheduling: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}}", "weight: want 1 to 100, got 101"},
 		"a variable of ours":       {header + "env: [{name: DAGGER_CLOUD_ENGINE, value: x}]", "env[0].name: DAGGER_CLOUD_ENGINE cannot be set here"},
+		"a session's variable":     {header + "env: [{name: DAGGER_SESSION_LATER, value: x}]", "env[0].name: DAGGER_SESSION_LATER cannot be set here: it belongs to a running session"},
+		"an SELinux type":          {header + "engine: {socket: {seLinuxOptions: {type: 'a b'}}}", `engine.socket.seLinuxOptions.type: want a name of letters, digits, underscores, dots and hyphens, as in spc_t, got "a b"`},
+		"an SELinux level":         {header + "engine: {socket: {seLinuxOptions: {level: 's0 c1'}}}", "engine.socket.seLinuxOptions.level: want an MLS or MCS level, as in s0 or s0:c123,c456"},
+		"the image volume's place": {header + "engine: {socket: {mountPath: /opt/dagger}}\ncli: {delivery: image-volume}", `engine.socket.mountPath: "/opt/dagger" and the CLI's image volume, "/opt/dagger/bin", must lie apart`},
+		"pods may choose it":       {header + "engine: {socket: {mountPath: /opt/dagger/bin}}\noverrides: {fromPods: [cli.delivery]}", "must lie apart"},
 		"a variable twice":         {header + "env: [{name: A}, {name: A}]", `env[1].name: "A" is listed twice`},
 		"value and valueFrom":      {header + "env: [{name: A, value: x, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", "env[0]: value and valueFrom exclude each other"},
 		"a field that is none":     {header + "env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.secret}}}]", "env[0].valueFrom.fieldRef.fieldPath"},
@@ -121,15 +126,12 @@ func TestEveryErrorIsReportedAtOnce(t *testing.T) {
 	require.Equal(t, []int{4, 6, 7}, []int{errs[0].Line, errs[1].Line, errs[2].Line})
 }
 
-func TestWhatIsNotSupportedYetSaysSo(t *testing.T) {
+func TestWhatIsAccepted(t *testing.T) {
 	for _, policy := range []string{
-		"engine: {discover: {ownNamespace: true}}", "cli: {delivery: image-volume}",
+		"wait: {enabled: true, timeout: 90s, onTimeout: continue}", "wait: {enabled: false}", "scheduling: {fromEngine: false}",
+		"engine: {discover: {ownNamespace: true}}", "cli: {delivery: image-volume}", "engine: {socket: {mountPath: /opt/dagger}}",
+		"engine: {socket: {seLinuxOptions: {type: container_logreader_t, level: 's0:c1,c1023'}}}",
 	} {
-		_, err := Parse([]byte(header + policy))
-		require.ErrorContains(t, err, "not supported yet: ", policy)
-		require.ErrorContains(t, err, "line 3: ", policy)
-	}
-	for _, policy := range []string{"wait: {enabled: true, timeout: 90s, onTimeout: continue}", "scheduling: {fromEngine: false}"} {
 		_, err := Parse([]byte(header + policy))
 		require.NoError(t, err, policy)
 	}

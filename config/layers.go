@@ -95,7 +95,7 @@ func Parse(document []byte) (*InjectionPolicy, error) {
 // check validates what the layers so far come to.
 func (e *Effective) check() Errors {
 	e.dropUnknownOverrides()
-	errs := append(notSupportedYet(e.Policy), validate(e.Policy)...)
+	errs := validate(e.Policy)
 	for i := range errs {
 		e.locate(&errs[i])
 	}

@@ -75,7 +75,8 @@ const (
 type Discover struct {
 	// Namespace is where the engine's workload is. Default: dagger.
 	Namespace string `json:"namespace,omitempty"`
-	// OwnNamespace looks for the engine in the pod's own namespace instead.
+	// OwnNamespace looks for the engine in the pod's own namespace instead. The webhook then has to read the workloads and
+	// Services of all namespaces, which the chart's value discover.ownNamespace switches on.
 	OwnNamespace bool `json:"ownNamespace,omitempty"`
 	// Selector narrows the workloads by their labels, where several engines share a namespace.
 	Selector metav1.LabelSelector `json:"selector,omitempty"`
@@ -95,6 +96,11 @@ type Socket struct {
 	// IgnorePodSecurity offers the socket also where the namespace's Pod Security level forbids hostPath volumes, for clusters
 	// that exempt the jobs' users, runtime classes or namespaces from it. Elsewhere such pods are refused by Pod Security.
 	IgnorePodSecurity bool `json:"ignorePodSecurity,omitempty"`
+	// SELinuxOptions are given to the injected containers that use the socket, unless they or their pod have some. They are for
+	// nodes that enforce SELinux, where a container of the usual type, container_t, may not connect to the engine's socket: that
+	// lies in a directory of the node, and its listener is privileged (spc_t). A type of one's own that may connect is safer than
+	// spc_t, which takes SELinux' confinement from the job. Default: none.
+	SELinuxOptions corev1.SELinuxOptions `json:"seLinuxOptions,omitempty"`
 }
 
 // NodeTCP is the engine's port on the pod's own node.
@@ -138,10 +144,15 @@ type Scheduling struct {
 
 // CLI says how the dagger command comes into the pod.
 type CLI struct {
-	// Delivery is auto, init-container, image-volume or none. auto is the init container.
+	// Delivery is auto, init-container, image-volume or none. auto is the init container, which copies the CLI to path.
+	// image-volume mounts the image's own folder and copies nothing: the CLI is /opt/dagger/bin/dagger, which
+	// _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH does not. It needs Kubernetes 1.35 on the server and the nodes, containerd 2.1,
+	// and on OpenShift a SecurityContextConstraint that lists the volume type image. Where the server is older, and in legacy
+	// ARC's pods, the init container takes its place.
 	Delivery Delivery `json:"delivery,omitempty"`
 	// Image has the CLI at /usr/local/bin/dagger, and a cp command: any engine image from v0.12.5 on. Default: the image of
-	// the engine itself, so that the versions agree.
+	// the engine itself, so that the versions agree. It is pulled only where the node does not have it (IfNotPresent), which a
+	// node with an engine does.
 	Image string `json:"image,omitempty"`
 	// Path is where the CLI appears in containers, an absolute path of a file. Default: /usr/local/bin/dagger.
 	Path string `json:"path,omitempty"`

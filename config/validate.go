@@ -30,6 +30,9 @@ func validate(p *InjectionPolicy) Errors {
 	v.cli(&p.CLI)
 	v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "cli.path", p.CLI.Path)
 	v.wait(&p.Wait)
+	if p.CLI.Delivery == DeliveryImageVolume || Permits(p.Overrides.FromPods, "cli.delivery") {
+		v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "the CLI's image volume", CLIImagePath)
+	}
 	v.globs("containers.include", p.Containers.Include)
 	v.globs("containers.exclude", p.Containers.Exclude)
 	v.env("env", p.Env)
@@ -86,6 +89,7 @@ func (v *validator) engine(e *Engine) {
 	if e.Socket.Group < 0 || e.Socket.Group > 1<<31-1 {
 		v.fail("engine.socket.group", "want a numeric group from 0 to 2147483647, got %d", e.Socket.Group)
 	}
+	v.seLinux("engine.socket.seLinuxOptions", &e.Socket.SELinuxOptions)
 	if e.NodeTCP.Port < 0 || e.NodeTCP.Port > 65535 {
 		v.fail("engine.nodeTCP.port", "want a port from 1 to 65535, got %d", e.NodeTCP.Port)
 	}

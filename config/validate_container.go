@@ -19,8 +19,15 @@ var reservedEnv = map[string]string{
 	"DAGGER_NODE_IP":                   "it is what the transport node-tcp sets: use engine.nodeTCP",
 	"_EXPERIMENTAL_DAGGER_CLI_BIN":     "it is what the CLI's delivery sets: use cli.path",
 	"DAGGER_CLOUD_ENGINE":              "its mere presence makes the client ignore the engine that the transport names",
-	"DAGGER_SESSION_PORT":              "it belongs to a running session",
-	"DAGGER_SESSION_TOKEN":             "it belongs to a running session",
+}
+
+// reserved returns why a variable may not be in a policy's env.
+func reserved(name string) (why string, is bool) {
+	if strings.HasPrefix(name, "DAGGER_SESSION_") {
+		return "it belongs to a running session", true
+	}
+	why, is = reservedEnv[name]
+	return why, is
 }
 
 // imageReference is what the kubelet can pull: an optional registry with its port, a repository, a tag, a digest.
@@ -75,6 +82,26 @@ func (v *validator) resources(at string, r *corev1.ResourceRequirements) {
 	}
 }
 
+// CLIImagePath is where an image volume with the CLI is mounted in containers.
+const CLIImagePath = "/opt/dagger/bin"
+
+// seLinux refuses what no SELinux policy has: the API server lets everything through, and the runtime then starts no container.
+func (v *validator) seLinux(at string, o *corev1.SELinuxOptions) {
+	for _, part := range []struct{ name, value string }{{"user", o.User}, {"role", o.Role}, {"type", o.Type}} {
+		if part.value != "" && !seLinuxName.MatchString(part.value) {
+			v.fail(at+"."+part.name, "want a name of letters, digits, underscores, dots and hyphens, as in spc_t, got %.60q", part.value)
+		}
+	}
+	if o.Level != "" && !seLinuxLevel.MatchString(o.Level) {
+		v.fail(at+".level", "want an MLS or MCS level, as in s0 or s0:c123,c456, got %.60q", o.Level)
+	}
+}
+
+var (
+	seLinuxName  = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,255}$`)
+	seLinuxLevel = regexp.MustCompile(`^[A-Za-z0-9:,.-]{1,255}$`)
+)
+
 func (v *validator) quantities(at string, list corev1.ResourceList) {
 	for _, name := range slices.Sorted(maps.Keys(list)) {
 		quantity := list[name]
@@ -96,7 +123,7 @@ func (v *validator) env(at string, env []corev1.EnvVar) {
 	for i, e := range env {
 		path := fmt.Sprintf("%s[%d]", at, i)
 		v.all(path+".name", validation.IsEnvVarName(e.Name))
-		if why, reserved := reservedEnv[e.Name]; reserved {
+		if why, is := reserved(e.Name); is {
 			v.fail(path+".name", "%s cannot be set here: %s", e.Name, why)
 		}
 		if seen[e.Name] {

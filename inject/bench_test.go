@@ -1,7 +1,9 @@
 package inject_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
@@ -32,4 +34,47 @@ func BenchmarkDecide(b *testing.B) {
 			}
 		})
 	}
+}
+
+// explicitPolicy names what the engine of the case empty-policy-reads-the-engine has.
+const explicitPolicy = `
+apiVersion: inject.dagger.io/v1alpha1
+kind: InjectionPolicy
+engine: {socket: {hostPath: /run/dagger-dagger-dagger-helm}}
+cli: {image: registry.dagger.io/engine:v0.21.8}
+scheduling:
+  tolerations: [{key: dagger-runner, operator: Exists, effect: NoSchedule}]
+  nodeSelector: {pool: ci}
+  nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: actions-runner, operator: Exists}]}]}}
+`
+
+// BenchmarkDiscovery decides on the same pod in turn under a policy that names the engine and under an empty one for which it
+// was discovered. The metric is what the second costs of the first: discovery is no part of a decision, so it is 1.
+func BenchmarkDiscovery(b *testing.B) {
+	const name = "empty-policy-reads-the-engine"
+	cases := fixtures.All(b)
+	c := cases[slices.IndexFunc(cases, func(c fixtures.Case) bool { return c.Name == name })]
+	policies := [...]*inject.Policies{compile(b, explicitPolicy), c.Policies(b)}
+	pod, facts := string(c.Pod(b)), c.Facts(b)
+	var took [len(policies)][]time.Duration
+	var operations [len(policies)]int
+	var d rawjson.Document
+	for b.Loop() {
+		for i := range policies {
+			started := time.Now()
+			root, err := d.Parse(pod)
+			if err != nil {
+				b.Fatal(err)
+			}
+			operations[i] = len(inject.Decide(inject.Input{Pod: root, Namespace: facts, Policies: policies[i], Version: "dev"}).Operations)
+			took[i] = append(took[i], time.Since(started))
+		}
+	}
+	if operations[0] == 0 || operations[0] != operations[1] {
+		b.Fatal("the two do not do the same", operations)
+	}
+	for i := range took {
+		slices.Sort(took[i]) // the median, as others use the machine too
+	}
+	b.ReportMetric(float64(took[1][len(took[1])/2])/float64(took[0][len(took[0])/2]), "x-explicit")
 }

@@ -1,8 +1,6 @@
 package inject
 
 import (
-	"encoding/json"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -23,20 +21,23 @@ const (
 	annotationSafeToEvict = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 )
 
+// imagePullPolicy is said, as Kubernetes' default for the tag latest is Always. The image is the engine's, which a node with an
+// engine has already: with Always every job would need the registry, and could get another version under the same tag. A
+// node that pulled it with a Secret asks for one all the same from Kubernetes 1.35 on, so Always would protect nothing more.
+const imagePullPolicy = corev1.PullIfNotPresent
+
 // cliSizeLimit bounds the copy: the CLI of v0.21 has 65 MB.
 var cliSizeLimit = resource.MustParse("256Mi")
 
 // cliTemplates is everything that delivers the CLI, encoded once.
 type cliTemplates struct {
-	path      string
 	container *initContainer
 
-	volume, mount, env json.RawMessage
+	copied, image cliDelivery
 }
 
 func newCLITemplates(c *config.CLI, image string) *cliTemplates {
 	return &cliTemplates{
-		path: c.Path,
 		container: newInitContainer(&initContainerStart{
 			Name:  initContainerCLI,
 			Image: image,
@@ -44,13 +45,8 @@ func newCLITemplates(c *config.CLI, image string) *cliTemplates {
 			Command:      []string{"cp", cliInImage, cliCopyDir + "/" + cliFile},
 			VolumeMounts: []corev1.VolumeMount{{Name: volumeCLI, MountPath: cliCopyDir}},
 		}, c.Resources.Requests),
-		volume: mustMarshal(corev1.Volume{
-			Name:         volumeCLI,
-			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &cliSizeLimit}},
-		}),
-		// One file, so that PATH need not change: login shells reset it, and Kubernetes cannot extend it.
-		mount: mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: c.Path, SubPath: cliFile, ReadOnly: true}),
-		env:   envJSON(EnvCLIBin, c.Path),
+		copied: copiedCLI(c.Path),
+		image:  imageCLI(image),
 	}
 }
 

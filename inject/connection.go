@@ -19,10 +19,7 @@ const (
 	// EnvCLIBin tells Dagger's SDKs to use this CLI instead of downloading one.
 	EnvCLIBin = "_EXPERIMENTAL_DAGGER_CLI_BIN"
 	// EnvNodeIP is the address of the pod's node, from the downward API.
-	EnvNodeIP = "DAGGER_NODE_IP"
-	// envCloudEngine makes the client ignore the runner host by its mere presence (dagger, engine/client).
-	envCloudEngine = "DAGGER_CLOUD_ENGINE"
-
+	EnvNodeIP     = "DAGGER_NODE_IP"
 	envCloudToken = "DAGGER_CLOUD_TOKEN"
 
 	volumeSocket = "dagger-inject-socket"
@@ -43,6 +40,8 @@ type connection struct {
 	nodeIPJSON json.RawMessage
 	// nodeLocal is true where the engine is the one of the pod's own node.
 	nodeLocal bool
+	// discovered is true where it leads to the engine that was read off a workload, whoever named it.
+	discovered bool
 	// volume is the name of the volume that the container mounts, empty for none.
 	volume     string
 	volumeJSON json.RawMessage
@@ -67,6 +66,15 @@ func (policy *Policy) connect(e *engine.Engine, mountPath string) {
 	}
 	if e.TLS != nil {
 		policy.tls = tlsConnection(e.TLS)
+	}
+}
+
+// markDiscovered notes which connections lead to the engine that was read off a workload.
+func (policy *Policy) markDiscovered(e *engine.Engine) {
+	for _, c := range []*connection{policy.socket, policy.nodeTCP, policy.nodeTCP6, policy.tcp, policy.tls} {
+		if c != nil {
+			c.discovered = e.Discovered(c.transport)
+		}
 	}
 }
 

@@ -29,6 +29,8 @@ type Input struct {
 	Policies *Policies
 	// NodeIPv6 says that the nodes' addresses are IPv6, which stand in brackets in an address, as IPv4 must not.
 	NodeIPv6 bool
+	// ImageVolumes says that the API server has volumes of the kind image; see HasImageVolumes.
+	ImageVolumes bool
 	// Version is this program's version, for the status annotation.
 	Version string
 }
@@ -88,12 +90,12 @@ func Decide(in Input) *Plan {
 		pod:        p,
 		namespace:  &in.Namespace,
 		connection: connection,
-		delivery:   chosen.delivery,
 		waitOff:    chosen.waitOff,
 		system:     plan.System,
 		session:    patch.New(in.Pod, in.Pointer),
 		status:     &Status{Version: in.Version, Policy: PolicyStatus{Source: policy.source, Hash: policy.hash}},
 	}
+	i.chooseDelivery(chosen.delivery, plan.System, in.ImageVolumes)
 	if reason, detail := i.add(targets); reason != "" {
 		return plan.cannot(reason, detail, onError, asked)
 	}
@@ -129,9 +131,8 @@ func (plan *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
 	if i.delivery != config.DeliveryNone && !i.policy.cli.enabled() {
 		plan.warn("the pod gets no dagger command: the policy names no cli.image.")
 	}
-	if len(i.defeated) > 0 {
-		plan.warn(fmt.Sprintf("container %s sets %s, which makes dagger ignore the engine that it is given: remove it.", joinNames(i.defeated), envCloudEngine))
-	}
+	i.defeated.warn(plan)
+	i.warnAboutImage(plan)
 	if plan.System != SystemARC && plan.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" || entry == EntryNamespace {
 		return
 	}

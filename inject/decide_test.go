@@ -238,13 +238,6 @@ func TestAMountThatALaterWebhookAddsDoesNotUndoOurs(t *testing.T) {
 	require.Equal(t, ReasonAlreadyInjected, Decide(input(t, string(text))).Reason)
 }
 
-func TestAVariableThatDefeatsUsIsWarnedAbout(t *testing.T) {
-	plan := Decide(input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, env: [{name: DAGGER_CLOUD_ENGINE, value: 'false'}]}]}}"))
-	require.Equal(t, DecisionInjected, plan.Decision)
-	require.Len(t, plan.Warnings, 1)
-	require.Contains(t, plan.Warnings[0], "container a sets DAGGER_CLOUD_ENGINE")
-}
-
 func TestSmallRequestsDoNotMakeLargeAnswers(t *testing.T) {
 	pod := "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [" + strings.Repeat("{}, ", 300) + "{}]}}"
 	plan := Decide(input(t, pod))
@@ -261,9 +254,9 @@ func TestAPodFullOfAnnotationsGetsNoMore(t *testing.T) {
 
 func TestTheStatusIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 	full := Status{
-		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", CLI: "none", CLIImage: "i", Wait: "on",
+		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", CLI: "none", CLIBecause: "old", CLIImage: "i", Wait: "on",
 		Containers: []string{"a", "b"}, Left: []LeftContainer{{"c", "d"}}, InitContainers: []string{"e"}, Volumes: []string{"f", "g"},
-		ReadFrom: "DaemonSet a/b", NotCopied: []string{"h"},
+		ReadFrom: "DaemonSet a/b", SELinux: "type=t", NotCopied: []string{"h"},
 	}
 	fields := reflect.TypeFor[Status]()
 	for i := range fields.NumField() {

@@ -39,9 +39,10 @@ func decideAny(policies *inject.Policies, pod string) (*inject.Plan, bool) {
 		return nil, false
 	}
 	return inject.Decide(inject.Input{
-		Pod:       root,
-		Namespace: inject.Namespace{Name: "ci", Labels: map[string]string{inject.LabelInject: "true"}},
-		Policies:  policies,
-		Version:   "fuzz",
+		Pod:          root,
+		Namespace:    inject.Namespace{Name: "ci", Labels: map[string]string{inject.LabelInject: "true"}},
+		Policies:     policies,
+		Version:      "fuzz",
+		ImageVolumes: true,
 	}), true
 }

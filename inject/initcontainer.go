@@ -51,7 +51,7 @@ func initContainerEnd(u user, resources corev1.ResourceList) json.RawMessage {
 		SecurityContext          *corev1.SecurityContext         `json:"securityContext"`
 	}{
 		corev1.ResourceRequirements{Requests: resources, Limits: resources}, corev1.TerminationMessageFallbackToLogsOnError,
-		corev1.PullIfNotPresent, u.securityContext(),
+		imagePullPolicy, u.securityContext(),
 	})
 	text[0] = ','
 	return text

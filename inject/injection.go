@@ -16,13 +16,14 @@ type injection struct {
 	namespace  *Namespace
 	connection *connection
 	delivery   config.Delivery
-	waitOff    string // what decides against a wait, empty for nothing
+	cli        *cliDelivery // nil where there is to be none
+	waitOff    string       // what decides against a wait, empty for nothing
 	system     System
 	session    *patch.Session
 	status     *Status
 
-	usesCLI  bool     // a container is to have the CLI
-	defeated []string // containers with a variable that overrides ours
+	usesCLI  bool // a container is to have the CLI
+	defeated defeatedContainers
 }
 
 // add journals everything that the pod is to have and does not have. A reason means that nothing may be done.
@@ -50,9 +51,7 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 		return
 	}
 	i.status.Containers = append(i.status.Containers, c.name)
-	if vars.cloudEngine {
-		i.defeated = append(i.defeated, c.name)
-	}
+	i.defeated.note(c.name, vars.defeats)
 	if i.status.Engine == "" {
 		i.status.Engine = conn.host
 	}
@@ -73,9 +72,10 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 	if conn.volume != "" && c.mountAt(conn.mountPath).Kind() == rawjson.Missing {
 		at.Member("volumeMounts").Append(conn.mountJSON)
 	}
-	if i.delivery != config.DeliveryNone && i.policy.cli.enabled() {
+	if i.cli != nil {
 		i.addCLI(c, at, env, vars.cliBin)
 	}
+	i.addSELinux(c, at)
 	for n, e := range i.policy.env {
 		if !vars.extra[n] {
 			env.Append(e.json)
@@ -85,7 +85,7 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 
 // addCLI mounts the CLI in a container and points SDKs at it, unless the container has one of its own at that path.
 func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.Value) {
-	path := i.policy.cli.path
+	path := i.cli.path
 	mounted := c.mountAt(path)
 	if mounted.IsSet() && !isVolume(mounted, volumeCLI) {
 		i.status.Left = append(i.status.Left, LeftContainer{c.name, "mounts a dagger command of its own at " + path})
@@ -97,10 +97,10 @@ func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.V
 	}
 	i.usesCLI = true
 	if !cliBin.IsSet() {
-		env.Append(i.policy.cli.env)
+		env.Append(i.cli.env)
 	}
 	if !mounted.IsSet() {
-		at.Member("volumeMounts").Append(i.policy.cli.mount)
+		at.Member("volumeMounts").Append(i.cli.mount)
 	}
 }
 
@@ -108,7 +108,7 @@ func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.V
 type envVars struct {
 	runnerHost, nodeIP rawjson.Value
 	cliBin             rawjson.Value
-	cloudEngine        bool
+	defeats            defeat
 	extra              []bool // by index in the policy's env: the container sets it
 }
 
@@ -124,8 +124,8 @@ func (i *injection) readEnv(c *container) envVars {
 			vars.nodeIP = e
 		case EnvCLIBin:
 			vars.cliBin = e
-		case envCloudEngine:
-			vars.cloudEngine = true
+		default:
+			vars.defeats.read(name, e)
 		}
 		if n, ok := i.policy.envNamed(name); ok {
 			vars.extra[n] = true
@@ -174,7 +174,7 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
 		i.addGroup(spec)
 	}
 	if i.usesCLI {
-		if conflict := i.addCLIContainer(spec, volumes, annotations); conflict != "" {
+		if conflict := i.addCLIVolume(spec, volumes, annotations); conflict != "" {
 			return ReasonNameConflict, conflict
 		}
 	}
@@ -221,15 +221,21 @@ func (i *injection) addGroup(spec *patch.Cursor) {
 	spec.Member("securityContext").Member("supplementalGroups").Append(mustMarshal(group))
 }
 
-// addCLIContainer adds the init container that copies the CLI. It comes first: it needs nothing that the pod's own init
-// containers prepare, and one of those may run the job's image and want the CLI.
-func (i *injection) addCLIContainer(spec, volumes, annotations *patch.Cursor) (conflict string) {
-	cli := i.policy.cli
-	isEmptyDir := func(v rawjson.Value) bool { return v.Get("emptyDir").IsSet() }
-	if conflict := i.addVolume(volumes, volumeCLI, cli.volume, isEmptyDir); conflict != "" {
+// addCLIVolume adds the volume with the CLI, and what fills it.
+func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) (conflict string) {
+	if conflict := i.addVolume(volumes, volumeCLI, i.cli.volume, i.cli.isVolume); conflict != "" {
 		return conflict
 	}
-	i.status.CLI, i.status.CLIImage = string(config.DeliveryInitContainer), cli.container.image
+	i.status.CLI, i.status.CLIImage = string(i.delivery), i.policy.cli.container.image
+	if i.delivery == config.DeliveryImageVolume {
+		return ""
+	}
+	return i.addCLIContainer(spec, annotations)
+}
+
+// addCLIContainer adds the init container that copies the CLI. It comes first: it needs nothing that the pod's own init
+// containers prepare, and one of those may run the job's image and want the CLI.
+func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) (conflict string) {
 	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
 	if _, set := i.pod.annotation(annotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
 		annotations.Member(annotationSafeToEvict).Set(patch.String(volumeCLI))
@@ -243,6 +249,6 @@ func (i *injection) addCLIContainer(spec, volumes, annotations *patch.Cursor) (c
 		}
 		return ""
 	}
-	spec.Member("initContainers").Prepend(cli.container.fit(i.pod, i.namespace, nil))
+	spec.Member("initContainers").Prepend(i.policy.cli.container.fit(i.pod, i.namespace, nil))
 	return ""
 }

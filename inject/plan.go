@@ -62,7 +62,25 @@ func (p *Plan) Message() string {
 // WarningPrefix begins every warning, so that whoever reads the API server's warnings knows ours.
 const WarningPrefix = "dagger-inject: "
 
-func (p *Plan) warn(text string) { p.Warnings = append(p.Warnings, WarningPrefix+text) }
+// maxWarnings is how many bytes all warnings of an answer may have: above 4,096 characters the API server cuts each of them to
+// 256 (k8s.io/apiserver, endpoints/filters, warning.go).
+const maxWarnings = 4000
+
+// warn adds a warning, cut to what may still be said; the first are the weightiest.
+func (p *Plan) warn(text string) {
+	left := maxWarnings
+	for _, said := range p.Warnings {
+		left -= len(said)
+	}
+	text = WarningPrefix + text
+	if len(text) > left {
+		if left < 100 {
+			return
+		}
+		text = strings.ToValidUTF8(text[:left-len("...")], "") + "..."
+	}
+	p.Warnings = append(p.Warnings, text)
+}
 
 // skip ends with a reason of the class "does not apply". Whoever asked with the pod's own label is told.
 func (p *Plan) skip(reason Reason, detail string, tell bool) *Plan {

@@ -7,11 +7,9 @@ import (
 	"maps"
 	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/dagger-inject/dagger-inject/config"
-	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
 // Policies is every policy that holds in a namespace: the default one and the profiles that a pod may choose. It is never
@@ -22,32 +20,7 @@ type Policies struct {
 	standard           *Policy            // that of config.DefaultProfile
 	profiles           map[string]*Policy // the others, nil for none
 	ignored            config.Errors
-}
-
-// Engines tells what is known of the engines of a cluster; nil knows of none.
-type Engines func(namespace string, selector labels.Selector) (*engine.Discovered, error)
-
-func (e Engines) find(d *config.Discover) (*engine.Discovered, error) {
-	if e == nil || d.Namespace == "" {
-		return nil, nil
-	}
-	selector, err := metav1.LabelSelectorAsSelector(&d.Selector)
-	if err != nil {
-		return nil, err // validation has made the same selector
-	}
-	return e(d.Namespace, selector)
-}
-
-// EngineNamespaces returns the namespaces in which the policies look for engines, sorted.
-func (p *Policies) EngineNamespaces() []string {
-	var namespaces []string
-	for _, name := range p.names() {
-		if policy := p.profile(name); policy.err == nil && policy.engineNamespace != "" {
-			namespaces = append(namespaces, policy.engineNamespace)
-		}
-	}
-	slices.Sort(namespaces)
-	return slices.Compact(namespaces)
+	ownNamespace       bool // a policy looks for the engine in the pod's own namespace
 }
 
 // NewPolicies layers and compiles the cluster's documents and a namespace's, nil for none, with what is known of engines. It
@@ -113,6 +86,7 @@ func (p *Policies) resolve(profile string, like *Policy) *Policy {
 				p.ignored = append(p.ignored, field)
 			}
 		}
+		p.ownNamespace = p.ownNamespace || effective.Policy.Engine.Discover.OwnNamespace
 		return newPolicy(effective, p.engines, source, like)
 	}
 	// A bad policy of a namespace follows the cluster's onError and its rules for namespaces; a bad one of the cluster's
@@ -266,10 +240,10 @@ var podAnnotations = []struct {
 	}},
 	{AnnotationCLI, "cli.delivery", func(c *choices, value string) string {
 		switch c.delivery = config.Delivery(value); c.delivery {
-		case config.DeliveryAuto, config.DeliveryInitContainer, config.DeliveryNone:
+		case config.DeliveryAuto, config.DeliveryInitContainer, config.DeliveryImageVolume, config.DeliveryNone:
 			return ""
 		}
-		return fmt.Sprintf("%.60q is not accepted: accepted is auto, init-container, none", value)
+		return fmt.Sprintf("%.60q is not accepted: accepted is auto, init-container, image-volume, none", value)
 	}},
 	{AnnotationWait, "wait.enabled", func(c *choices, value string) string {
 		switch value {

@@ -49,7 +49,7 @@ type settings struct {
 	onError    config.OnError
 	delivery   config.Delivery
 	fromEngine bool
-	// engineNamespace is where to look for the engine, empty for nowhere.
+	// engineNamespace is where to look for the engine, empty for nowhere and for the pod's own.
 	engineNamespace string
 	podSecurity     config.PodSecurity
 	// ignorePodSecurity offers the socket whatever the namespace's level is.
@@ -65,6 +65,12 @@ type engineFacts struct {
 	workload  string
 	unsafe    string // a Service that cannot be used, and why
 	notCopied []string
+	// seLinux is for containers that use the socket; nil for nothing.
+	seLinux *seLinux
+	// skew is what is wrong between the version of cli.image and that of the engine that was read, empty for nothing.
+	skew string
+	// pullSecrets are those that the engine's own image is pulled with, where that is the CLI's image too.
+	pullSecrets []string
 }
 
 type envAddition struct {
@@ -82,8 +88,12 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 	var discovered *engine.Discovered
 	discovered, p.discoverErr = engines.find(&c.Engine.Discover)
 	e := engine.Resolve(c, discovered, effective.IsSet)
-	p.engine = &engineFacts{e.Socket, e.Workload, e.Unsafe, e.Placement.NotCopied}
+	p.engine = &engineFacts{
+		socket: e.Socket, workload: e.Workload, unsafe: e.Unsafe, notCopied: e.Placement.NotCopied,
+		seLinux: newSELinux(&c.Engine.Socket.SELinuxOptions), skew: e.Skew(), pullSecrets: e.PullSecrets,
+	}
 	p.connect(&e, c.Engine.Socket.MountPath)
+	p.markDiscovered(&e)
 	if e.Image != "" {
 		p.cli = newCLITemplates(&c.CLI, e.Image)
 	}
@@ -112,7 +122,7 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 
 func newSettings(c *config.InjectionPolicy) *settings {
 	s := &settings{
-		onError: c.OnError, delivery: c.CLI.Delivery, fromEngine: c.Scheduling.FromEngine, engineNamespace: c.Engine.Discover.Namespace,
+		onError: c.OnError, delivery: c.CLI.Delivery, fromEngine: c.Scheduling.FromEngine, engineNamespace: lookIn(&c.Engine.Discover),
 		podSecurity: c.PodSecurity, ignorePodSecurity: c.Engine.Socket.IgnorePodSecurity, podLabel: c.Namespaces.PodLabel, fromPods: c.Overrides.FromPods,
 	}
 	if selector := c.Namespaces.Selector; len(selector.MatchLabels)+len(selector.MatchExpressions) > 0 {

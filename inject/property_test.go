@@ -19,7 +19,7 @@ const widePolicy = `
 apiVersion: inject.dagger.io/v1alpha1
 kind: InjectionPolicy
 engine:
-  socket: {hostPath: /run/dagger-dagger-dagger-helm}
+  socket: {hostPath: /run/dagger-dagger-dagger-helm, seLinuxOptions: {type: spc_t, level: "s0:c1"}}
   tcp: {address: engine.ci.svc:2555}
   tls: {address: engine.ci.svc:443, secretName: dagger-tls}
 cli: {image: registry.dagger.io/engine:v0.21.8}
@@ -28,6 +28,7 @@ overrides: {fromPods: [profile, containers.include, wait.enabled, engine.transpo
 env:
 - {name: DAGGER_NO_NAG, value: "1"}
 - {name: HTTP_PROXY, value: http://proxy:3128}
+cloudToken: {secretName: dagger-cloud, key: token}
 scheduling:
   tolerations:
   - {key: dagger-node, operator: Exists}
@@ -43,6 +44,9 @@ scheduling:
     - {weight: 10, preference: {matchExpressions: [{key: disk, operator: In, values: [ssd]}]}}
 `
 
+// imagePolicy is the same with the CLI in an image volume.
+var imagePolicy = strings.Replace(widePolicy, "cli: {", "cli: {delivery: image-volume, ", 1)
+
 func compile(t testing.TB, text string) *inject.Policies {
 	t.Helper()
 	policies := inject.NewPolicies(config.FromFile("test", []byte(text), config.OriginCluster), nil, nil)
@@ -56,8 +60,10 @@ func TestInvariantsOnDamagedPods(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	// By the socket, and by an address, where a mesh decides about the wait.
-	transports := []*inject.Policies{compile(t, widePolicy), compile(t, strings.Replace(widePolicy, "engine:\n", "engine:\n  transport: tcp\n", 1))}
+	// By the socket, by an address, where a mesh decides about the wait, and with the CLI from an image volume.
+	transports := []*inject.Policies{
+		compile(t, widePolicy), compile(t, strings.Replace(widePolicy, "engine:\n", "engine:\n  transport: tcp\n", 1)), compile(t, imagePolicy),
+	}
 	outcomes := map[inject.Decision]int{}
 	for _, c := range fixtures.All(t) {
 		t.Run(c.Name, func(t *testing.T) {
@@ -168,23 +174,20 @@ func TestAPodWithAThousandVariables(t *testing.T) {
 	pod := `{"metadata":{"labels":{"dagger.io/inject":"true"}},"spec":{"containers":[{"name":"a","env":[` + strings.Join(env, ",") + `]}]}}`
 	c := &fixtures.Case{Dir: fixtures.All(t)[0].Dir}
 	checkInvariants(t, c, compile(t, widePolicy), pod)
+	checkInvariants(t, c, compile(t, imagePolicy), pod)
 }
 
 func FuzzDecide(f *testing.F) {
 	cases := fixtures.All(f)
 	for _, c := range cases {
-		f.Add(string(c.Pod(f)), true)
-		f.Add(string(c.Pod(f)), false)
+		f.Add(string(c.Pod(f)), uint8(0))
+		f.Add(string(c.Pod(f)), uint8(1))
+		f.Add(string(c.Pod(f)), uint8(2))
 	}
-	wide := compile(f, widePolicy)
-	builtIn := inject.NewPolicies(config.BuiltIn(), nil, nil)
-	f.Fuzz(func(t *testing.T, pod string, everything bool) {
-		policies := builtIn
-		if everything {
-			policies = wide
-		}
+	all := []*inject.Policies{inject.NewPolicies(config.BuiltIn(), nil, nil), compile(f, widePolicy), compile(f, imagePolicy)}
+	f.Fuzz(func(t *testing.T, pod string, which uint8) {
 		if json.Valid([]byte(pod)) {
-			fuzzOne(t, policies, pod)
+			fuzzOne(t, all[int(which)%len(all)], pod)
 		}
 	})
 }

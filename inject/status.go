@@ -13,8 +13,10 @@ type Status struct {
 	Transport string `json:"transport,omitempty"`
 	// Engine is the address that the Dagger client is given.
 	Engine string `json:"engine,omitempty"`
-	// CLI is how the dagger command came into the pod: init-container or none.
+	// CLI is how the dagger command came into the pod: init-container, image-volume or none.
 	CLI string `json:"cli,omitempty"`
+	// CLIBecause is why it did not come as the policy or the pod has it.
+	CLIBecause string `json:"cliBecause,omitempty"`
 	// CLIImage is the image that the CLI is from.
 	CLIImage string `json:"cliImage,omitempty"`
 	// Wait is whether the pod waits for the engine: on or off, and after a colon what there is to know: what decided against it,
@@ -30,6 +32,8 @@ type Status struct {
 	Volumes []string `json:"volumes,omitempty"`
 	// ReadFrom is the workload that the engine was read off.
 	ReadFrom string `json:"readFrom,omitempty"`
+	// SELinux are the options that containers were given, as in type=spc_t.
+	SELinux string `json:"seLinux,omitempty"`
 	// NotCopied are tolerations of the engine's that the pod was not given.
 	NotCopied []string `json:"notCopied,omitempty"`
 }
@@ -71,7 +75,7 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	dst = appendMember(dst, ",", "hash", s.Policy.Hash)
 	dst = append(dst, '}')
 	for _, m := range [...]struct{ name, value string }{
-		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliImage", s.CLIImage}, {"wait", s.Wait},
+		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause}, {"cliImage", s.CLIImage}, {"wait", s.Wait},
 	} {
 		if m.value != "" {
 			dst = appendMember(dst, ",", m.name, m.value)
@@ -84,8 +88,10 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	}
 	dst = appendNames(dst, "initContainers", s.InitContainers)
 	dst = appendNames(dst, "volumes", s.Volumes)
-	if s.ReadFrom != "" {
-		dst = appendMember(dst, ",", "readFrom", s.ReadFrom)
+	for _, m := range [...]struct{ name, value string }{{"readFrom", s.ReadFrom}, {"seLinux", s.SELinux}} {
+		if m.value != "" {
+			dst = appendMember(dst, ",", m.name, m.value)
+		}
 	}
 	dst = appendNames(dst, "notCopied", s.NotCopied)
 	return append(dst, '}')

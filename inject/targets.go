@@ -3,6 +3,7 @@ package inject
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -94,6 +95,12 @@ func joinNames(names []string) string {
 	const most = 8
 	if len(names) == 0 {
 		return "none"
+	}
+	for i, name := range names[:min(len(names), most)] {
+		if len(name) > 63 { // Kubernetes has no longer ones, but what is refused later is read first
+			names = slices.Clone(names)
+			names[i] = strings.ToValidUTF8(name[:63], "") + "..."
+		}
 	}
 	if len(names) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)

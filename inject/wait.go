@@ -115,8 +115,8 @@ func (i *injection) noWait() string {
 		return i.waitOff
 	case i.policy.wait == nil:
 		return "no wait.image"
-	case len(i.defeated) == len(i.status.Containers):
-		return envCloudEngine + " chooses another engine"
+	case i.defeated.count(defeatCloudEngine) == len(i.status.Containers):
+		return "DAGGER_CLOUD_ENGINE chooses another engine"
 	}
 	if mesh := i.capturedBy(); mesh != "" {
 		return "mesh (" + mesh + ")"

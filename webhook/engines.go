@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -35,6 +36,8 @@ type engineNamespace struct {
 func (s engineState) Discover(namespace string, selector labels.Selector) (*engine.Discovered, error) {
 	known, watched := s[namespace]
 	switch {
+	case namespace == "":
+		return nil, errOwnOff
 	case !watched:
 		return nil, fmt.Errorf("engines of namespace %s are not read: the cluster's policy must name it in engine.discover.namespace", namespace)
 	case known.err != nil:
@@ -46,6 +49,10 @@ func (s engineState) Discover(namespace string, selector labels.Selector) (*engi
 	}
 	return found, nil
 }
+
+// errOwnOff is why there is no engine where a policy looks for one in the pod's own namespace, and those are not read.
+var errOwnOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the chart's value discover.ownNamespace is true " +
+	"(the webhook's flag --discover-own-namespace)")
 
 // engineWatcher reads the workloads of the namespaces that policies look for engines in, and no others: a Role in each is all
 // that it needs. A namespace that is missing or forbidden has no engine; it keeps nobody from being ready.
@@ -136,22 +143,31 @@ func engineKinds() []client.Object {
 }
 
 func (w *engineWatcher) watch(namespace string) *watchedNamespace {
-	ctx, cancel := context.WithCancel(context.Background())
-	watched := &watchedNamespace{stop: cancel}
-	var err error
-	watched.Cache, err = cache.New(w.config, cache.Options{
-		Scheme:                       w.scheme,
-		DefaultNamespaces:            map[string]cache.Config{namespace: {}},
-		DefaultTransform:             cache.TransformStripManagedFields(),
-		DefaultUnsafeDisableDeepCopy: ptr.To(true),
-		DefaultWatchErrorHandler: func(ctx context.Context, r *toolscache.Reflector, err error) {
-			toolscache.DefaultWatchErrorHandler(ctx, r, err)
-			w.failed(watched, namespace, err)
-		},
-	})
 	handler := toolscache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { w.touch() }, UpdateFunc: func(any, any) { w.touch() }, DeleteFunc: func(any) { w.touch() },
 	}
+	watched := &watchedNamespace{}
+	watched.start(w.config, w.scheme, namespace, handler, func(err error) { w.failed(watched, namespace, err) }, w.touch)
+	return watched
+}
+
+// start reads the workloads and Services of a namespace, or of all, and tells of every change, of failures, and of having
+// read all.
+func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Scheme, namespace string,
+	handler toolscache.ResourceEventHandler, failed func(error), read func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	watched.stop = cancel
+	var err error
+	watched.Cache, err = cache.New(config, cache.Options{
+		Scheme:                       scheme,
+		DefaultNamespaces:            map[string]cache.Config{namespace: {}},
+		DefaultTransform:             trimEngine,
+		DefaultUnsafeDisableDeepCopy: ptr.To(true),
+		DefaultWatchErrorHandler: func(ctx context.Context, r *toolscache.Reflector, err error) {
+			toolscache.DefaultWatchErrorHandler(ctx, r, err)
+			failed(err)
+		},
+	})
 	for _, kind := range engineKinds() {
 		if err != nil {
 			break
@@ -163,20 +179,25 @@ func (w *engineWatcher) watch(namespace string) *watchedNamespace {
 		}
 	}
 	if err != nil {
-		watched.err = err
-		return watched
+		go failed(err) // whoever starts may hold what failed needs
+		return
 	}
 	go func() {
 		if err := watched.Start(ctx); err != nil {
-			w.failed(watched, namespace, err)
+			failed(err)
 		}
 	}()
 	go func() {
 		if watched.WaitForCacheSync(ctx) {
-			w.touch() // an empty namespace tells of nothing else
+			read() // an empty namespace tells of nothing else
 		}
 	}()
-	return watched
+}
+
+// trimEngine keeps of a workload or Service what an engine is read off.
+func trimEngine(object any) (any, error) {
+	engine.Trim(object)
+	return object, nil
 }
 
 func (w *engineWatcher) failed(watched *watchedNamespace, namespace string, err error) {
@@ -192,13 +213,13 @@ func (w *engineWatcher) failed(watched *watchedNamespace, namespace string, err 
 	w.touch()
 }
 
-func (n *watchedNamespace) isSynced() bool {
-	for _, done := range n.synced {
+func (watched *watchedNamespace) isSynced() bool {
+	for _, done := range watched.synced {
 		if !done() {
 			return false
 		}
 	}
-	return len(n.synced) > 0
+	return len(watched.synced) > 0
 }
 
 // ready is the check that every wanted namespace is read, or known not to be readable.
@@ -230,19 +251,19 @@ func (w *engineWatcher) state(ctx context.Context) (state engineState, read []*w
 			continue
 		}
 		watched.err = nil
-		state[name] = watched.read(ctx)
+		state[name] = watched.list(ctx, name)
 		read = append(read, watched)
 	}
 	return state, read
 }
 
-func (n *watchedNamespace) read(ctx context.Context) engineNamespace {
+func (watched *watchedNamespace) list(ctx context.Context, namespace string) engineNamespace {
 	var daemonSets appsv1.DaemonSetList
 	var statefulSets appsv1.StatefulSetList
 	var deployments appsv1.DeploymentList
 	var services corev1.ServiceList
 	for _, list := range []client.ObjectList{&daemonSets, &statefulSets, &deployments, &services} {
-		if err := n.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+		if err := watched.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 			return engineNamespace{err: err}
 		}
 	}

@@ -38,6 +38,8 @@ type Handler struct {
 	Log *slog.Logger
 	// NodeIPv6 says that the nodes' addresses are IPv6.
 	NodeIPv6 bool
+	// ImageVolumes tells whether the API server has image volumes; nil for no. It is called for every request.
+	ImageVolumes func() bool
 	// Version is this program's version.
 	Version string
 
@@ -161,7 +163,8 @@ func (h *Handler) plan(ctx context.Context, r *request) (*inject.Plan, error) {
 		decide = inject.Decide
 	}
 	return decide(inject.Input{
-		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, NodeIPv6: h.NodeIPv6, Version: h.Version,
+		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, NodeIPv6: h.NodeIPv6,
+		ImageVolumes: h.ImageVolumes != nil && h.ImageVolumes(), Version: h.Version,
 	}), nil
 }
 

@@ -134,7 +134,7 @@ func (c *clusterSource) readPolicy(ctx context.Context, namespace string) (*inje
 	case err != nil:
 		return nil, fmt.Errorf("reading the policy of %s: %w", namespace, err)
 	}
-	return c.store.With(config.FromConfigMap(&cm, config.OriginNamespace)), nil
+	return c.store.within(namespace, c.store.With(config.FromConfigMap(&cm, config.OriginNamespace))), nil
 }
 
 // missed reports whether it is known that the young namespace has no policy.

@@ -23,6 +23,10 @@ type PolicyStore struct {
 	documents *config.Documents
 	engines   engineState
 
+	// own is what is known of the engines of all namespaces; nil where they are not read.
+	own         *ownEngines
+	ownPolicies ownPolicies
+
 	cluster atomic.Pointer[clusterPolicies]
 	shards  [256]shard
 	seed    maphash.Seed
@@ -65,6 +69,11 @@ func NewPolicyStore(releaseNamespace string) *PolicyStore {
 
 // Policies returns the policies that hold in a namespace.
 func (s *PolicyStore) Policies(namespace string) *inject.Policies {
+	return s.within(namespace, s.layered(namespace))
+}
+
+// layered returns the cluster's policies with the namespace's over them.
+func (s *PolicyStore) layered(namespace string) *inject.Policies {
 	cluster := s.cluster.Load()
 	own := s.find(namespace)
 	if own == nil {

@@ -44,6 +44,10 @@ type Options struct {
 	Policies func(namespace string) *inject.Policies
 	// NodeIPv6 says that the nodes' addresses are IPv6, as the webhook's own is.
 	NodeIPv6 bool
+	// ImageVolumes tells whether the API server has image volumes; nil asks the server, now and again.
+	ImageVolumes func() bool
+	// DiscoverOwnNamespace reads the workloads of all namespaces, for policies that look for the engine in the pod's own.
+	DiscoverOwnNamespace bool
 	// Version is this program's version.
 	Version string
 	// Log gets everything that is logged.
@@ -87,6 +91,13 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 			reportIgnored(m, o.Log, policies.Ignored())
 			watcher.want(policies.EngineNamespaces())
 		}
+		if o.DiscoverOwnNamespace {
+			store.own = newOwnEngines(config, mgr.GetScheme(), o.Log)
+			checks["engines of all namespaces"] = store.own.ready
+			if err := mgr.Add(store.own); err != nil {
+				return err
+			}
+		}
 		o.Policies = store.Policies
 		checks["engines"] = watcher.ready
 		if feed, err = newPolicyFeed(mgr, store); err != nil {
@@ -95,6 +106,16 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		if err := errors.Join(mgr.Add(feed), mgr.Add(watcher)); err != nil {
 			return err
 		}
+	}
+	if o.ImageVolumes == nil {
+		version, err := newServerVersion(config, o.Log)
+		if err != nil {
+			return err
+		}
+		if err := mgr.Add(version); err != nil {
+			return err
+		}
+		o.ImageVolumes, checks["server version"] = version.imageVolumes, version.ready
 	}
 	read, err := watch(serving, mgr.GetCache(), feed)
 	if err != nil {
@@ -144,12 +165,13 @@ func reportIgnored(m *Metrics, log *slog.Logger, fields policy.Errors) {
 func register(s *server, o *Options, source Source, m *Metrics) {
 	for path, entry := range map[string]inject.Entry{PathPod: inject.EntryPod, PathNamespace: inject.EntryNamespace} {
 		s.handle(path, &Handler{
-			Entry:    entry,
-			Source:   source,
-			Metrics:  m,
-			Log:      o.Log,
-			NodeIPv6: o.NodeIPv6,
-			Version:  o.Version,
+			Entry:        entry,
+			Source:       source,
+			Metrics:      m,
+			Log:          o.Log,
+			NodeIPv6:     o.NodeIPv6,
+			ImageVolumes: o.ImageVolumes,
+			Version:      o.Version,
 		})
 	}
 }

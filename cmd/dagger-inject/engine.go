@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,22 +89,26 @@ func (f *engineFlags) workloads(ctx context.Context, stdin io.Reader) (*engine.W
 	return workloadsIn(objects, f.namespace)
 }
 
-// offlineEngines reads engines off manifests, as the webhook does off the cluster; nil without manifests.
-func offlineEngines(files []string) (inject.Engines, error) {
-	if len(files) == 0 {
-		return nil, nil
-	}
-	objects, err := readObjects(files, nil)
-	if err != nil {
-		return nil, err
+// offlineEngines reads engines off manifests, as the webhook does off the cluster; nil without manifests. The pods are in the
+// namespace own.
+func offlineEngines(objects []manifestObject, own string) inject.Engines {
+	if len(objects) == 0 {
+		return nil
 	}
 	return func(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+		if namespace = cmp.Or(namespace, own); namespace == "" {
+			return nil, errors.New("which namespace is the pod's own is not known")
+		}
 		w, err := workloadsIn(objects, namespace)
 		if err != nil {
 			return nil, err
 		}
-		return w.Discover(selector)
-	}, nil
+		found, err := w.Discover(selector)
+		if err != nil {
+			return nil, fmt.Errorf("namespace %s: %w", namespace, err)
+		}
+		return found, nil
+	}
 }
 
 // manifestObject is an object of a manifest; the name says where it stands.
@@ -207,6 +212,9 @@ func printEngine(out io.Writer, d *engine.Discovered) error {
 	line("image", "%s", d.Image)
 	if d.Version != "" {
 		line("version", "%s", d.Version)
+	}
+	if len(d.ImagePullSecrets) > 0 {
+		line("pulled with", "%s", strings.Join(d.ImagePullSecrets, ", "))
 	}
 	if d.Socket != nil {
 		line("socket", "%s/%s", d.Socket.HostPath, d.Socket.File)

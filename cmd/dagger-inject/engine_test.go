@@ -61,3 +61,46 @@ func TestEngineThatCannotBeRead(t *testing.T) {
 		})
 	}
 }
+
+// TestInjectFindsTheEngineOfEachPodsNamespace has two pods of two namespaces in one stream, under one policy.
+func TestInjectFindsTheEngineOfEachPodsNamespace(t *testing.T) {
+	const daemonSet = "{kind: DaemonSet, metadata: {name: e, namespace: NS}, spec: {template: {spec: {containers: [{name: dagger-engine, image: 'e:NS', volumeMounts: [{name: r, mountPath: /run/dagger}]}], volumes: [{name: r, hostPath: {path: /run/NS}}]}}}}\n"
+	const pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: NS, labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}]}}\n"
+	write := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	of := func(text string) string {
+		return strings.ReplaceAll(text, "NS", "team-a") + "---\n" + strings.ReplaceAll(text, "NS", "team-b")
+	}
+	policy := write("policy.yaml", "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {discover: {ownNamespace: true}}\n")
+	args := []string{"inject", "-f", "-", "--policy", policy, "--engine", write("engines.yaml", of(daemonSet))}
+	code, out, report := execute(t, of(pod), args...)
+	require.Zero(t, code, report)
+	require.Contains(t, out, "path: /run/team-a")
+	require.Contains(t, out, "path: /run/team-b")
+	require.Contains(t, report, "dagger from e:team-b")
+
+	_, _, report = execute(t, strings.ReplaceAll(pod, "NS", "other"), args...)
+	require.Contains(t, report, "refused (no_engine)")
+	require.Contains(t, report, "namespace other: none of the 0 workloads")
+}
+
+func TestTheServersVersionOffline(t *testing.T) {
+	const pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}]}}\n"
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	require.NoError(t, os.WriteFile(policy, []byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {tcp: {address: 'e:1'}}\ncli: {delivery: image-volume, image: 'i:1'}\n"), 0o600))
+	for version, want := range map[string]string{"": `"cli":"image-volume"`, "1.35": `"cli":"image-volume"`, "v1.34.3": `"cli":"init-container","cliBecause":"the API server has no image volumes`} {
+		args := []string{"inject", "-f", "-", "--policy", policy}
+		if version != "" {
+			args = append(args, "--kube-version", version)
+		}
+		code, out, report := execute(t, pod, args...)
+		require.Zero(t, code, report)
+		require.Contains(t, out, want, version)
+	}
+	code, _, report := execute(t, pod, "inject", "-f", "-", "--kube-version", "latest")
+	require.Equal(t, 2, code)
+	require.Contains(t, report, `--kube-version "latest" is not a version: want major.minor, as in 1.36`)
+}

@@ -22,6 +22,9 @@ type injectFlags struct {
 	namespaceLabels      map[string]string
 	namespaceAnnotations map[string]string
 	nodeIPv6             bool
+	kubeVersion          string
+	imageVolumes         bool
+	objects              []manifestObject // of engines
 	output               string
 }
 
@@ -62,6 +65,7 @@ The exit code is 0 when every object was decided, injected or not, and 2 when th
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "labels of that namespace")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "annotations of that namespace")
 	flags.BoolVar(&f.nodeIPv6, "node-ipv6", false, "the nodes' addresses are IPv6, which the webhook sees from its own")
+	flags.StringVar(&f.kubeVersion, "kube-version", defaultKubeVersion, kubeVersionHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "yaml, json, patch (the JSON patch) or diff (default: diff on a terminal, else yaml)")
 	return cmd
 }
@@ -80,11 +84,16 @@ func runInject(s streams, f *injectFlags) error {
 	if !ok {
 		return badInputf("-o %q is not accepted: accepted is yaml, json, patch or diff", f.output)
 	}
-	engines, err := offlineEngines(f.engines)
-	if err != nil {
+	var err error
+	if f.imageVolumes, err = hasImageVolumes(f.kubeVersion); err != nil {
 		return err
 	}
-	policies, err := loadPolicies(f.policy, f.namespacePolicy, engines)
+	if len(f.engines) > 0 {
+		if f.objects, err = readObjects(f.engines, nil); err != nil {
+			return err
+		}
+	}
+	policies, err := loadPolicies(f.policy, f.namespacePolicy, offlineEngines(f.objects, ""))
 	if err != nil {
 		return err
 	}
@@ -157,14 +166,15 @@ func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointe
 		return nil
 	}
 	plan := inject.Decide(inject.Input{
-		Pod:        template.Pod,
-		Pointer:    pointer + template.Pointer,
-		Namespace:  inject.Namespace{Name: namespace, Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations},
-		System:     template.System,
-		RunnerSpec: template.RunnerSpec,
-		NodeIPv6:   f.nodeIPv6,
-		Policies:   policies,
-		Version:    version,
+		Pod:          template.Pod,
+		Pointer:      pointer + template.Pointer,
+		Namespace:    inject.Namespace{Name: namespace, Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations},
+		System:       template.System,
+		RunnerSpec:   template.RunnerSpec,
+		NodeIPv6:     f.nodeIPv6,
+		ImageVolumes: f.imageVolumes,
+		Policies:     policies.Within(offlineEngines(f.objects, namespace)),
+		Version:      version,
 	})
 	if plan.Decision == inject.DecisionError {
 		return badInputf("%s: %s: %s%s", r.name, subject, fieldPrefix(pointer+template.Pointer), plan.Detail)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/engine/probe"
 )
 
@@ -101,7 +102,7 @@ func runWait(cmd *cobra.Command, s streams, f *waitFlags) error {
 		return badInputf("--host: %w", err)
 	}
 	if f.expectVersion != "" && f.expectVersion != anyVersion {
-		if err := probe.CheckVersion(f.expectVersion); err != nil {
+		if err := engine.CheckVersion(f.expectVersion); err != nil {
 			return badInputf("--expect-version: %w", err)
 		}
 	}

@@ -31,6 +31,8 @@ type webhookFlags struct {
 	namespaceAnnotations map[string]string
 	logLevel             string
 	hostIP               string
+	kubeVersion          string
+	discoverOwnNamespace bool
 	drainQuietPeriod     time.Duration
 	drainTimeout         time.Duration
 }
@@ -71,6 +73,9 @@ listening. A second signal ends it at once.`,
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "with --standalone: labels that every namespace has")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "with --standalone: annotations that every namespace has")
 	flags.StringVar(&f.hostIP, "host-ip", os.Getenv("HOST_IP"), "address of this pod's node (status.hostIP), from which the nodes' address family is known (default: $HOST_IP; IPv4 without it)")
+	flags.StringVar(&f.kubeVersion, "kube-version", defaultKubeVersion, "with --standalone: "+kubeVersionHelp)
+	flags.BoolVar(&f.discoverOwnNamespace, "discover-own-namespace", false, "let policies look for the engine in the pod's own namespace (engine.discover.ownNamespace), "+
+		"for which the workloads and Services of all namespaces are read")
 	flags.DurationVar(&f.drainQuietPeriod, "drain-quiet-period", webhook.DefaultDrainQuietPeriod,
 		"on SIGTERM, serve on until no request has come for this long (default with --standalone: 0s, which waits for running requests only)")
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", webhook.DefaultDrainTimeout,
@@ -112,16 +117,16 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		DrainTimeout:     f.drainTimeout,
 	}
 	if f.standalone {
-		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace"} {
+		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace", "discover-own-namespace"} {
 			if cmd.Flags().Changed(flag) {
 				return badInputf("--%s does not go with --standalone, which serves reviews and nothing else", flag)
 			}
 		}
 		return serveStandalone(cmd, s, f, options)
 	}
-	for _, flag := range []string{"namespace-labels", "namespace-annotations"} {
+	for _, flag := range []string{"namespace-labels", "namespace-annotations", "kube-version"} {
 		if cmd.Flags().Changed(flag) {
-			return badInputf("--%s goes with --standalone: in a cluster, namespaces are read from it", flag)
+			return badInputf("--%s goes with --standalone: in a cluster, it is read from that", flag)
 		}
 	}
 	if f.policy != "" {
@@ -131,7 +136,7 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		}
 		options.Policies = func(string) *inject.Policies { return policies }
 	}
-	options.ReleaseNamespace = f.releaseNamespace
+	options.ReleaseNamespace, options.DiscoverOwnNamespace = f.releaseNamespace, f.discoverOwnNamespace
 	restConfig, err := clusterConfig(f.kubeconfig)
 	if err != nil {
 		return fmt.Errorf("%w (--standalone serves without a cluster)", err)
@@ -157,6 +162,11 @@ func serveStandalone(cmd *cobra.Command, s streams, f *webhookFlags, options web
 	if err != nil {
 		return err
 	}
+	imageVolumes, err := hasImageVolumes(f.kubeVersion)
+	if err != nil {
+		return err
+	}
+	options.ImageVolumes = func() bool { return imageVolumes }
 	source := webhook.Static{Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations, Policies: policies}
 	if options.Host == "" {
 		options.Host = "127.0.0.1"

@@ -29,6 +29,8 @@ type Discovered struct {
 	NodeTCP *Port `json:"nodeTCP,omitempty"`
 	// Service is the Service in front of it.
 	Service *Service `json:"service,omitempty"`
+	// ImagePullSecrets are the names of the Secrets that the image is pulled with.
+	ImagePullSecrets []string `json:"imagePullSecrets,omitempty"`
 	// Tolerations, NodeSelector and NodeAffinity are those of the workload's pod template.
 	Tolerations  []corev1.Toleration  `json:"tolerations,omitempty"`
 	NodeSelector map[string]string    `json:"nodeSelector,omitempty"`
@@ -73,9 +75,7 @@ type Service struct {
 const containerName = "dagger-engine"
 
 func discover(candidates []candidate, services []corev1.Service) (*Discovered, error) {
-	byName := func(c *corev1.Container) bool { return c.Name == containerName }
-	byImage := func(c *corev1.Container) bool { return isEngineImage(c.Image) }
-	for _, matches := range []func(*corev1.Container) bool{byName, byImage} {
+	for _, matches := range []func(*corev1.Container) bool{hasEngineName, hasEngineImage} {
 		var found []candidate
 		for _, c := range candidates {
 			if c.container(matches) != nil {
@@ -131,6 +131,9 @@ func read(c *candidate, engine *corev1.Container, services []corev1.Service) *Di
 		Group:        group(spec, engine),
 		Tolerations:  spec.Tolerations,
 		NodeSelector: spec.NodeSelector,
+	}
+	for _, secret := range spec.ImagePullSecrets {
+		d.ImagePullSecrets = append(d.ImagePullSecrets, secret.Name)
 	}
 	if spec.Affinity != nil {
 		d.NodeAffinity = spec.Affinity.NodeAffinity

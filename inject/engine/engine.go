@@ -27,8 +27,13 @@ type Engine struct {
 	Workload string
 	// Unsafe is a Service of the engine's that cannot be used, and why; empty for none.
 	Unsafe string
+	// PullSecrets are the names of the Secrets that the workload's pods pull Image with; nil where Image is another.
+	PullSecrets []string
 	// Placement is where the engine runs, for pods that need the engine of their own node.
 	Placement Placement
+
+	named      string // the image that the policy names
+	discovered *Discovered
 }
 
 // Placement is where an engine runs.
@@ -95,8 +100,46 @@ func Resolve(policy *config.InjectionPolicy, discovered *Discovered, isSet func(
 	if e.Image == "" {
 		e.Image = d.Image
 	}
+	if e.Image == d.Image {
+		e.PullSecrets = d.ImagePullSecrets
+	}
+	e.discovered = d
 	e.Version, e.Workload, e.Placement = d.Version, d.Workload.String(), d.placement()
 	return e
+}
+
+// Discovered reports whether a transport leads to the engine that was discovered, be it that the policy names the same.
+func (e *Engine) Discovered(transport config.Transport) bool {
+	d := e.discovered
+	if d == nil {
+		return false
+	}
+	switch transport {
+	case config.TransportSocket:
+		return d.Socket != nil && *d.Socket == SocketOnNode{HostPath: e.Socket.HostPath, File: e.Socket.File}
+	case config.TransportNodeTCP:
+		return d.NodeTCP != nil && *d.NodeTCP == *e.NodeTCP
+	case config.TransportTCP:
+		return d.Service != nil && d.Service.Address == e.TCP.Address
+	}
+	return false
+}
+
+// Skew returns what is wrong between the version of the image that the policy names and that of the engine that was
+// discovered, by the tags of both; empty where they work together, or where a tag does not say.
+func (e *Engine) Skew() string {
+	if e.discovered == nil || e.named == "" {
+		return ""
+	}
+	// The chart's label is not asked for the version of a digest: it may be the chart's alone.
+	client, version := releaseOf(e.named), releaseOf(e.discovered.Image)
+	if client == "" || version == "" {
+		return ""
+	}
+	if _, err := Compatible(version, client); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // placement is what brings a pod to the engine's nodes.
@@ -116,7 +159,7 @@ func (d *Discovered) placement() Placement {
 }
 
 func explicit(policy *config.InjectionPolicy) Engine {
-	e := Engine{Image: policy.CLI.Image}
+	e := Engine{Image: policy.CLI.Image, named: policy.CLI.Image}
 	if s := policy.Engine.Socket; s.HostPath != "" {
 		e.Socket = &Socket{HostPath: s.HostPath, File: s.File, Group: s.Group}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,22 +15,30 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/config"
-	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// install puts the official chart's manifests of one version into the namespace dagger, in place of what is there.
-func install(t *testing.T, chart string) {
+// install puts the official chart's manifests of one version into a namespace, in place of what is there.
+func install(t *testing.T, namespace, chart string) {
 	t.Helper()
-	uninstall(t)
+	uninstall(t, namespace)
+	upgrade(t, namespace, chart)
+}
+
+// upgrade puts the manifests of one version over those of another, as helm upgrade does.
+func upgrade(t *testing.T, namespace, chart string) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "engines", chart, "manifests.yaml"))
 	require.NoError(t, err)
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	for {
 		var object unstructured.Unstructured
 		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
@@ -39,17 +48,29 @@ func install(t *testing.T, chart string) {
 		}
 		switch object.GetKind() {
 		case "DaemonSet", "StatefulSet", "Service":
-			object.SetNamespace("dagger")
-			require.NoError(t, shared.Client().Create(t.Context(), &object))
+			object.SetNamespace(namespace)
+			err := shared.Client().Create(t.Context(), &object)
+			if apierrors.IsAlreadyExists(err) {
+				have := object.DeepCopy()
+				require.NoError(t, shared.Client().Get(t.Context(), client.ObjectKeyFromObject(&object), have))
+				object.SetResourceVersion(have.GetResourceVersion())
+				err = shared.Client().Update(t.Context(), &object)
+			}
+			require.NoError(t, err)
 		}
 	}
 }
 
-func uninstall(t *testing.T) {
+func uninstall(t *testing.T, namespace string) {
 	t.Helper()
 	for _, kind := range []client.Object{&appsv1.DaemonSet{}, &appsv1.StatefulSet{}, &corev1.Service{}} {
-		require.NoError(t, shared.Client().DeleteAllOf(t.Context(), kind, client.InNamespace("dagger")))
+		require.NoError(t, shared.Client().DeleteAllOf(t.Context(), kind, client.InNamespace(namespace)))
 	}
+}
+
+var engineRules = []rbacv1.PolicyRule{
+	{APIGroups: []string{"apps"}, Resources: []string{"daemonsets", "statefulsets", "deployments"}, Verbs: []string{"get", "list", "watch"}},
+	{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"get", "list", "watch"}},
 }
 
 // grantEngines lets the live webhook read the engine's namespace: a Role there, and no ClusterRole.
@@ -57,10 +78,7 @@ func grantEngines(t *testing.T) {
 	t.Helper()
 	role := &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "dagger", Name: "engines"},
-		Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{"apps"}, Resources: []string{"daemonsets", "statefulsets", "deployments"}, Verbs: []string{"get", "list", "watch"}},
-			{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"get", "list", "watch"}},
-		},
+		Rules:      engineRules,
 	}
 	binding := &rbacv1.RoleBinding{
 		ObjectMeta: role.ObjectMeta,
@@ -71,73 +89,106 @@ func grantEngines(t *testing.T) {
 	require.NoError(t, shared.Client().Create(t.Context(), binding))
 }
 
+// engineStep is one install or upgrade of testdata/engines.yaml, and what pods get after it.
+type engineStep struct {
+	Install, Upgrade      string
+	Host, HostPath, Image string
+	Group                 int64
+	Tolerations           []corev1.Toleration
+	NodeSelector          map[string]string
+	NodeAffinity          []corev1.NodeSelectorTerm
+	Secured, Refused      string
+}
+
 // TestTheEngineIsReadOffTheCluster installs engines with an empty policy: nobody writes a path, a port, a taint or a version.
 func TestTheEngineIsReadOffTheCluster(t *testing.T) {
 	liveNamespace(t, "live-engines", nil)
-	liveNamespace(t, "live-engines-baseline", map[string]string{"pod-security.kubernetes.io/enforce": "baseline"})
+	secured := []string{"baseline", "restricted"}
+	for _, level := range secured {
+		liveNamespace(t, "live-engines-"+level, map[string]string{"pod-security.kubernetes.io/enforce": level})
+	}
 	defer func() {
 		put(t, policyMap(liveRelease, config.DefaultYAML()))
-		requireSoon(t, func() bool { return host(create(t, "live-engines", annotated("p", nil), "?dryRun=All")) == socketHost })
+		requireSoon(t, func() bool { return host(try(t, "live-engines")) == socketHost })
 	}()
-	try := func(namespace string) creation { return create(t, namespace, annotated("p", nil), "?dryRun=All") }
-	refusedWith := func(namespace, want string) {
-		t.Helper()
-		requireSoon(t, func() bool {
-			c := try(namespace)
-			return c.code == http.StatusServiceUnavailable && strings.Contains(c.status.Message, want)
-		})
-	}
 	put(t, policyMap(liveRelease, policyHeader))
-	refusedWith("live-engines", "the service account may not read the workloads of namespace dagger")
+	requireRefusedSoon(t, "live-engines", "the service account may not read the workloads of namespace dagger")
 	require.NoError(t, shared.CreateNamespace(t.Context(), "dagger", nil, nil))
 	grantEngines(t)
-	refusedWith("live-engines", "none of the 0 workloads has a container dagger-engine")
+	requireRefusedSoon(t, "live-engines", "none of the 0 workloads has a container dagger-engine")
 
-	cases := []struct{ chart, hostPath, file, image, baseline string }{
-		{"v0.13.7-default", "/var/run/dagger", "buildkitd.sock", "v0.13.7", ""},
-		{"v0.16.3-default", "/var/run/dagger", "buildkitd.sock", "v0.16.3", ""},
-		{"v0.17.2-renamed-release", "/run/dagger-ci-dagger-helm", "engine.sock", "v0.17.2", ""},
-		{"v0.21.8-default", "/run/dagger-dagger-dagger-helm", "engine.sock", "v0.21.8", ""},
-		{"v0.21.8-hostport", "/run/dagger-dagger-dagger-helm", "engine.sock", "v0.21.8", "tcp://$(DAGGER_NODE_IP):1234"},
-		{"v0.21.8-statefulset-port", "", "", "v0.21.8", "tcp://dagger-dagger-helm.dagger.svc:5678"},
-	}
-	for _, c := range cases {
-		t.Run(c.chart, func(t *testing.T) {
-			install(t, c.chart)
-			want := "unix:///run/dagger/" + c.file
-			if c.hostPath == "" {
-				want = c.baseline
+	text, err := os.ReadFile("testdata/engines.yaml")
+	require.NoError(t, err)
+	var steps []engineStep
+	require.NoError(t, yaml.UnmarshalStrict(text, &steps))
+	for _, step := range steps {
+		t.Run(step.Install+step.Upgrade, func(t *testing.T) {
+			if step.Install != "" {
+				install(t, "dagger", step.Install)
+			} else {
+				upgrade(t, "dagger", step.Upgrade)
 			}
-			var got creation
-			requireSoon(t, func() bool {
-				got = try("live-engines")
-				return len(got.pod.Spec.InitContainers) > 0 && host(got) == want && strings.HasSuffix(got.pod.Spec.InitContainers[0].Image, c.image)
-			})
-			if c.hostPath != "" {
-				require.Contains(t, got.stored, `"hostPath":{"path":"`+c.hostPath+`"`)
-				require.Contains(t, got.pod.Spec.SecurityContext.SupplementalGroups, int64(1001))
+			requireSoon(t, func() bool { return step.gaveTo(try(t, "live-engines")) })
+			for _, level := range secured {
+				if step.Secured == "" {
+					requireRefusedSoon(t, "live-engines-"+level, step.Refused+"="+level)
+					continue
+				}
+				requireSoon(t, func() bool {
+					got := try(t, "live-engines-"+level)
+					return got.code == http.StatusCreated && host(got) == step.Secured && hostPath(got) == ""
+				})
 			}
-			if c.baseline == "" {
-				refusedWith("live-engines-baseline", "hostPath volumes are forbidden by the namespace's label")
-				return
-			}
-			requireSoon(t, func() bool { return host(try("live-engines-baseline")) == c.baseline })
 		})
 	}
+	uninstall(t, "dagger")
+	requireRefusedSoon(t, "live-engines", "none of the 0 workloads")
+}
 
-	install(t, "v0.21.8-tolerations-affinity")
+// gaveTo reports whether a pod has what it is to have after the step.
+func (s *engineStep) gaveTo(c creation) bool {
+	if c.code != http.StatusCreated || host(c) != s.Host {
+		return false
+	}
+	spec := &c.pod.Spec
+	var groups []int64
+	if spec.SecurityContext != nil {
+		groups = spec.SecurityContext.SupplementalGroups
+	}
+	var terms []corev1.NodeSelectorTerm
+	if spec.Affinity != nil {
+		terms = spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+	}
+	// The API server adds two of its own.
+	tolerations := slices.DeleteFunc(spec.Tolerations, func(t corev1.Toleration) bool { return strings.HasPrefix(t.Key, "node.kubernetes.io/") })
+	return spec.InitContainers[0].Image == s.Image && hostPath(c) == s.HostPath && slices.Contains(groups, s.Group) == (s.Group != 0) &&
+		equality.Semantic.DeepEqual(tolerations, s.Tolerations) && equality.Semantic.DeepEqual(spec.NodeSelector, s.NodeSelector) &&
+		equality.Semantic.DeepEqual(terms, s.NodeAffinity)
+}
+
+// hostPath returns the directory of the node that a created pod mounts, empty for none.
+func hostPath(c creation) string {
+	for _, volume := range c.pod.Spec.Volumes {
+		if volume.HostPath != nil {
+			return volume.HostPath.Path
+		}
+	}
+	return ""
+}
+
+// try creates a pod that satisfies every Pod Security level, and keeps nothing.
+func try(t *testing.T, namespace string) creation {
+	t.Helper()
+	pod := strings.Replace(string(annotated("p", nil)), `"spec":{`, `"spec":{"securityContext":{"runAsNonRoot":true,"runAsUser":1000,"seccompProfile":{"type":"RuntimeDefault"}},`, 1)
+	pod = strings.ReplaceAll(pod, `"image":"i"`, `"image":"i","securityContext":{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]}}`)
+	return create(t, namespace, []byte(pod), "?dryRun=All")
+}
+
+// requireRefusedSoon waits until pods of a namespace are refused with a reason.
+func requireRefusedSoon(t *testing.T, namespace, want string) {
+	t.Helper()
 	requireSoon(t, func() bool {
-		got := try("live-engines")
-		return got.pod.Spec.NodeSelector["pool"] == "ci" && strings.Contains(got.stored, `"key":"dagger-runner"`)
+		c := try(t, namespace)
+		return c.code == http.StatusServiceUnavailable && strings.Contains(c.status.Message, want)
 	})
-	var engine appsv1.DaemonSet
-	require.NoError(t, shared.Client().Get(t.Context(), client.ObjectKey{Namespace: "dagger", Name: "dagger-dagger-helm-engine"}, &engine))
-	engine.Spec.Template.Spec.Containers[0].Image = "registry.dagger.io/engine:v0.21.9"
-	require.NoError(t, shared.Client().Update(t.Context(), &engine))
-	requireSoon(t, func() bool {
-		got := try("live-engines")
-		return strings.Contains(got.pod.Annotations[inject.AnnotationStatus], "engine:v0.21.9")
-	})
-	uninstall(t)
-	refusedWith("live-engines", "none of the 0 workloads")
 }

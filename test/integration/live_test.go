@@ -45,7 +45,7 @@ var (
 // startLive starts the live webhook with the first test that needs it.
 func startLive(t *testing.T) *live {
 	t.Helper()
-	liveOnce.Do(func() { liveProcess, liveErr = newLive(t) })
+	liveOnce.Do(func() { liveProcess, liveErr = newLive(t, liveRelease, "true") })
 	require.NoError(t, liveErr)
 	return liveProcess
 }
@@ -58,16 +58,17 @@ func stopLive() {
 	}
 }
 
-func newLive(t *testing.T) (*live, error) {
+// newLive starts the program in a release namespace, for the namespaces whose liveLabel has the value.
+func newLive(t *testing.T, release, value string, more ...string) (*live, error) {
 	ctx := context.WithoutCancel(t.Context())
-	if err := shared.CreateNamespace(ctx, liveRelease, nil, nil); err != nil {
+	if err := shared.CreateNamespace(ctx, release, nil, nil); err != nil {
 		return nil, err
 	}
-	grant(t, liveRelease)
-	if err := shared.Client().Create(ctx, policyMap(liveRelease, config.DefaultYAML())); err != nil {
+	grant(t, release)
+	if err := shared.Client().Create(ctx, policyMap(release, config.DefaultYAML())); err != nil {
 		return nil, err
 	}
-	account, err := shared.ServiceAccountConfig(ctx, liveRelease, "default")
+	account, err := shared.ServiceAccountConfig(ctx, release, "default")
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func newLive(t *testing.T) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	certs := filepath.Join(temporary, "live")
+	certs := filepath.Join(temporary, release)
 	if _, err := webhook.EnsureCertificate(certs); err != nil {
 		return nil, err
 	}
@@ -92,24 +93,26 @@ func newLive(t *testing.T) (*live, error) {
 		return nil, err
 	}
 	l := &live{metrics: "http://" + program.Loopback(free[1]) + "/metrics"}
-	if l.Process, err = program.Start(path, "webhook", "--kubeconfig", kubeconfig, "--release-namespace", liveRelease, "--bind-address", "127.0.0.1",
+	args := []string{"webhook", "--kubeconfig", kubeconfig, "--release-namespace", release, "--bind-address", "127.0.0.1",
 		"--port", strconv.Itoa(free[0]), "--cert-dir", certs, "--metrics-bind-address", program.Loopback(free[1]),
-		"--health-probe-bind-address", program.Loopback(free[2]), "--drain-quiet-period", "0s"); err != nil {
+		"--health-probe-bind-address", program.Loopback(free[2]), "--drain-quiet-period", "0s"}
+	if l.Process, err = program.Start(path, append(args, more...)...); err != nil {
 		return nil, err
 	}
 	if err := l.WaitReady(ctx, "http://"+program.Loopback(free[2])+"/readyz"); err != nil {
 		return l, err
 	}
 	only := func(label string) metav1.LabelSelectorRequirement {
-		return metav1.LabelSelectorRequirement{Key: label, Operator: metav1.LabelSelectorOpIn, Values: []string{"true"}}
+		return metav1.LabelSelectorRequirement{Key: label, Operator: metav1.LabelSelectorOpIn, Values: []string{value}}
 	}
-	mutating := webhook.Configuration(clientConfig(free[0], ca), liveRelease)
-	mutating.Name += "-live"
+	mutating := webhook.Configuration(clientConfig(free[0], ca), release)
+	mutating.Name += "-" + release
 	for i := range mutating.Webhooks {
 		selector := mutating.Webhooks[i].NamespaceSelector
 		selector.MatchExpressions = append(selector.MatchExpressions, only(liveLabel))
 	}
 	validating := webhook.ValidatingConfiguration(clientConfig(free[0], ca))
+	validating.Name += "-" + release
 	// Other tests need policies that are bad, as they come in while the webhook is away.
 	validating.Webhooks[0].NamespaceSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{only(validateLabel)}}
 	return l, shared.RegisterWebhooks(ctx, mutating, validating)

@@ -118,6 +118,7 @@ func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string)
 			Policies:       func(namespace string) *inject.Policies { return s.policiesOf(namespace, builtIn) },
 			Log:            slog.New(slog.NewJSONHandler(s.logs, nil)),
 			MetricsAddress: "0",
+			ImageVolumes:   func() bool { return true }, // tests do not wait for it to be asked for
 		})
 		if err != nil && ctx.Err() == nil {
 			fmt.Fprintln(os.Stderr, "the webhook ended:", err)

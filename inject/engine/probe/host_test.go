@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/engine/probe"
 )
 
@@ -95,6 +96,6 @@ func TestCompatible(t *testing.T) {
 		require.Equal(t, c.note == "", note == "", note)
 	}
 	for _, s := range []string{"", "v", "latest", "v1", "v1.2", "v1.2.3.4", "v01.2.3", "v1.2.3-", "v1.2.x", "v1.2.-3", "sha256:abc", "v1.2.3-a b", "vv1.2.3"} {
-		require.Error(t, probe.CheckVersion(s), s)
+		require.Error(t, engine.CheckVersion(s), s)
 	}
 }

@@ -1,96 +1,17 @@
 package probe
 
 import (
-	"fmt"
-	"slices"
-	"strconv"
-	"strings"
+	"errors"
+
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// minimum is what clients and engines since v0.19.0 need each other to be: MinimumEngineVersion and MinimumClientVersion
-// of the dagger repository's engine/version.go.
-const minimum = "v0.19.0"
-
-// semver is a version as far as the engine's rule looks at it.
-type semver struct {
-	text       string
-	core       [3]uint64
-	prerelease string
-}
-
-// CheckVersion reports whether s is a version that Compatible can judge.
-func CheckVersion(s string) error {
-	_, err := parseVersion(s)
-	return err
-}
-
-// Compatible judges an engine's version against a client's as those two would: each needs the other to be at least
-// v0.19.0, unless it is itself older: then the pair gets the benefit of the doubt, as an old engine's own CLI fits it. An
-// unknown client, "", is taken for a current one. The note says what is worth knowing about a pair that passes.
-func Compatible(engine, client string) (note string, err error) {
-	if engine == "" {
-		return "the engine does not know its version", nil // A build by hand; clients let it pass, too.
+// Compatible is engine.Compatible, with an Error for a pair that does not work together.
+func Compatible(version, client string) (note string, err error) {
+	note, err = engine.Compatible(version, client)
+	var bad *engine.IncompatibleError
+	if errors.As(err, &bad) {
+		return "", &Error{Cause: CauseVersion, Detail: oneLine(bad.Error())}
 	}
-	e, err := parseVersion(engine)
-	if err != nil {
-		e = semver{text: engine, core: [3]uint64{0, 11, 9}} // Clients, too, take it for the last version without semver.
-	}
-	if client == "" {
-		if e.old(false) {
-			return "", &Error{Cause: CauseVersion, Detail: "the engine is " + oneLine(engine) + ", and clients since " + minimum + " need at least that"}
-		}
-		return "", nil
-	}
-	c, err := parseVersion(client)
-	if err != nil {
-		return "", err
-	}
-	both := e.dev() && c.dev() // Two development builds do not hold each other's pre-release against them.
-	switch oldEngine, oldClient := e.old(both), c.old(both); {
-	case oldEngine && !oldClient:
-		return "", &Error{Cause: CauseVersion, Detail: fmt.Sprintf("the engine is %s, and a client of %s needs at least %s", oneLine(engine), c.text, minimum)}
-	case oldClient && !oldEngine:
-		return "", &Error{Cause: CauseVersion, Detail: fmt.Sprintf("the client is %s, and an engine of %s needs at least %s", c.text, oneLine(engine), minimum)}
-	case e.text != c.text && oldEngine:
-		return c.text + " was expected; before " + minimum + " there is no rule that says whether the two work together", nil
-	case e.text != c.text:
-		return c.text + " was expected; the two work together", nil
-	}
-	return "", nil
-}
-
-// old reports whether the version is below the minimum. A pre-release of the minimum is.
-func (v semver) old(ignorePrerelease bool) bool {
-	order := slices.Compare(v.core[:], []uint64{0, 19, 0})
-	return order < 0 || order == 0 && v.prerelease != "" && !ignorePrerelease
-}
-
-// dev reports whether it is a development build, which is of the form vX.Y.Z-TIMESTAMP-dev-HASH.
-func (v semver) dev() bool { return slices.Contains(strings.Split(v.prerelease, "-"), "dev") }
-
-func parseVersion(s string) (semver, error) {
-	v := semver{text: "v" + strings.TrimPrefix(s, "v")}
-	rest, _, _ := strings.Cut(v.text[1:], "+")
-	core, prerelease, dashed := strings.Cut(rest, "-")
-	bad := fmt.Errorf("%q is not a version: want vX.Y.Z", s)
-	if dashed && prerelease == "" || strings.IndexFunc(s, notInVersion) >= 0 {
-		return semver{}, bad
-	}
-	v.prerelease = prerelease
-	parts := strings.Split(core, ".")
-	if len(parts) != len(v.core) {
-		return semver{}, bad
-	}
-	for i, part := range parts {
-		n, err := strconv.ParseUint(part, 10, 32)
-		if err != nil || strconv.FormatUint(n, 10) != part {
-			return semver{}, bad
-		}
-		v.core[i] = n
-	}
-	return v, nil
-}
-
-func notInVersion(r rune) bool {
-	return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '.' && r != '-' && r != '+'
+	return note, err
 }

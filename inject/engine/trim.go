@@ -1,0 +1,89 @@
+package engine
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Trim takes out of a workload or Service what Discover does not read: of one that is no engine, all but its name and labels.
+// A cluster has thousands of them, and few engines.
+func Trim(object any) {
+	switch o := object.(type) {
+	case *appsv1.DaemonSet:
+		o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), appsv1.DaemonSetStatus{}
+		o.Spec = appsv1.DaemonSetSpec{Template: trimTemplate(&o.Spec.Template)}
+	case *appsv1.StatefulSet:
+		o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), appsv1.StatefulSetStatus{}
+		o.Spec = appsv1.StatefulSetSpec{Replicas: o.Spec.Replicas, Template: trimTemplate(&o.Spec.Template)}
+	case *appsv1.Deployment:
+		o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), appsv1.DeploymentStatus{}
+		o.Spec = appsv1.DeploymentSpec{Replicas: o.Spec.Replicas, Template: trimTemplate(&o.Spec.Template)}
+	case *corev1.Service:
+		s := &o.Spec
+		o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), corev1.ServiceStatus{}
+		o.Spec = corev1.ServiceSpec{
+			Type: s.Type, Selector: s.Selector, Ports: s.Ports, ClusterIP: s.ClusterIP,
+			SessionAffinity: s.SessionAffinity, InternalTrafficPolicy: s.InternalTrafficPolicy,
+		}
+	}
+}
+
+// IsEngine reports whether a workload has a container that Discover takes for an engine's.
+func IsEngine(object any) bool {
+	var template *corev1.PodTemplateSpec
+	switch o := object.(type) {
+	case *appsv1.DaemonSet:
+		template = &o.Spec.Template
+	case *appsv1.StatefulSet:
+		template = &o.Spec.Template
+	case *appsv1.Deployment:
+		template = &o.Spec.Template
+	default:
+		return false
+	}
+	c := candidate{template: template}
+	return c.container(hasEngineName) != nil || c.container(hasEngineImage) != nil
+}
+
+func hasEngineName(c *corev1.Container) bool  { return c.Name == containerName }
+func hasEngineImage(c *corev1.Container) bool { return isEngineImage(c.Image) }
+
+func trimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name, Labels: m.Labels, ResourceVersion: m.ResourceVersion}
+}
+
+func trimTemplate(t *corev1.PodTemplateSpec) corev1.PodTemplateSpec {
+	var kept corev1.PodTemplateSpec
+	for i := range t.Spec.Containers {
+		if c := &t.Spec.Containers[i]; hasEngineName(c) || hasEngineImage(c) {
+			kept.Spec.Containers = append(kept.Spec.Containers, trimContainer(c))
+		}
+	}
+	if len(kept.Spec.Containers) == 0 {
+		return kept
+	}
+	kept.Labels = t.Labels
+	kept.Spec.NodeSelector, kept.Spec.Tolerations = t.Spec.NodeSelector, t.Spec.Tolerations
+	kept.Spec.HostNetwork, kept.Spec.ImagePullSecrets = t.Spec.HostNetwork, t.Spec.ImagePullSecrets
+	if t.Spec.Affinity != nil {
+		kept.Spec.Affinity = &corev1.Affinity{NodeAffinity: t.Spec.Affinity.NodeAffinity}
+	}
+	if t.Spec.SecurityContext != nil {
+		kept.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsGroup: t.Spec.SecurityContext.RunAsGroup}
+	}
+	for _, volume := range t.Spec.Volumes {
+		if volume.HostPath != nil {
+			kept.Spec.Volumes = append(kept.Spec.Volumes, volume)
+		}
+	}
+	return kept
+}
+
+func trimContainer(c *corev1.Container) corev1.Container {
+	kept := corev1.Container{Name: c.Name, Image: c.Image, Command: c.Command, Args: c.Args, Ports: c.Ports, VolumeMounts: c.VolumeMounts}
+	if c.SecurityContext != nil {
+		kept.SecurityContext = &corev1.SecurityContext{RunAsGroup: c.SecurityContext.RunAsGroup}
+	}
+	return kept
+}

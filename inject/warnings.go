@@ -1,0 +1,110 @@
+package inject
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+// defeat is a set of the ways in which a container's own variables undo what it is given.
+type defeat uint8
+
+const (
+	defeatCloudEngine defeat = 1 << iota
+	defeatSession
+	defeatToken
+)
+
+// defeats are all ways, with what is said of a container that has one (dagger, engine/client and the SDKs).
+var defeats = [...]struct {
+	defeat
+	sentence string
+}{
+	{defeatCloudEngine, "sets DAGGER_CLOUD_ENGINE, which makes dagger ignore the engine that it is given, whatever its value: remove it."},
+	{defeatSession, "sets DAGGER_SESSION_PORT, DAGGER_SESSION_TOKEN or the like, with which dagger looks for a session that somebody else runs, and not for the engine that it is given: remove them."},
+	{defeatToken, "sets DAGGER_CLOUD_TOKEN to nothing, which wins over a token that the policy or the image has: remove it, or give it a value."},
+}
+
+// read takes in one variable of a container. Of several with one name, the last counts.
+func (d *defeat) read(name string, variable rawjson.Value) {
+	rest, ours := strings.CutPrefix(name, "DAGGER_")
+	if !ours {
+		return
+	}
+	switch {
+	case rest == "CLOUD_ENGINE":
+		*d |= defeatCloudEngine
+	case rest == "CLOUD_TOKEN":
+		*d &^= defeatToken
+		// Go's clients leave an empty value out.
+		if value, _ := variable.Get("value").Str(); value == "" && !variable.Get("valueFrom").IsSet() {
+			*d |= defeatToken
+		}
+	case strings.HasPrefix(rest, "SESSION_"):
+		*d |= defeatSession
+	}
+}
+
+// defeatedContainers are names of containers, by the place in defeats.
+type defeatedContainers [len(defeats)][]string
+
+func (c *defeatedContainers) note(container string, found defeat) {
+	if found == 0 {
+		return
+	}
+	for n, one := range defeats {
+		if found&one.defeat != 0 {
+			c[n] = append(c[n], container)
+		}
+	}
+}
+
+// count returns how many containers undo what they are given in that way.
+func (c *defeatedContainers) count(way defeat) int {
+	for n, one := range defeats {
+		if one.defeat == way {
+			return len(c[n])
+		}
+	}
+	return 0
+}
+
+// warn says it once for all containers, not once for each.
+func (c *defeatedContainers) warn(plan *Plan) {
+	for n, containers := range c {
+		if len(containers) > 0 {
+			plan.warn(fmt.Sprintf("container %s %s", joinNames(containers), defeats[n].sentence))
+		}
+	}
+}
+
+// warnAboutImage tells where the CLI's image may not fit the engine, or may not be had.
+func (i *injection) warnAboutImage(plan *Plan) {
+	if !i.usesCLI {
+		return
+	}
+	facts, image := i.policy.engine, i.policy.cli.container.image
+	if facts.skew != "" && i.connection.discovered {
+		plan.warn(fmt.Sprintf("the policy's cli.image does not fit %s: %s: leave cli.image out, and the engine's own image is used.", facts.workload, facts.skew))
+	}
+	if len(facts.pullSecrets) == 0 || i.listsAny(facts.pullSecrets) {
+		return
+	}
+	plan.warn(fmt.Sprintf("the image of the dagger command, %.300s, is the engine's, which is pulled with the Secret %s, and the pod lists no such imagePullSecrets: "+
+		"where the pull needs it, the pod does not start. Put the Secret into namespace %s and name it in the pod's or its service account's imagePullSecrets, or give the policy a cli.image that needs none.",
+		image, joinNames(facts.pullSecrets), i.namespace.Name))
+}
+
+// listsAny reports whether the pod names one of these Secrets for pulling images. Those of its service account are in the pod
+// by now: the API server's own admission puts them there before webhooks are called. Names are all that is compared: nothing
+// here reads a Secret.
+func (i *injection) listsAny(secrets []string) bool {
+	for _, reference := range i.pod.spec.Get("imagePullSecrets").Elements() {
+		if name, _ := reference.Get("name").Str(); slices.Contains(secrets, name) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,162 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/inject/engine"
+)
+
+// ownEngines reads the workloads and Services of all namespaces, for policies that look for the engine in the pod's own. It
+// tells of each namespace when something changed there; the engine is read off the cache when a policy is compiled.
+type ownEngines struct {
+	watchedNamespace
+	log *slog.Logger
+
+	mu      sync.RWMutex
+	isRead  bool
+	failure error // why nothing is read, while that is so
+	// changes counts what happened in a namespace. It is emptied, with a new epoch, before it has grown large: namespaces come and go.
+	changes map[string]uint64
+	epoch   uint64
+}
+
+// ownStamp is a moment in what is known of a namespace's engines: two that are equal are of the same knowledge.
+type ownStamp struct {
+	err           error
+	epoch, change uint64
+}
+
+// maxRemembered is how many namespaces are remembered of those that have come and gone.
+const maxRemembered = 20_000
+
+var (
+	errOwnNotRead   = errors.New("the workloads of all namespaces are not read yet")
+	errOwnForbidden = errors.New("the service account may not read the workloads of all namespaces: the chart's value discover.ownNamespace lets it")
+)
+
+// newOwnEngines begins to read.
+func newOwnEngines(config *rest.Config, scheme *runtime.Scheme, log *slog.Logger) *ownEngines {
+	o := &ownEngines{log: log, changes: map[string]uint64{}, failure: errOwnNotRead}
+	o.start(config, scheme, metav1.NamespaceAll, toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(object any, initial bool) {
+			if !initial { // nobody was told anything before all was read
+				o.changed(object, nil)
+			}
+		},
+		UpdateFunc: func(old, object any) { o.changed(object, old) },
+		DeleteFunc: func(object any) { o.changed(object, nil) },
+	}, o.failed, o.read)
+	return o
+}
+
+// Start reads until ctx ends.
+func (o *ownEngines) Start(ctx context.Context) error {
+	<-ctx.Done()
+	o.stop()
+	return nil
+}
+
+// NeedLeaderElection says that every replica reads.
+func (*ownEngines) NeedLeaderElection() bool { return false }
+
+func (o *ownEngines) read() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.isRead, o.failure = true, nil
+}
+
+func (o *ownEngines) failed(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.isRead {
+		return // what was read stays known
+	}
+	if apierrors.IsForbidden(err) {
+		err = errOwnForbidden
+	}
+	if o.failure.Error() == err.Error() {
+		return
+	}
+	o.failure = err
+	o.log.Warn("engines cannot be read", "namespace", "all", "error", err)
+}
+
+// ready is the check that all is read, or known not to be readable.
+func (o *ownEngines) ready(*http.Request) error {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	if errors.Is(o.failure, errOwnNotRead) {
+		return o.failure
+	}
+	return nil
+}
+
+// changed notes a change that may be one of an engine. Most are of other workloads' status.
+func (o *ownEngines) changed(object, old any) {
+	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		object = gone.Obj
+	}
+	now, ok := object.(client.Object)
+	if !ok {
+		return
+	}
+	if _, isService := object.(*corev1.Service); !isService && !engine.IsEngine(object) && (old == nil || !engine.IsEngine(old)) {
+		return
+	}
+	if before, ok := old.(client.Object); ok && sameButVersion(before, now) {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.changes) >= maxRemembered {
+		clear(o.changes)
+		o.epoch++
+	}
+	o.changes[now.GetNamespace()]++
+}
+
+// sameButVersion reports whether two states of a trimmed object differ in nothing that is read.
+func sameButVersion(a, b client.Object) bool {
+	a, b = a.DeepCopyObject().(client.Object), b.DeepCopyObject().(client.Object)
+	a.SetResourceVersion("")
+	b.SetResourceVersion("")
+	return reflect.DeepEqual(a, b)
+}
+
+// stamp tells what is known of a namespace's engines now. It is called for every request.
+func (o *ownEngines) stamp(namespace string) ownStamp {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return ownStamp{err: o.failure, epoch: o.epoch, change: o.changes[namespace]}
+}
+
+// discover finds the engine in a namespace.
+func (o *ownEngines) discover(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+	if err := o.stamp(namespace).err; err != nil {
+		return nil, err
+	}
+	known := o.list(context.Background(), namespace)
+	if known.err != nil {
+		return nil, known.err
+	}
+	found, err := known.workloads.Discover(selector)
+	if err != nil {
+		return nil, fmt.Errorf("namespace %s: %w", namespace, err)
+	}
+	return found, nil
+}

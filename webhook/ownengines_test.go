@@ -1,0 +1,224 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+func engineSet(namespace, image, revision string) *appsv1.DaemonSet {
+	d := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "engine", ResourceVersion: revision}}
+	d.Spec.Template.Spec.Containers = []corev1.Container{{
+		Name: "dagger-engine", Image: image, VolumeMounts: []corev1.VolumeMount{{Name: "run", MountPath: "/run/dagger"}},
+	}}
+	d.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "run", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/run/" + namespace}}}}
+	return d
+}
+
+func someWeb(revision string) *appsv1.Deployment {
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "web", ResourceVersion: revision}}
+	return d
+}
+
+func someService(revision, affinity string) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "s", ResourceVersion: revision},
+		Spec:       corev1.ServiceSpec{SessionAffinity: corev1.ServiceAffinity(affinity)},
+	}
+}
+
+func TestOnlyChangesOfEnginesAreNoted(t *testing.T) {
+	engine := engineSet("ci", "e:1", "1")
+	noEngine := engineSet("ci", "e:1", "2")
+	noEngine.Spec.Template.Spec.Containers = nil
+	cases := map[string]struct {
+		object, old any
+		noted       bool
+	}{
+		"an engine comes":             {engine, nil, true},
+		"an engine is upgraded":       {engineSet("ci", "e:2", "2"), engine, true},
+		"an engine's status":          {engineSet("ci", "e:1", "2"), engine, false},
+		"an engine is one no more":    {noEngine, engine, true},
+		"an engine is made of it":     {engine, noEngine, true},
+		"an engine goes unseen":       {toolscache.DeletedFinalStateUnknown{Key: "ci/engine", Obj: engine}, nil, true},
+		"another workload comes":      {someWeb("1"), nil, false},
+		"another workload changes":    {someWeb("2"), someWeb("1"), false},
+		"a Service comes":             {someService("1", "None"), nil, true},
+		"a Service changes":           {someService("2", "ClientIP"), someService("1", "None"), true},
+		"a Service's status":          {someService("2", "None"), someService("1", "None"), false},
+		"something else goes unseen":  {toolscache.DeletedFinalStateUnknown{Key: "ci/x"}, nil, false},
+		"another workload goes again": {toolscache.DeletedFinalStateUnknown{Key: "ci/web", Obj: someWeb("1")}, nil, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := &ownEngines{changes: map[string]uint64{}}
+			before, elsewhere := o.stamp("ci"), o.stamp("other")
+			o.changed(c.object, c.old)
+			require.Equal(t, c.noted, o.stamp("ci") != before)
+			require.Equal(t, elsewhere, o.stamp("other"))
+		})
+	}
+}
+
+func TestNamespacesThatComeAndGoAreForgotten(t *testing.T) {
+	o := &ownEngines{changes: map[string]uint64{}}
+	o.changed(engineSet("first", "e:1", "1"), nil)
+	first := o.stamp("first")
+	for i := range 2 * maxRemembered {
+		o.changed(engineSet("ns-"+strconv.Itoa(i), "e:1", "1"), nil)
+	}
+	require.LessOrEqual(t, len(o.changes), maxRemembered)
+	require.NotEqual(t, first, o.stamp("first"), "what was forgotten is not taken for unchanged")
+}
+
+func TestWhyNothingIsReadOfAllNamespaces(t *testing.T) {
+	o := &ownEngines{changes: map[string]uint64{}, failure: errOwnNotRead, log: slog.New(slog.DiscardHandler)}
+	require.ErrorIs(t, o.ready(nil), errOwnNotRead)
+	o.failed(apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "", errors.New("no")))
+	require.NoError(t, o.ready(nil), "it keeps nobody from being ready")
+	require.ErrorIs(t, o.stamp("ci").err, errOwnForbidden)
+	o.read()
+	require.NoError(t, o.stamp("ci").err)
+	o.failed(errors.New("the connection was lost"))
+	require.NoError(t, o.stamp("ci").err, "what was read stays known")
+}
+
+// fakeCache has one engine in each namespace, and counts how often it is read.
+type fakeCache struct {
+	cache.Cache
+	image string
+	lists atomic.Int64
+}
+
+func (f *fakeCache) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
+	var o client.ListOptions
+	o.ApplyOptions(options)
+	if daemonSets, ok := list.(*appsv1.DaemonSetList); ok {
+		f.lists.Add(1)
+		daemonSets.Items = []appsv1.DaemonSet{*engineSet(o.Namespace, f.image, "1")}
+	}
+	return nil
+}
+
+func TestEachNamespaceHasItsOwnEngine(t *testing.T) {
+	fake := &fakeCache{image: "e:v1.0.0"}
+	s := NewPolicyStore("release")
+	s.own = &ownEngines{watchedNamespace: watchedNamespace{Cache: fake}, changes: map[string]uint64{}}
+	document := "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"
+	put := func(namespace, text string) {
+		s.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: config.ConfigMapName}, Data: map[string]string{"policy.yaml": text}})
+	}
+	put("release", document+"engine: {discover: {ownNamespace: true}}\n")
+	decide := func(namespace string) *inject.Plan { return decideWith(t, namespace, s.Policies(namespace)) }
+	requireRead := func(namespace, image string) {
+		t.Helper()
+		plan := decide(namespace)
+		require.Equal(t, inject.ReasonInjected, plan.Reason, plan.Detail)
+		require.Equal(t, "DaemonSet "+namespace+"/engine", plan.Status.ReadFrom)
+		require.Equal(t, image, plan.Status.CLIImage)
+	}
+	requireRead("a", "e:v1.0.0")
+	requireRead("b", "e:v1.0.0")
+	for range 10 {
+		require.Same(t, s.Policies("a"), s.Policies("a"), "nothing is compiled for a request while nothing changes")
+	}
+	require.EqualValues(t, 2, fake.lists.Load())
+
+	fake.image = "e:v1.1.0"
+	s.own.changed(engineSet("a", "e:v1.1.0", "2"), engineSet("a", "e:v1.0.0", "1"))
+	requireRead("a", "e:v1.1.0")
+	requireRead("b", "e:v1.0.0") // of its own engine nothing was told
+	put("b", document+"env: [{name: TEAM, value: b}]\n")
+	requireRead("b", "e:v1.1.0")
+	put("release", document+"engine: {discover: {ownNamespace: true}}\nonError: admit\n")
+	requireRead("a", "e:v1.1.0")
+
+	s.own = nil
+	put("release", document+"engine: {discover: {ownNamespace: true}}\n")
+	plan := decide("a")
+	require.Equal(t, inject.ReasonNoEngine, plan.Reason)
+	require.Contains(t, plan.Detail, "discover.ownNamespace")
+}
+
+func TestTheServersVersionIsAskedForAgain(t *testing.T) {
+	answer := "v1.34.2"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/version" || answer == "" {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(version.Info{GitVersion: answer})
+	}))
+	defer server.Close()
+	s, err := newServerVersion(&rest.Config{Host: server.URL}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.Error(t, s.ready(nil))
+	for _, step := range []struct {
+		answer string
+		has    bool
+		fails  bool
+	}{{"v1.34.2", false, false}, {"v1.35.0", true, false}, {"", true, true}, {"new", true, true}, {"v1.34.9", false, false}} {
+		answer = step.answer
+		require.Equal(t, step.fails, s.ask() != nil, step.answer)
+		require.Equal(t, step.has, s.imageVolumes(), step.answer)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Start(ctx) }()
+	require.Eventually(t, func() bool { return s.ready(nil) == nil }, 30*time.Second, 10*time.Millisecond)
+	cancel()
+	require.NoError(t, <-done)
+}
+
+// decideWith decides on a pod that asks, in a namespace.
+func decideWith(t *testing.T, namespace string, policies *inject.Policies) *inject.Plan {
+	t.Helper()
+	var d rawjson.Document
+	pod, err := d.Parse(asking)
+	require.NoError(t, err)
+	return inject.Decide(inject.Input{Pod: pod, Namespace: inject.Namespace{Name: namespace}, Policies: policies, Version: "test"})
+}
+
+// BenchmarkPoliciesOfTheOwnNamespace is a look-up of policies, whose engine is the cluster's or the namespace's own.
+func BenchmarkPoliciesOfTheOwnNamespace(b *testing.B) {
+	for name, discover := range map[string]string{"cluster": "{}", "own": "{discover: {ownNamespace: true}}"} {
+		b.Run(name, func(b *testing.B) {
+			s := NewPolicyStore("release")
+			s.own = &ownEngines{watchedNamespace: watchedNamespace{Cache: &fakeCache{image: "e:v1.0.0"}}, changes: map[string]uint64{}}
+			s.Set(&corev1.ConfigMap{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "release", Name: config.ConfigMapName},
+				Data:       map[string]string{"policy.yaml": "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: " + discover + "\n"},
+			})
+			b.ReportAllocs()
+			for b.Loop() {
+				if s.Policies("ci").Err() != nil {
+					b.Fatal("the policy is invalid")
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,52 @@
+package webhook
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
+)
+
+// ownPolicies keeps, by namespace, the policies that look for the engine there, compiled with what was found.
+type ownPolicies struct {
+	mu       sync.RWMutex
+	compiled map[string]ownCompiled
+}
+
+// ownCompiled remembers what the policies were compiled from.
+type ownCompiled struct {
+	on       *inject.Policies
+	cluster  *clusterPolicies
+	stamp    ownStamp
+	policies *inject.Policies
+}
+
+// within returns the policies as they hold in a namespace, where they look for the engine in the pod's own.
+func (s *PolicyStore) within(namespace string, policies *inject.Policies) *inject.Policies {
+	if s.own == nil || !policies.LooksInOwnNamespace() {
+		return policies
+	}
+	cluster, stamp := s.cluster.Load(), s.own.stamp(namespace)
+	s.ownPolicies.mu.RLock()
+	have := s.ownPolicies.compiled[namespace]
+	s.ownPolicies.mu.RUnlock()
+	if have.on == policies && have.cluster == cluster && have.stamp == stamp {
+		return have.policies
+	}
+	have = ownCompiled{on: policies, cluster: cluster, stamp: stamp}
+	have.policies = policies.Within(func(name string, selector labels.Selector) (*engine.Discovered, error) {
+		if name == "" {
+			return s.own.discover(namespace, selector)
+		}
+		return cluster.engines.Discover(name, selector)
+	})
+	s.ownPolicies.mu.Lock()
+	defer s.ownPolicies.mu.Unlock()
+	if len(s.ownPolicies.compiled) >= maxRemembered || s.ownPolicies.compiled == nil {
+		s.ownPolicies.compiled = map[string]ownCompiled{}
+	}
+	s.ownPolicies.compiled[namespace] = have
+	return have.policies
+}
