@@ -202,3 +202,14 @@ func describe(pods []corev1.Pod) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// get reads a pod anew.
+func get(t *testing.T, pod *corev1.Pod) *corev1.Pod {
+	t.Helper()
+	require.NoError(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(pod), pod))
+	return pod
+}
+
+func objectMeta(namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: namespace, Name: name}
+}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 
@@ -11,51 +12,84 @@ import (
 
 var restricted = map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
 
-func TestJobsReachTheEngine(t *testing.T) {
-	deployEngine(t, "v0.21.8-hostport", nil)
+// atHost is what the stand-in for the CLI prints of the user and of the host that it was given.
+type atHost struct {
+	uid  int
+	host string // its beginning
+}
+
+func TestJobsReachTheEngineBySocket(t *testing.T) {
+	deployEngine(t, defaultEngine, nil)
 	engine := readyEngine(t)
+	const socket = "unix:///run/dagger/engine.sock"
 	for _, test := range []struct {
 		name      string
 		system    string
 		namespace map[string]string
 		policy    string
 		change    func(*corev1.Pod)
-		want      string // what the job prints of itself and its host
+		script    string // askEngine where empty
+		want      atHost
 	}{
-		{name: "ARC by socket as its own user", system: "ARC",
-			change: func(p *corev1.Pod) { runAs(p, 1001) }, want: "uid=1001 host=unix:///run/dagger/engine.sock"},
-		{name: "ARC by socket as another user, by the added group", system: "ARC",
-			change: func(p *corev1.Pod) { runAs(p, 1000) }, want: "uid=1000 host=unix:///run/dagger/engine.sock"},
-		{name: "GitLab by socket as root", system: "GitLab", want: "uid=0 host=unix:///run/dagger/engine.sock"},
-		{name: "GitLab by socket as another user", system: "GitLab",
-			change: func(p *corev1.Pod) { runAs(p, 1000) }, want: "uid=1000 host=unix:///run/dagger/engine.sock"},
-		{name: "Tekton by socket as root", system: "Tekton", want: "uid=0 host=unix:///run/dagger/engine.sock"},
-		{name: "Tekton by socket as another user", system: "Tekton",
-			change: func(p *corev1.Pod) { runAs(p, 1000) }, want: "uid=1000 host=unix:///run/dagger/engine.sock"},
+		{name: "ARC as its own user", system: "ARC", change: as(1001), want: atHost{1001, socket}},
+		{name: "ARC as another user, by the added group", system: "ARC", change: as(1000), want: atHost{1000, socket}},
+		{name: "GitLab as root", system: "GitLab", want: atHost{0, socket}},
+		{name: "GitLab as another user", system: "GitLab", change: as(1000), want: atHost{1000, socket}},
+		{name: "Tekton as root", system: "Tekton", want: atHost{0, socket}},
+		{name: "Tekton as another user", system: "Tekton", change: as(1000), want: atHost{1000, socket}},
 		{name: "a namespace that asks for its jobs", system: "GitLab", namespace: map[string]string{"dagger.io/inject": "true"},
-			change: func(p *corev1.Pod) { delete(p.Labels, "dagger.io/inject") }, want: "host=unix:///run/dagger/engine.sock"},
-		{name: "a container that mounts /var/run", system: "ARC", change: mountAt("/var/run"), want: "uid=0 host=unix:///"},
-		{name: "a container that mounts /run", system: "ARC", change: mountAt("/run"), want: "uid=0 host=unix:///"},
-		{name: "ARC by node-tcp in a restricted namespace", system: "ARC", namespace: restricted,
-			change: restrict, want: "uid=1001 host=tcp://"},
-		{name: "GitLab by node-tcp in a restricted namespace", system: "GitLab", namespace: restricted,
-			change: restrict, want: "uid=1001 host=tcp://"},
-		{name: "Tekton by tcp in a restricted namespace", system: "Tekton", namespace: restricted,
-			policy: "engine: {transport: tcp, tcp: {address: \"dagger-dagger-helm.dagger.svc:1234\"}}\n",
-			change: restrict, want: "uid=1001 host=tcp://dagger-dagger-helm.dagger.svc:1234"},
+			change: func(p *corev1.Pod) { delete(p.Labels, "dagger.io/inject") }, want: atHost{0, socket}},
+		{name: "a container that mounts /var/run", system: "ARC", change: mountAt("/var/run"), want: atHost{0, "unix:///"}},
+		{name: "a container that mounts /run", system: "ARC", change: mountAt("/run"), want: atHost{0, "unix:///"}},
+		{name: "the CLI from an image volume", system: "ARC", policy: "cli: {delivery: image-volume}\n", change: as(1001),
+			script: `"$_EXPERIMENTAL_DAGGER_CLI_BIN" core version`, want: atHost{1001, socket}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			pod := jobPod(t, test.system, newNamespace(t, test.namespace, test.policy), askEngine)
+			pod := jobPod(t, test.system, newNamespace(t, test.namespace, test.policy), cmp.Or(test.script, askEngine))
 			if test.change != nil {
 				test.change(pod)
 			}
 			output := runJob(t, pod, test.system)
-			require.Contains(t, output, fmt.Sprintf("engine=%s version=v0.21.8 cli=v0.21.8 ", engine))
-			require.Contains(t, output, test.want)
+			requireAnswer(t, output, engine, "v0.21.8")
+			test.want.require(t, output)
 		})
 	}
 }
+
+func TestJobsReachTheEngineByTCPInRestrictedNamespaces(t *testing.T) {
+	deployEngine(t, "v0.21.8-hostport", nil)
+	engine := readyEngine(t)
+	tcp := "engine: {transport: tcp, tcp: {address: \"dagger-dagger-helm.dagger.svc:1234\"}}\n"
+	for _, test := range []struct {
+		transport, policy string
+		want              atHost
+	}{
+		{transport: "node-tcp", want: atHost{1001, "tcp://10."}},
+		{transport: "tcp", policy: tcp, want: atHost{1001, "tcp://dagger-dagger-helm.dagger.svc:1234"}},
+	} {
+		for system := range systems {
+			t.Run(test.transport+" "+system, func(t *testing.T) {
+				t.Parallel()
+				pod := jobPod(t, system, newNamespace(t, restricted, test.policy), askEngine)
+				restrict(pod)
+				output := runJob(t, pod, system)
+				requireAnswer(t, output, engine, "v0.21.8")
+				test.want.require(t, output)
+			})
+		}
+	}
+}
+
+func (a atHost) require(t *testing.T, output string) {
+	t.Helper()
+	if cluster.node != "" {
+		require.Contains(t, output, fmt.Sprintf("uid=%d host=%s", a.uid, a.host))
+	}
+}
+
+// as has a pod run as a user and its group.
+func as(uid int64) func(*corev1.Pod) { return func(pod *corev1.Pod) { runAs(pod, uid) } }
 
 // mountAt has every container mount a volume of the pod's own over a folder.
 func mountAt(path string) func(*corev1.Pod) {
@@ -89,5 +123,6 @@ func TestJobsReachAnEngineOfAnOlderChart(t *testing.T) {
 	pod := jobPod(t, "ARC", newNamespace(t, nil, ""), askEngine)
 	runAs(pod, 1000)
 	output := runJob(t, pod, "ARC")
-	require.Contains(t, output, fmt.Sprintf("engine=%s version=v0.16.3 cli=v0.16.3 uid=1000 host=unix://", engine))
+	requireAnswer(t, output, engine, "v0.16.3")
+	atHost{1000, "unix://"}.require(t, output)
 }
