@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -79,30 +78,36 @@ func startCertManager(ctx context.Context, root, dir string) (stop func(), err e
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, "run", "--kubeconfig", os.Getenv("KUBECONFIG"), "--crds", filepath.Join(module, "deploy", "crds"))
+	cmd := exec.Command("sh", "-c", guard, "guard",
+		program, "run", "--kubeconfig", os.Getenv("KUBECONFIG"), "--crds", filepath.Join(module, "deploy", "crds"))
 	cmd.Stderr = log
-	// It ends with this process, however that ends.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	// Pdeathsig is sent when the thread that started the process ends.
-	runtime.LockOSThread()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+	stop = func() {
+		_ = in.Close()
 		_ = cmd.Wait()
+		_ = log.Close()
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		stop()
 		said, _ := os.ReadFile(log.Name())
 		return nil, fmt.Errorf("cert-manager ended at once: %s", said)
 	}
-	return func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		_ = log.Close()
-	}, nil
+	return stop, nil
 }
+
+// guard runs a program until its own input ends, which it does with this process, however that ends: a test binary that panics or
+// times out cleans nothing up.
+const guard = `"$@" & read -r _; kill -9 "$!"; wait`
 
 // command runs a program in a folder and returns what it printed.
 func command(ctx context.Context, dir, program string, args ...string) (string, error) {

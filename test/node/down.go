@@ -24,8 +24,8 @@ func down(ctx context.Context, state string) error {
 	if err != nil {
 		return err
 	}
-	// Only up makes these files: any other folder is not ours to remove.
-	if _, err := os.Stat(state); err == nil {
+	if entries, err := os.ReadDir(state); err == nil && len(entries) > 0 {
+		// Up writes this file first: any other folder is not ours to remove.
 		if _, err := os.Stat(settingsFile(state)); err != nil {
 			return fmt.Errorf("%s is not removed: it is not a cluster's folder (no %s)", state, filepath.Base(settingsFile(state)))
 		}
@@ -43,16 +43,24 @@ func down(ctx context.Context, state string) error {
 		}
 	}
 	s := &settings{ID: id(state)}
-	// The kernel empties control groups a moment after their processes are gone.
+	// The kernel removes a network, and empties control groups, some time after the processes are gone: seconds on a busy machine.
 	var last error
-	err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
-		last = s.removeCgroups()
+	err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		last = errors.Join(s.removeLink(), s.removeCgroups())
 		return last == nil, nil
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("removing control groups: %w", err), last)
+		return errors.Join(fmt.Errorf("removing what the node leaves: %w", err), last)
 	}
 	return os.RemoveAll(state)
+}
+
+// removeLink removes the link between machine and node, if the kernel has not done so.
+func (s *settings) removeLink() error {
+	if _, err := os.Stat("/sys/class/net/" + s.link()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return ip("link", "delete", s.link())
 }
 
 // end kills the first process of a node and waits until it, and with it all others, is gone.

@@ -45,6 +45,9 @@ func id(state string) string {
 
 func (s *settings) cgroup() string { return "/dagger-inject-" + s.ID }
 
+// link is the machine's end of the link to the node.
+func (s *settings) link() string { return "inject-" + s.ID }
+
 func settingsFile(state string) string { return filepath.Join(state, "settings.json") }
 
 func readSettings(state string) (*settings, error) {

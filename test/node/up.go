@@ -55,7 +55,11 @@ func up(ctx context.Context, state string, progress io.Writer) (err error) {
 			err = errors.Join(err, down(context.WithoutCancel(ctx), state))
 		}
 	}()
-	if err := errors.Join(s.issue(state), s.writeConfigs(state), s.makeCgroups(), copySelf(initProgram(state)), buildDNS(ctx, state, progress)); err != nil {
+	if err := errors.Join(s.issue(state), s.writeConfigs(state), s.makeCgroups(), buildDNS(ctx, state, progress)); err != nil {
+		return err
+	}
+	// "go run" removes this program when it ends, and the copy's path tells whose process it is.
+	if err := copyProgram("/proc/self/exe", initProgram(state)); err != nil {
 		return err
 	}
 	if err := s.launchInit(state); err != nil {
@@ -131,19 +135,24 @@ func sourceTree(ctx context.Context) (string, error) {
 	return string(bytes.TrimSpace(out)), nil
 }
 
-// buildDNS builds the cluster's DNS server into the state folder.
+// buildDNS copies the cluster's DNS server, which Go builds once, into the state folder.
 func buildDNS(ctx context.Context, state string, progress io.Writer) error {
 	root, err := sourceTree(ctx)
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(state, "coredns"), ".")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Join(root, "test", "coredns"), progress, progress
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if err := cmd.Run(); err != nil {
+	_, _ = fmt.Fprintln(progress, "preparing CoreDNS (a minute or two, the first time)")
+	cmd := exec.CommandContext(ctx, "go", "tool", "-n", "coredns")
+	cmd.Dir = filepath.Join(root, "test", "coredns")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
+	out, err := cmd.Output()
+	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
+		err = fmt.Errorf("%w\n%s", err, failed.Stderr)
+	}
+	if err != nil {
 		return fmt.Errorf("building CoreDNS: %w", err)
 	}
-	return nil
+	return copyProgram(string(bytes.TrimSpace(out)), filepath.Join(state, "coredns"))
 }
 
 // writeConfigs fills the templates of the programs' configuration.
@@ -171,9 +180,8 @@ func (s *settings) writeConfigs(state string) error {
 	})
 }
 
-// copySelf copies this program: "go run" removes it when it ends, and the copy's path tells whose process it is.
-func copySelf(to string) error {
-	program, err := os.ReadFile("/proc/self/exe")
+func copyProgram(from, to string) error {
+	program, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
@@ -200,11 +208,10 @@ func (s *settings) launchInit(state string) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting a process in namespaces of its own: %w", err)
 	}
-	host := "inject-" + s.ID
 	for _, args := range [][]string{
-		{"link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", fmt.Sprint(cmd.Process.Pid)},
-		{"address", "add", s.HostIP + "/" + linkBits, "dev", host},
-		{"link", "set", host, "up"},
+		{"link", "add", s.link(), "type", "veth", "peer", "name", "eth0", "netns", fmt.Sprint(cmd.Process.Pid)},
+		{"address", "add", s.HostIP + "/" + linkBits, "dev", s.link()},
+		{"link", "set", s.link(), "up"},
 	} {
 		if err := ip(args...); err != nil {
 			return err
