@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dagger-inject/dagger-inject/test/program"
 )
 
 // start runs an engine until the test ends.
@@ -59,7 +61,9 @@ func TestTheCLIPrintsWhatTheEngineAnswers(t *testing.T) {
 }
 
 func TestTheEngineStartsSlowlyAndListensByTCP(t *testing.T) {
-	const address = "tcp://127.0.0.1:21234"
+	ports, err := program.FreePorts(1)
+	require.NoError(t, err)
+	address := fmt.Sprintf("tcp://127.0.0.1:%d", ports[0])
 	t.Setenv(runnerHost, address)
 	t.Setenv(startDelay, "200ms")
 	began := time.Now()
