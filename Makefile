@@ -55,22 +55,23 @@ e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFI
 	use=$$(go run ./test/node --state $$state up) && eval "$$use" && E2E=1 E2E_NODE=$$state go test -count=1 -p 1 -timeout 60m -v $(TESTFLAGS) ./test/node ./test/e2e
 
 .PHONY: golden
-golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart
-	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestReadme' -update
-	go test ./internal/policydoc -update
-	go test ./internal/chartdoc -update
-	git --no-pager diff --stat -- test/fixtures README.md docs charts
+golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart, the reasons
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestReadme' -update
+	go test ./internal/policydoc ./internal/chartdoc ./internal/reasondoc -update
+	git --no-pager diff --stat -- test/fixtures test/explain README.md docs charts
 
 .PHONY: bench
-bench: ## Measure requests against other servers, and policies of 10,000 namespaces
+bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces
 	go run ./test/bench
-	assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go run ./test/bench/policies
+	assets=$$(cd test/cluster && go run .) && export KUBEBUILDER_ASSETS=$$assets && \
+	  go run ./test/bench/policies -namespaces 1000 && go run ./test/bench/policies
 
+# Minimizing an input that leads to new code takes up to a minute by default, in which nothing else is tried.
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (30s)
-	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine/probe ./config ./webhook; do \
+	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine/probe ./internal/explain ./config ./webhook; do \
 	  for target in $$(go test $$package -list '^Fuzz' | grep '^Fuzz'); do \
-	    echo "== $$package $$target"; go test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
+	    echo "== $$package $$target"; go test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	  done; \
 	done
 

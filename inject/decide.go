@@ -33,6 +33,8 @@ type Input struct {
 	ImageVolumes bool
 	// Version is this program's version, for the status annotation.
 	Version string
+	// Trace, where it is not nil, is told how the decision comes about.
+	Trace *Trace
 }
 
 // Decide returns what is to be done with a pod. The same input always gives the same plan, and deciding on the patched pod
@@ -44,6 +46,7 @@ func Decide(in Input) *Plan {
 		return plan.bad(err)
 	}
 	asked := readOptIn(p, &in.Namespace, in.Entry)
+	in.Trace.asked(asked)
 	if !asked.wanted {
 		return plan.skip(asked.reason, asked.detail, asked.reason == ReasonUnknownLabelValue)
 	}
@@ -63,6 +66,7 @@ func Decide(in Input) *Plan {
 	if policy == nil {
 		return plan.cannot(ReasonAnnotationInvalid, detail, in.Policies.onError(), asked)
 	}
+	in.Trace.policy(policy)
 	onError := policy.onError
 	if policy.err != nil {
 		return plan.cannot(ReasonPolicyInvalid, policy.err.Error(), onError, asked)
@@ -74,7 +78,7 @@ func Decide(in Input) *Plan {
 	if detail != "" {
 		return plan.cannot(ReasonAnnotationInvalid, detail, onError, asked)
 	}
-	targets, detail := chooseTargets(p, plan.System, chosen, policy.exclude)
+	targets, detail := chooseTargets(p, plan.System, chosen, policy.exclude, in.Trace)
 	if len(targets) == 0 {
 		return plan.skip(ReasonNoTargetContainer, detail, true)
 	}
@@ -99,6 +103,7 @@ func Decide(in Input) *Plan {
 	if reason, detail := i.add(targets); reason != "" {
 		return plan.cannot(reason, detail, onError, asked)
 	}
+	in.Trace.settle(i.status)
 	ops, err := i.session.Operations()
 	if err != nil {
 		return plan.bad(err)

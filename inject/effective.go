@@ -59,3 +59,33 @@ func (p *Policies) Effective(profile string, raw rawjson.Value) (*Effective, err
 	}
 	return e, nil
 }
+
+// FieldOrigin is who set a field of a policy.
+type FieldOrigin struct {
+	Origin config.Origin `json:"origin"`
+	// Source names the document or the annotation; empty for a default.
+	Source string `json:"source,omitempty"`
+	// Line is the field's line in the document, 0 where it is not known.
+	Line int `json:"line,omitempty"`
+}
+
+// OriginOf returns who set a field last, by its path.
+func (e *Effective) OriginOf(path string) FieldOrigin {
+	if annotation, ok := e.Annotations[path]; ok {
+		return FieldOrigin{Origin: config.OriginPod, Source: "annotation " + annotation}
+	}
+	layer, line := e.Setter(path)
+	return FieldOrigin{Origin: layer.Origin, Source: layer.Source, Line: line}
+}
+
+// String returns the origin in one line.
+func (o FieldOrigin) String() string {
+	text := string(o.Origin)
+	if o.Source != "" {
+		text += ": " + o.Source
+	}
+	if o.Line > 0 {
+		text += fmt.Sprintf(", line %d", o.Line)
+	}
+	return text
+}

@@ -47,14 +47,15 @@ type Plan struct {
 	RetryAfterSeconds int32
 }
 
-// Message returns the reason's sentence with the detail, and the remedy, in one line.
+// Message returns the reason's sentence with the detail, and, where something is wrong, the remedy and where to read more, in
+// one line.
 func (p *Plan) Message() string {
 	message := p.Reason.Sentence()
 	if p.Detail != "" {
 		message = strings.TrimSuffix(message, ".") + " (" + p.Detail + ")."
 	}
 	if remedy := p.Reason.Remedy(); remedy != "" {
-		message += " " + remedy
+		message += " " + remedy + " See " + p.Reason.URL()
 	}
 	return message
 }

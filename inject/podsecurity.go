@@ -17,19 +17,19 @@ func (ns *Namespace) isOpenShift() bool {
 	return ok
 }
 
-// forbidsHostPath reports whether a pod with a hostPath volume would be refused in the namespace, and by what. Pod
+// forbidsHostPath returns what would refuse a pod with a hostPath volume in the namespace, empty for nothing. Pod
 // Security admission runs after mutation and answers 403, on which a runner controller gives a runner up for good: such a
 // pod must not be made.
-func (ns *Namespace) forbidsHostPath(policy config.PodSecurity) (by string, forbidden bool) {
+func (ns *Namespace) forbidsHostPath(policy config.PodSecurity) string {
 	level, labelled := ns.Labels[labelEnforce]
 	switch {
 	case labelled && level != string(config.PodSecurityPrivileged):
 		// An unknown value is enforced as restricted (k8s.io/pod-security-admission, api.PolicyToEvaluate).
-		return "the namespace's label " + labelEnforce + "=" + level, true
+		return "the namespace's label " + labelEnforce + "=" + level
 	case !labelled && policy.Default != config.PodSecurityPrivileged:
-		return "the policy's podSecurity.default, " + string(policy.Default), true
+		return "the policy's podSecurity.default, " + string(policy.Default)
 	case ns.isOpenShift():
-		return "the SecurityContextConstraints of OpenShift (annotation " + annotationUIDRange + ")", true
+		return "the SecurityContextConstraints of OpenShift (annotation " + annotationUIDRange + ")"
 	}
-	return "", false
+	return ""
 }

@@ -129,3 +129,9 @@ func (r Reason) Sentence() string { return explanations[r].sentence }
 
 // Remedy returns what a person can do about it, empty where nothing is wrong.
 func (r Reason) Remedy() string { return explanations[r].remedy }
+
+// troubleshooting is the page that messages lead to.
+const troubleshooting = "https://github.com/dagger-inject/dagger-inject/blob/main/docs/troubleshooting.md"
+
+// URL returns where the reason's causes and remedy are written at length.
+func (r Reason) URL() string { return troubleshooting + "#" + string(r) }

@@ -61,7 +61,7 @@ func TestRecognisedPods(t *testing.T) {
 			require.NoError(t, err)
 			system := recognise(p)
 			require.Equal(t, c.system, system)
-			targets, detail := chooseTargets(p, system, choices{}, nil)
+			targets, detail := chooseTargets(p, system, choices{}, nil, nil)
 			var names []string
 			for _, target := range targets {
 				names = append(names, target.name)

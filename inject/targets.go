@@ -9,29 +9,35 @@ import (
 
 // chooseTargets returns the containers that injection should reach, or why there are none. The annotation's choice comes
 // before the policy's include, and that before what the system implies; the policy's exclude always holds.
-func chooseTargets(p *pod, system System, chosen choices, exclude []string) (targets []*container, detail string) {
+func chooseTargets(p *pod, system System, chosen choices, exclude []string, trace *Trace) (targets []*container, detail string) {
 	include, source := chosen.include, "the policy's containers.include"
 	if chosen.included {
 		source = "the annotation " + AnnotationContainers
 	}
+	trace.chooser(len(include) > 0, source)
 	var kept, excluded []string
 	for i := range p.containers {
 		c := &p.containers[i]
 		if len(include) > 0 {
 			if !matchesAny(include, c.name) {
+				trace.container(c, false, "not named")
 				continue
 			}
 		} else if !system.runsJobs(p, c) {
+			trace.container(c, false, "it runs no jobs")
 			continue
 		}
 		if system.neverRunsJobs(p, c) {
+			trace.container(c, false, "it never runs jobs, whatever names it")
 			kept = append(kept, c.name)
 			continue
 		}
 		if matchesAny(exclude, c.name) {
+			trace.container(c, false, "the policy's containers.exclude takes it out")
 			excluded = append(excluded, c.name)
 			continue
 		}
+		trace.container(c, true, "")
 		targets = append(targets, c)
 	}
 	if len(targets) > 0 {

@@ -27,21 +27,48 @@ func (policy *Policy) connection(transport config.Transport, nodeIPv6 bool) *con
 	return policy.tls
 }
 
+// verdict is what a policy and a namespace say of a transport.
+type verdict int
+
+const (
+	offered    verdict = iota // it can be taken
+	notWanted                 // engine.transport names another
+	forbidden                 // the namespace forbids hostPath volumes
+	notOffered                // the engine does not have it
+)
+
+// offer returns what a pod is given to reach the engine by a transport, nil with the reason why it cannot. The text forbids
+// says what forbids hostPath volumes, empty for nothing.
+func (policy *Policy) offer(transport, wanted config.Transport, in *Input, forbids string) (*connection, verdict) {
+	if wanted != config.TransportAuto && wanted != transport {
+		return nil, notWanted
+	}
+	c := policy.connection(transport, in.NodeIPv6)
+	switch {
+	case c == nil:
+		return nil, notOffered
+	case transport == config.TransportSocket && forbids != "":
+		return nil, forbidden
+	}
+	return c, offered
+}
+
 // chooseTransport returns how the pod reaches the engine, or why it cannot.
 func (policy *Policy) chooseTransport(wanted config.Transport, in *Input) (*connection, Reason, string) {
-	by, forbidden := in.Namespace.forbidsHostPath(policy.podSecurity)
-	forbidden = forbidden && !policy.ignorePodSecurity
+	forbids := in.Namespace.forbidsHostPath(policy.podSecurity)
+	if policy.ignorePodSecurity {
+		forbids = ""
+	}
 	for _, transport := range autoOrder {
-		if wanted != config.TransportAuto && wanted != transport || transport == config.TransportSocket && forbidden {
-			continue
-		}
-		if c := policy.connection(transport, in.NodeIPv6); c != nil {
+		if c, _ := policy.offer(transport, wanted, in, forbids); c != nil {
+			in.Trace.transports(policy, wanted, in, forbids, c)
 			return c, "", ""
 		}
 	}
+	in.Trace.transports(policy, wanted, in, forbids, nil)
 	switch {
-	case forbidden && policy.socket != nil && (wanted == config.TransportAuto || wanted == config.TransportSocket):
-		return nil, ReasonHostPathForbidden, "hostPath volumes are forbidden by " + by
+	case forbids != "" && policy.socket != nil && (wanted == config.TransportAuto || wanted == config.TransportSocket):
+		return nil, ReasonHostPathForbidden, "hostPath volumes are forbidden by " + forbids
 	case policy.discoverErr != nil:
 		return nil, ReasonNoEngine, policy.discoverErr.Error()
 	case policy.engine.unsafe != "" && (wanted == config.TransportAuto || wanted == config.TransportTCP):

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -70,11 +72,16 @@ func watch(ctx context.Context, c cache.Cache, policies *policyFeed) (healthz.Ch
 		synced[name] = informer.HasSynced
 	}
 	return func(*http.Request) error {
+		var missing []string
 		for name, done := range synced {
 			if !done() {
-				return errors.New("the " + name + " are not read yet")
+				missing = append(missing, name)
 			}
 		}
-		return nil
+		if len(missing) == 0 {
+			return nil
+		}
+		slices.Sort(missing)
+		return errors.New("not read yet: " + strings.Join(missing, ", "))
 	}, nil
 }

@@ -32,12 +32,12 @@ func newCertificate(dir string, log *slog.Logger) *certificate {
 	return &certificate{dir: dir, log: log, loaded: make(chan struct{})}
 }
 
-// Start waits for the certificate and then follows it, until ctx ends.
-func (c *certificate) Start(ctx context.Context) error {
+// follow waits for the certificate and then follows it, until ctx ends.
+func (c *certificate) follow(ctx context.Context) {
 	for {
 		watcher := c.wait(ctx)
 		if watcher == nil {
-			return nil
+			return
 		}
 		if c.watcher.Swap(watcher) == nil {
 			close(c.loaded)
@@ -45,7 +45,7 @@ func (c *certificate) Start(ctx context.Context) error {
 		// It gives up on files that go away as it begins. What was loaded is shown on, and they are waited for again.
 		err := watcher.Start(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		c.log.Warn("the certificate is not followed: trying again", "error", err)
 	}
@@ -67,9 +67,6 @@ func (c *certificate) wait(ctx context.Context) (watcher *certwatcher.CertWatche
 	})
 	return watcher
 }
-
-// NeedLeaderElection says that every replica shows a certificate.
-func (*certificate) NeedLeaderElection() bool { return false }
 
 // get returns the certificate to show, as tls.Config asks for it.
 func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -100,7 +100,8 @@ func entry(name string, client admissionregistrationv1.WebhookClientConfig) admi
 			Name:       "not-a-mirror-pod",
 			Expression: "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)",
 		}},
-		SideEffects:        ptr.To(admissionregistrationv1.SideEffectClassNone),
+		// Events are written, and not on a dry run.
+		SideEffects:        ptr.To(admissionregistrationv1.SideEffectClassNoneOnDryRun),
 		ReinvocationPolicy: ptr.To(admissionregistrationv1.IfNeededReinvocationPolicy),
 		TimeoutSeconds:     ptr.To[int32](3),
 	}

@@ -32,12 +32,16 @@ type drain struct {
 	quiet, timeout time.Duration
 	log            *slog.Logger
 
+	serving  chan struct{} // closed once the server serves
 	draining atomic.Bool
 	requests chan struct{}
 }
 
 func newDrain(o *Options) *drain {
-	return &drain{quiet: o.DrainQuietPeriod, timeout: o.DrainTimeout, log: o.Log, requests: make(chan struct{}, 1)}
+	return &drain{
+		quiet: o.DrainQuietPeriod, timeout: o.DrainTimeout, log: o.Log,
+		serving: make(chan struct{}), requests: make(chan struct{}, 1),
+	}
 }
 
 // outlive returns the context that servers and caches run on. It ends once the drain is over that begins as ctx ends.
@@ -53,10 +57,20 @@ func (d *drain) outlive(ctx context.Context) (context.Context, context.CancelFun
 	}
 }
 
+// begun reports whether the server has ever served.
+func (d *drain) begun() bool {
+	select {
+	case <-d.serving:
+		return true
+	default:
+		return false
+	}
+}
+
 // run drains, until the quiet period has passed without a request, the time is up, or the server has ended by itself.
 func (d *drain) run(ended <-chan struct{}) {
 	d.draining.Store(true)
-	if d.quiet <= 0 {
+	if d.quiet <= 0 || !d.begun() {
 		return
 	}
 	d.log.Info("draining: not ready, and serving on until requests cease; a second signal ends at once",

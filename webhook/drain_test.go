@@ -21,7 +21,7 @@ const (
 type draining struct {
 	*drain
 	signal  context.CancelFunc
-	serving context.Context
+	served  context.Context
 	handler http.Handler
 	began   time.Time
 }
@@ -29,11 +29,12 @@ type draining struct {
 func newDraining(t *testing.T) *draining {
 	t.Helper()
 	d := &draining{drain: newDrain(&Options{Log: slog.New(slog.DiscardHandler), DrainQuietPeriod: testQuiet, DrainTimeout: testTimeout})}
+	close(d.serving)
 	d.handler = d.handle(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	ctx, cancel := context.WithCancel(t.Context())
 	serving, stop := d.outlive(ctx)
 	t.Cleanup(stop)
-	d.serving = serving
+	d.served = serving
 	d.signal = func() {
 		d.began = time.Now()
 		cancel()
@@ -54,7 +55,7 @@ func (d *draining) ask(t *testing.T) string {
 
 // took waits for the end of the drain and returns how long it took.
 func (d *draining) took() time.Duration {
-	<-d.serving.Done()
+	<-d.served.Done()
 	return time.Since(d.began)
 }
 
@@ -64,11 +65,11 @@ func TestDrainBeginsWithTheSignal(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.NoError(t, d.ready(nil))
 		require.Empty(t, d.ask(t), "connections are kept")
-		require.NoError(t, d.serving.Err())
+		require.NoError(t, d.served.Err())
 
 		d.signal()
 		require.Error(t, d.ready(nil), "readiness fails first")
-		require.NoError(t, d.serving.Err(), "and it is served on")
+		require.NoError(t, d.served.Err(), "and it is served on")
 		require.Equal(t, "close", d.ask(t), "each answer closes its connection")
 	})
 }
@@ -101,7 +102,7 @@ func TestDrainEndsUnderRequestsThatNeverCease(t *testing.T) {
 		go func() {
 			for {
 				select {
-				case <-d.serving.Done():
+				case <-d.served.Done():
 					return
 				case <-time.After(time.Second):
 					d.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, PathPod, nil))
@@ -126,8 +127,16 @@ func TestDrainWithoutAQuietPeriodEndsAtOnce(t *testing.T) {
 		d := newDraining(t)
 		d.quiet = 0
 		d.signal()
-		require.Error(t, d.serving.Err())
+		require.Error(t, d.served.Err())
 		require.Error(t, d.ready(nil))
+	})
+}
+
+func TestDrainOfAServerThatNeverServedEndsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		newDrain(&Options{Log: slog.New(slog.DiscardHandler), DrainQuietPeriod: testQuiet, DrainTimeout: testTimeout}).run(nil)
+		require.Zero(t, time.Since(began))
 	})
 }
 

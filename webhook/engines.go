@@ -37,7 +37,7 @@ func (s engineState) Discover(namespace string, selector labels.Selector) (*engi
 	known, watched := s[namespace]
 	switch {
 	case namespace == "":
-		return nil, errOwnOff
+		return nil, ErrOwnNamespaceOff
 	case !watched:
 		return nil, fmt.Errorf("engines of namespace %s are not read: the cluster's policy must name it in engine.discover.namespace", namespace)
 	case known.err != nil:
@@ -50,8 +50,8 @@ func (s engineState) Discover(namespace string, selector labels.Selector) (*engi
 	return found, nil
 }
 
-// errOwnOff is why there is no engine where a policy looks for one in the pod's own namespace, and those are not read.
-var errOwnOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the chart's value discover.ownNamespace is true " +
+// ErrOwnNamespaceOff is why there is no engine where a policy looks for one in the pod's own namespace, and those are not read.
+var ErrOwnNamespaceOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the chart's value discover.ownNamespace is true " +
 	"(the webhook's flag --discover-own-namespace)")
 
 // engineWatcher reads the workloads of the namespaces that policies look for engines in, and no others: a Role in each is all

@@ -36,6 +36,8 @@ type Handler struct {
 	Metrics *Metrics
 	// Log gets one line a decision.
 	Log *slog.Logger
+	// Events tells of pods that cannot be injected; nil tells nobody.
+	Events *EventEmitter
 	// NodeIPv6 says that the nodes' addresses are IPv6.
 	NodeIPv6 bool
 	// ImageVolumes tells whether the API server has image volumes; nil for no. It is called for every request.
@@ -88,6 +90,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	x.write(w, answer)
+	h.Events.tell(&outcome.request, outcome.plan)
 	outcome.log(h, time.Since(started))
 }
 

@@ -25,8 +25,8 @@ func stripLimitRange(obj any) (any, error) {
 	return obj, nil
 }
 
-// containerLimits returns what all LimitRanges of a namespace ask of a container together.
-func containerLimits(ctx context.Context, cache client.Reader, namespace string) (inject.ContainerLimits, error) {
+// ContainerLimits returns what all LimitRanges of a namespace ask of a container together.
+func ContainerLimits(ctx context.Context, cache client.Reader, namespace string) (inject.ContainerLimits, error) {
 	var list corev1.LimitRangeList
 	if err := cache.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return inject.ContainerLimits{}, err

@@ -3,9 +3,12 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net/http"
+	"sync"
 
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
@@ -40,10 +43,29 @@ func (s *server) handle(path string, handler http.Handler) {
 func (s *server) Start(ctx context.Context) error {
 	select {
 	case <-s.certificate.loaded:
+		close(s.drain.serving)
 		return s.https.Start(ctx)
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// run runs the manager, which is to start the server, until ctx ends and the server has stopped. Where it has not served yet,
+// there is nothing to wait for, and controller-runtime's manager would not end: while caches are being read, its
+// runnableGroup.Start heeds no cancelled context.
+func (s *server) run(ctx context.Context, mgr manager.Manager) error {
+	go s.certificate.follow(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	if !s.drain.begun() {
+		return nil
+	}
+	return <-ended
 }
 
 // NeedLeaderElection says that every replica serves.
@@ -55,5 +77,26 @@ func (s *server) checks() map[string]healthz.Checker {
 		"certificate": s.certificate.ready,
 		"listening":   s.https.StartedChecker(),
 		"shutdown":    s.drain.ready,
+	}
+}
+
+// logChanges returns a check that logs when it begins to fail, fails otherwise, or no longer fails. controller-runtime's own
+// line names neither the check nor why it fails.
+func logChanges(log *slog.Logger, name string, check healthz.Checker) healthz.Checker {
+	var mu sync.Mutex
+	var last string
+	return func(req *http.Request) error {
+		err := check(req)
+		said := ""
+		if err != nil {
+			said = err.Error()
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if said != last {
+			log.Info("readiness", "check", name, "ok", err == nil, "error", said)
+		}
+		last = said
+		return err
 	}
 }

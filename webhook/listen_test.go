@@ -1,9 +1,11 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +14,7 @@ import (
 	"net/http/httptrace"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,7 +48,7 @@ func listen(t *testing.T, dir string, quiet time.Duration, handler http.HandlerF
 	ctx, cancel := context.WithCancel(t.Context())
 	l.signal = cancel
 	serving, stop := l.drain.outlive(ctx)
-	go func() { _ = l.certificate.Start(serving) }()
+	go l.certificate.follow(serving)
 	go func() { l.ended <- l.Start(serving) }()
 	t.Cleanup(func() {
 		stop()
@@ -166,4 +169,21 @@ func TestTheCertificateIsWaitedFor(t *testing.T) {
 	l.waitReady(t)
 	text, _ := l.ask(t, trusting(t, dir, "http/1.1"))
 	require.Equal(t, "served", text)
+}
+
+func TestChangesOfReadinessAreLogged(t *testing.T) {
+	var log bytes.Buffer
+	var now error
+	check := logChanges(slog.New(slog.NewTextHandler(&log, nil)), "caches", func(*http.Request) error { return now })
+	require.NoError(t, check(nil))
+	require.Empty(t, log.String())
+	now = errors.New("the namespaces are not read yet")
+	require.ErrorIs(t, check(nil), now)
+	require.ErrorIs(t, check(nil), now)
+	now = nil
+	require.NoError(t, check(nil))
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	require.Len(t, lines, 2)
+	require.Contains(t, lines[0], `check=caches ok=false error="the namespaces are not read yet"`)
+	require.Contains(t, lines[1], `check=caches ok=true error=""`)
 }

@@ -13,7 +13,16 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	ignored  prometheus.Gauge
+	events   *prometheus.CounterVec
 }
+
+// What becomes of an event.
+const (
+	eventSent     = "sent"
+	eventRepeated = "repeated" // one like it was sent minutes ago, and it is only counted
+	eventDropped  = "dropped"  // more happens than may be told
+	eventFailed   = "failed"
+)
 
 // NewMetrics registers the metrics in r. controller-runtime's own latency histogram has one bucket a decade; this one
 // resolves what a fast webhook does, from 0.25 ms to 1 s.
@@ -33,7 +42,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Name: "dagger_inject_policy_ignored_fields",
 		Help: "Fields of the cluster's policy that this version does not know and ignores, as a newer chart wrote it.",
 	})
-	r.MustRegister(m.requests, m.duration, m.ignored)
+	m.events = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dagger_inject_events_total",
+		Help: "Events about pods that cannot be injected, by what became of them: sent, repeated, dropped or failed.",
+	}, []string{"result"})
+	r.MustRegister(m.requests, m.duration, m.ignored, m.events)
 	return m
 }
 

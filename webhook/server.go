@@ -35,13 +35,16 @@ type Options struct {
 	Host string
 	// Port is the port to serve admission reviews on, from 1 to 65535.
 	Port int
-	// CertDir is the folder with tls.crt and tls.key. Both are read again when they change.
+	// CertDir is the folder with tls.crt and tls.key. They are waited for, and read again when they change.
 	CertDir string
 	// ReleaseNamespace is where the cluster's policy is, in the ConfigMap dagger-inject-policy; those of other namespaces
 	// refine it there. It is not needed where Policies is set.
 	ReleaseNamespace string
 	// Policies returns the policies that hold in a namespace, in place of ConfigMaps. It is called for every request.
 	Policies func(namespace string) *inject.Policies
+	// Events has events written about pods that cannot be injected. Instance names this replica in them.
+	Events   bool
+	Instance string
 	// NodeIPv6 says that the nodes' addresses are IPv6, as the webhook's own is.
 	NodeIPv6 bool
 	// ImageVolumes tells whether the API server has image volumes; nil asks the server, now and again.
@@ -57,6 +60,8 @@ type Options struct {
 	// DrainQuietPeriod is how long no request must have come, once the context has ended, before the server stops listening.
 	// DrainTimeout bounds how long that is waited for. 0 waits for running requests only.
 	DrainQuietPeriod, DrainTimeout time.Duration
+
+	events *EventEmitter
 }
 
 // Run serves with what the cluster knows of namespaces, until ctx ends and the server is drained.
@@ -73,6 +78,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		Metrics:                 metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:  o.HealthAddress,
 		Cache:                   cacheOptions(),
+		MapperProvider:          newMapper,
 		GracefulShutdownTimeout: ptr.To(stopTimeout),
 	})
 	if err != nil {
@@ -84,6 +90,12 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	checks := server.checks()
 	var store *PolicyStore
 	var feed *policyFeed
+	if o.Events {
+		o.events = NewEventEmitter(mgr.GetClient(), o.Instance, m, o.Log)
+		if err := mgr.Add(o.events); err != nil {
+			return err
+		}
+	}
 	if o.Policies == nil {
 		store = NewPolicyStore(o.ReleaseNamespace)
 		watcher := newEngineWatcher(config, mgr.GetScheme(), o.Log, store.SetEngines)
@@ -125,19 +137,19 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if store != nil {
 		server.handle(PathValidate, &PolicyValidator{Store: store, Log: o.Log})
 	}
-	if err := errors.Join(mgr.Add(server.certificate), mgr.Add(server)); err != nil {
+	if err := mgr.Add(server); err != nil {
 		return err
 	}
 	checks["caches"] = read
 	for name, check := range checks {
-		if err := mgr.AddReadyzCheck(name, check); err != nil {
+		if err := mgr.AddReadyzCheck(name, logChanges(o.Log, name, check)); err != nil {
 			return err
 		}
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	return mgr.Start(serving)
+	return server.run(serving, mgr)
 }
 
 // RunStandalone serves without a cluster: what holds is as the source says. It ends when ctx does and the server is drained.
@@ -148,7 +160,7 @@ func RunStandalone(ctx context.Context, o Options, source Source) error {
 	register(server, &o, source, NewMetrics(prometheus.NewRegistry()))
 	serving, stop := server.drain.outlive(ctx)
 	defer stop()
-	go func() { _ = server.certificate.Start(serving) }()
+	go server.certificate.follow(serving)
 	return server.Start(serving)
 }
 
@@ -169,6 +181,7 @@ func register(s *server, o *Options, source Source, m *Metrics) {
 			Source:       source,
 			Metrics:      m,
 			Log:          o.Log,
+			Events:       o.events,
 			NodeIPv6:     o.NodeIPv6,
 			ImageVolumes: o.ImageVolumes,
 			Version:      o.Version,

@@ -72,7 +72,7 @@ func (v *PolicyValidator) review(ctx context.Context, text string) ([]byte, erro
 			return nil, &httpError{http.StatusServiceUnavailable, inject.ReasonInternalError, "too many policies to check at one time: try again"}
 		}
 		defer compiles.Release(1)
-		v.judge(cm, response)
+		v.judge(ctx, cm, response)
 	}
 	review.Request, review.Response = nil, response
 	return json.Marshal(&review)
@@ -100,12 +100,16 @@ func changesNothing(cm *corev1.ConfigMap, old []byte) bool {
 		before.Annotations[config.AnnotationSchemaRevision] == cm.Annotations[config.AnnotationSchemaRevision]
 }
 
-func (v *PolicyValidator) judge(cm *corev1.ConfigMap, response *admissionv1.AdmissionResponse) {
+func (v *PolicyValidator) judge(ctx context.Context, cm *corev1.ConfigMap, response *admissionv1.AdmissionResponse) {
 	policies := v.compile(cm)
 	if problems := policies.Problems(); len(problems) > 0 {
 		response.Allowed = false
 		response.Result = refusal(problems)
 		v.Log.Info("policy refused", "namespace", cm.Namespace, "errors", len(problems))
+	} else if cm.Namespace == v.Store.releaseNamespace {
+		for _, warning := range v.Store.breaks(ctx, policies) {
+			response.Warnings = append(response.Warnings, "dagger-inject: "+warning)
+		}
 	}
 	for _, ignored := range policies.Ignored() {
 		response.Warnings = append(response.Warnings, "dagger-inject: "+ignored.Error())

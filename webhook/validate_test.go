@@ -1,7 +1,9 @@
 package webhook
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +23,12 @@ func validate(t *testing.T, cm, old *corev1.ConfigMap) *admissionv1.AdmissionRes
 	t.Helper()
 	store := NewPolicyStore("release")
 	store.Set(policyMap("release", only("engine: {socket: {hostPath: /run/d}}")))
+	return validateIn(t, store, cm, old)
+}
+
+// validateIn is validate with the policies that are there.
+func validateIn(t *testing.T, store *PolicyStore, cm, old *corev1.ConfigMap) *admissionv1.AdmissionResponse {
+	t.Helper()
 	encode := func(cm *corev1.ConfigMap) (raw runtime.RawExtension) {
 		if cm != nil {
 			raw.Raw, _ = json.Marshal(cm)
@@ -60,6 +68,33 @@ func TestABadPolicyThatIsThereMayGoAndMayBeLabelled(t *testing.T) {
 	now := metav1.NewTime(time.Now())
 	going.DeletionTimestamp = &now
 	require.True(t, validate(t, going, bad).Allowed, "its namespace must be able to go")
+}
+
+func TestAChangeOfTheClustersPolicyWarnsOfNamespacesThatItBreaks(t *testing.T) {
+	store := NewPolicyStore("release")
+	cluster := func(text string) *corev1.ConfigMap {
+		return policyMap("release", only("engine: {socket: {hostPath: /run/d}}\n"+text))
+	}
+	store.Set(cluster(""))
+	for i := range breaksNamed + 2 {
+		store.Set(policyMap(fmt.Sprint("team-", i), only("env: [{name: A, value: x}]")))
+	}
+	store.Set(policyMap("bad-already", only("nonsense: 1")))
+	store.Set(policyMap("elsewhere", only("scheduling: {nodeSelector: {pool: ci}}")))
+
+	require.Empty(t, validateIn(t, store, cluster("onError: admit"), cluster("")).Warnings)
+
+	answer := validateIn(t, store, cluster("overrides: {fromNamespaces: [scheduling]}"), cluster(""))
+	require.True(t, answer.Allowed, "the cluster's policy is not the namespaces' to keep")
+	require.Len(t, answer.Warnings, breaksNamed+1)
+	require.Contains(t, answer.Warnings[0], "dagger-inject: this change makes the policy of namespace team-0 invalid: ")
+	require.Contains(t, answer.Warnings[0], "env: locked")
+	require.Equal(t, "dagger-inject: and those of 2 more namespaces", answer.Warnings[breaksNamed])
+
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Equal(t, []string{"this change was checked against the policies of 0 namespaces of 9: there was no time for more"},
+		store.breaks(late, store.Policies("release")))
 }
 
 func TestTheDoorIsBoundedAsTheOthersAre(t *testing.T) {

@@ -1,17 +1,83 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dagger-inject/dagger-inject/internal/apicheck"
+	"github.com/dagger-inject/dagger-inject/internal/check"
+)
+
+type checkFlags struct {
+	namespace        string
+	releaseNamespace string
+	output           string
+	kubeconfig       string
+}
 
 func newCheckCommand(s streams) *cobra.Command {
+	var f checkFlags
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check that a cluster is set up for injection",
-		Long:  `Check that a cluster is set up for injection.`,
-		Example: `  # Does the API server reach the webhook?
+		Long: `Check that a cluster is set up for injection: the webhook's configurations, replicas and certificate, whether the API server
+reaches it, the policies, the engines, the namespaces that ask for injection, and the pods that asked and were not injected.
+
+One line a finding: ok, warn or fail, with the remedy. What may not be read is a warning. The exit code is 1 when something
+fails. Nothing is stored; the question to the API server takes the right to create pods, as a dry run.`,
+		Example: `  dagger-inject check
+  dagger-inject check -n ci -o json
+
+  # Does the API server reach the webhook?
   dagger-inject check api`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runCheck(cmd.Context(), s, &f) },
 	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace whose policy, pods and opting in are checked (default: all); the API server is asked for a pod there (default: default)")
+	flags.StringVar(&f.releaseNamespace, "release-namespace", "dagger-inject", "namespace that the webhook runs in, with the cluster's policy")
+	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; a table without it")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	cmd.AddCommand(newCheckAPICommand(s))
 	return cmd
+}
+
+// askTimeout bounds the question to the API server. Its own patience with a webhook is 30 seconds at most; ours asks for 3.
+const askTimeout = 10 * time.Second
+
+func runCheck(ctx context.Context, s streams, f *checkFlags) error {
+	if f.output != "" && f.output != "json" && f.output != "yaml" {
+		return badInputf("-o %q is not accepted: accepted is json or yaml", f.output)
+	}
+	restConfig, err := clusterConfig(f.kubeconfig)
+	if err != nil {
+		return err
+	}
+	reader, err := clusterClient(f.kubeconfig)
+	if err != nil {
+		return err
+	}
+	namespace := f.namespace
+	if namespace == "" {
+		namespace = "default"
+	}
+	findings := check.Run(ctx, check.Options{
+		Reader: reader, ReleaseNamespace: f.releaseNamespace, Namespace: f.namespace, Now: time.Now(), Version: version,
+		Ask: func(ctx context.Context) apicheck.Answer {
+			ctx, cancel := context.WithTimeout(ctx, askTimeout)
+			defer cancel()
+			return apicheck.Once(ctx, restConfig, namespace)
+		},
+	})
+	if f.output != "" {
+		err = writeObject(s.out, f.output, findings)
+	} else {
+		err = check.Text(s.out, findings)
+	}
+	if err == nil && check.Failed(findings) {
+		err = exitError{errSaid, exitFailure}
+	}
+	return err
 }

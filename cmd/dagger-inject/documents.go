@@ -8,6 +8,8 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
@@ -54,6 +56,30 @@ func readDocuments(file string, stdin io.Reader) ([]document, error) {
 		return nil, badInputf("%s has no object in it: want a Pod, a workload with a pod template, or a List of them", name)
 	}
 	return documents, nil
+}
+
+// eachObject visits a document's object, or each item of a List, with the item's pointer.
+func (d *document) eachObject(visit func(object rawjson.Value, kind, pointer string) error) error {
+	root, err := new(rawjson.Document).Parse(string(d.json))
+	if err != nil {
+		return badInputf("%s: %w", d.name, err)
+	}
+	items := root.Get("items")
+	kind, _ := root.Get("kind").Str()
+	if !strings.HasSuffix(kind, "List") || items.Kind() != rawjson.Array {
+		return visit(root, kind, "")
+	}
+	for i, item := range items.Elements() {
+		itemKind, _ := item.Get("kind").Str()
+		if itemKind == "" {
+			// The API server leaves the kind out of the items of a list of one kind.
+			itemKind = strings.TrimSuffix(kind, "List")
+		}
+		if err := visit(item, itemKind, "/items/"+strconv.Itoa(i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func parseDocuments(name string, text []byte) ([]document, error) {

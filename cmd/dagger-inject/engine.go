@@ -14,11 +14,11 @@ import (
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
 
 type engineFlags struct {
@@ -183,24 +183,11 @@ func appendObject[T any, P interface {
 }
 
 func readCluster(ctx context.Context, f *engineFlags) (*engine.Workloads, error) {
-	restConfig, err := clusterConfig(f.kubeconfig)
+	reader, err := clusterClient(f.kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	client, err := kubernetes.NewForConfig(restConfig)
-	if err != nil {
-		return nil, err
-	}
-	daemonSets, errD := client.AppsV1().DaemonSets(f.namespace).List(ctx, metav1.ListOptions{})
-	statefulSets, errS := client.AppsV1().StatefulSets(f.namespace).List(ctx, metav1.ListOptions{})
-	deployments, errP := client.AppsV1().Deployments(f.namespace).List(ctx, metav1.ListOptions{})
-	services, errV := client.CoreV1().Services(f.namespace).List(ctx, metav1.ListOptions{})
-	if err := errors.Join(errD, errS, errP, errV); err != nil {
-		return nil, fmt.Errorf("reading the namespace %s: %w", f.namespace, err)
-	}
-	return &engine.Workloads{
-		DaemonSets: daemonSets.Items, StatefulSets: statefulSets.Items, Deployments: deployments.Items, Services: services.Items,
-	}, nil
+	return cluster.Workloads(ctx, reader, f.namespace)
 }
 
 func printEngine(out io.Writer, d *engine.Discovered) error {

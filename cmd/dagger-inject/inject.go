@@ -3,10 +3,10 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -57,6 +57,13 @@ The exit code is 0 when every object was decided, injected or not, and 2 when th
 		RunE: func(*cobra.Command, []string) error { return runInject(s, &f) },
 	}
 	flags := cmd.Flags()
+	f.inputs(flags)
+	flags.StringVarP(&f.output, "output", "o", "", "yaml, json, patch (the JSON patch) or diff (default: diff on a terminal, else yaml)")
+	return cmd
+}
+
+// inputs adds the flags that say what is decided on, and by what.
+func (f *injectFlags) inputs(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.file, "file", "f", "", "file to read; - is standard input")
 	flags.StringVar(&f.policy, "policy", "", policyHelp)
 	flags.StringVar(&f.namespacePolicy, "namespace-policy", "", namespacePolicyHelp)
@@ -66,8 +73,6 @@ The exit code is 0 when every object was decided, injected or not, and 2 when th
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "annotations of that namespace")
 	flags.BoolVar(&f.nodeIPv6, "node-ipv6", false, "the nodes' addresses are IPv6, which the webhook sees from its own")
 	flags.StringVar(&f.kubeVersion, "kube-version", defaultKubeVersion, kubeVersionHelp)
-	flags.StringVarP(&f.output, "output", "o", "", "yaml, json, patch (the JSON patch) or diff (default: diff on a terminal, else yaml)")
-	return cmd
 }
 
 func runInject(s streams, f *injectFlags) error {
@@ -126,27 +131,10 @@ type result struct {
 // decide decides on a document's object, or on each item of a List.
 func (f *injectFlags) decide(d document, policies *inject.Policies) (result, error) {
 	r := result{document: d}
-	var index rawjson.Document
-	root, err := index.Parse(string(d.json))
-	if err != nil {
-		return r, badInputf("%s: %w", d.name, err)
-	}
-	items := root.Get("items")
-	kind, _ := root.Get("kind").Str()
-	if !strings.HasSuffix(kind, "List") || items.Kind() != rawjson.Array {
-		return r, f.decideObject(&r, root, kind, "", policies)
-	}
-	for i, item := range items.Elements() {
-		itemKind, _ := item.Get("kind").Str()
-		if itemKind == "" {
-			// The API server leaves the kind out of the items of a list of one kind.
-			itemKind = strings.TrimSuffix(kind, "List")
-		}
-		if err := f.decideObject(&r, item, itemKind, "/items/"+strconv.Itoa(i), policies); err != nil {
-			return r, err
-		}
-	}
-	return r, nil
+	err := d.eachObject(func(object rawjson.Value, kind, pointer string) error {
+		return f.decideObject(&r, object, kind, pointer, policies)
+	})
+	return r, err
 }
 
 func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointer string, policies *inject.Policies) error {

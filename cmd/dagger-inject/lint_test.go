@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dagger-inject/dagger-inject/inject"
 )
 
 const policyHeader = "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"
@@ -87,10 +89,10 @@ func TestPolicyShow(t *testing.T) {
 
 	code, out, _ = execute(t, "", "policy", "show", "--policy", cluster, "-o", "json")
 	require.Zero(t, code)
-	var shown struct{ Origins map[string]origin }
+	var shown struct{ Origins map[string]inject.FieldOrigin }
 	require.NoError(t, json.Unmarshal([]byte(out), &shown))
-	require.Equal(t, origin{Origin: "cluster", Source: cluster, Line: 3}, shown.Origins["engine.tcp.address"])
-	require.Equal(t, origin{Origin: "default"}, shown.Origins["onError"])
+	require.Equal(t, inject.FieldOrigin{Origin: "cluster", Source: cluster, Line: 3}, shown.Origins["engine.tcp.address"])
+	require.Equal(t, inject.FieldOrigin{Origin: "default"}, shown.Origins["onError"])
 
 	for name, args := range map[string][]string{
 		"no namespace":     {},

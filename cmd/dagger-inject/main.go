@@ -48,7 +48,9 @@ func run(ctx context.Context, args []string, s streams) int {
 	if err == nil {
 		return 0
 	}
-	_, _ = fmt.Fprintln(s.err, "dagger-inject:", err)
+	if !errors.Is(err, errSaid) {
+		_, _ = fmt.Fprintln(s.err, "dagger-inject:", err)
+	}
 	var bad badInput
 	var coded exitError
 	switch {
@@ -84,7 +86,7 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newInjectCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s), newEngineCommand(s), newWaitCommand(s), newCheckCommand(s), newVersionCommand(s))
+	root.AddCommand(newInjectCommand(s), newExplainCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s), newEngineCommand(s), newWaitCommand(s), newCheckCommand(s), newVersionCommand(s))
 	return root
 }
 

@@ -37,7 +37,7 @@ func loadPolicies(clusterFile, namespaceFile string, engines inject.Engines) (*i
 	}
 	policies := inject.NewPolicies(cluster, namespace, engines)
 	if err := policies.Err(); err != nil {
-		return nil, badInput{errors.New(strings.Join(explain(err), "\n  "))}
+		return nil, badInput{errors.New(strings.Join(policyErrors(err), "\n  "))}
 	}
 	return policies, nil
 }
@@ -94,8 +94,8 @@ func policyMaps(file string, origin func(*corev1.ConfigMap) config.Origin) ([]*c
 	return found, nil
 }
 
-// explain returns a headline and one line an error.
-func explain(err error) []string {
+// policyErrors returns a headline and one line an error.
+func policyErrors(err error) []string {
 	var all config.Errors
 	if !errors.As(err, &all) {
 		return []string{"the policy is invalid: " + err.Error()}

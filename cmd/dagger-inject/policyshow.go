@@ -10,14 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 	yamlv3 "go.yaml.in/yaml/v3"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
 
 type policyShowFlags struct {
@@ -92,7 +89,7 @@ func runPolicyShow(ctx context.Context, s streams, f *policyShowFlags, namespace
 	}
 	effective, err := policies.Effective(f.profile, pod)
 	if err != nil {
-		return errors.New(strings.Join(explain(err), "\n  "))
+		return errors.New(strings.Join(policyErrors(err), "\n  "))
 	}
 	if f.output == "json" {
 		return effectiveJSON(s, effective)
@@ -125,62 +122,22 @@ func (f *policyShowFlags) load(ctx context.Context, namespace string) (*inject.P
 	if f.policy != "" {
 		return loadPolicies(f.policy, f.namespacePolicy, nil)
 	}
-	restConfig, err := clusterConfig(f.kubeconfig)
+	reader, err := clusterClient(f.kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	clientset, err := kubernetes.NewForConfig(restConfig)
-	if err != nil {
-		return nil, err
-	}
-	read := func(namespace string, origin config.Origin) (*config.Documents, error) {
-		cm, err := clientset.CoreV1().ConfigMaps(namespace).Get(ctx, config.ConfigMapName, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the ConfigMap %s/%s: %w", namespace, config.ConfigMapName, err)
-		}
-		return config.FromConfigMap((*corev1.ConfigMap)(cm), origin), nil
-	}
-	cluster, err := read(f.releaseNamespace, config.OriginCluster)
+	documents, err := cluster.PolicyDocuments(ctx, reader, f.releaseNamespace, config.OriginCluster)
 	if err != nil {
 		return nil, err
 	}
 	if namespace == f.releaseNamespace {
-		return inject.NewPolicies(cluster, nil, nil), nil
+		return inject.NewPolicies(documents, nil, nil), nil
 	}
-	own, err := read(namespace, config.OriginNamespace)
+	own, err := cluster.PolicyDocuments(ctx, reader, namespace, config.OriginNamespace)
 	if err != nil {
 		return nil, err
 	}
-	return inject.NewPolicies(cluster, own, nil), nil
-}
-
-// origin is where a field came from, as -o json prints it.
-type origin struct {
-	Origin config.Origin `json:"origin"`
-	Source string        `json:"source,omitempty"`
-	Line   int           `json:"line,omitempty"`
-}
-
-func originOf(e *inject.Effective, path string) origin {
-	if annotation, ok := e.Annotations[path]; ok {
-		return origin{Origin: config.OriginPod, Source: "annotation " + annotation}
-	}
-	layer, line := e.Setter(path)
-	return origin{Origin: layer.Origin, Source: layer.Source, Line: line}
-}
-
-func (o origin) String() string {
-	text := string(o.Origin)
-	if o.Source != "" {
-		text += ": " + o.Source
-	}
-	if o.Line > 0 {
-		text += fmt.Sprintf(", line %d", o.Line)
-	}
-	return text
+	return inject.NewPolicies(documents, own, nil), nil
 }
 
 // effectiveTree returns the policy as a tree without what is empty, and calls visit for each field that has a value.
@@ -248,7 +205,7 @@ func effectiveYAML(s streams, e *inject.Effective) error {
 	shown := map[string]bool{}
 	root, err := effectiveTree(e, func(path string, field *yamlv3.Node) {
 		shown[path] = true
-		field.LineComment = originOf(e, path).String()
+		field.LineComment = e.OriginOf(path).String()
 	})
 	if err != nil {
 		return err
@@ -260,19 +217,19 @@ func effectiveYAML(s streams, e *inject.Effective) error {
 	// A field that is set to nothing says as much as one that is set to something: a guardrail, perhaps.
 	empty := ""
 	for _, path := range setToNothing(e, func(path string) bool { return shown[path] }) {
-		empty += fmt.Sprintf("# %s is set to nothing: %s\n", path, originOf(e, path))
+		empty += fmt.Sprintf("# %s is set to nothing: %s\n", path, e.OriginOf(path))
 	}
 	_, err = fmt.Fprintf(s.out, "# profile %s\n%s%s", e.Profile, text, empty)
 	return err
 }
 
 func effectiveJSON(s streams, e *inject.Effective) error {
-	origins := map[string]origin{}
-	if _, err := effectiveTree(e, func(path string, _ *yamlv3.Node) { origins[path] = originOf(e, path) }); err != nil {
+	origins := map[string]inject.FieldOrigin{}
+	if _, err := effectiveTree(e, func(path string, _ *yamlv3.Node) { origins[path] = e.OriginOf(path) }); err != nil {
 		return err
 	}
 	for _, path := range setToNothing(e, func(path string) bool { _, shown := origins[path]; return shown }) {
-		origins[path] = originOf(e, path)
+		origins[path] = e.OriginOf(path)
 	}
 	encoder := json.NewEncoder(s.out)
 	encoder.SetIndent("", "  ")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/internal/reasondoc"
 )
 
 const repository = "../.."
@@ -24,16 +23,12 @@ func generated(t *testing.T) map[string]string {
 		return string(text)
 	}
 	yaml := func(text string) string { return "```yaml\n" + text + "```" }
-	reasons := "| reason | class | meaning | remedy |\n|---|---|---|---|"
-	for _, r := range inject.Reasons() {
-		reasons += fmt.Sprintf("\n| `%s` | %s | %s | %s |", r, r.Class(), r.Sentence(), r.Remedy())
-	}
 	return map[string]string{
 		"before":  yaml(read("test/fixtures/readme/pod.yaml")),
 		"after":   yaml(read("test/fixtures/readme/expected.yaml")),
 		"policy":  yaml(read("config/default.yaml")),
 		"sample":  yaml(read("docs/samples/tcp.yaml")),
-		"reasons": reasons,
+		"reasons": reasondoc.Table(),
 	}
 }
 

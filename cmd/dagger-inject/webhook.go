@@ -35,6 +35,7 @@ type webhookFlags struct {
 	discoverOwnNamespace bool
 	drainQuietPeriod     time.Duration
 	drainTimeout         time.Duration
+	events               bool
 }
 
 func newWebhookCommand(s streams) *cobra.Command {
@@ -66,7 +67,7 @@ listening. A second signal ends it at once.`,
 		"namespace with the cluster's policy, in the ConfigMap "+config.ConfigMapName+"; those of other namespaces refine it there")
 	flags.IntVar(&f.port, "port", 10250, "port to serve admission reviews on")
 	flags.StringVar(&f.bindAddress, "bind-address", "", "IP address to listen on (default: every address, or 127.0.0.1 with --standalone)")
-	flags.StringVar(&f.certDir, "cert-dir", "/etc/dagger-inject/certs", "folder with tls.crt and tls.key; both are read again when they change")
+	flags.StringVar(&f.certDir, "cert-dir", "/etc/dagger-inject/certs", "folder with tls.crt and tls.key; they are waited for, and read again when they change")
 	flags.StringVar(&f.metrics, "metrics-bind-address", ":8080", "address to serve /metrics on; 0 turns it off")
 	flags.StringVar(&f.health, "health-probe-bind-address", ":8081", "address to serve /healthz and /readyz on")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
@@ -80,6 +81,7 @@ listening. A second signal ends it at once.`,
 		"on SIGTERM, serve on until no request has come for this long (default with --standalone: 0s, which waits for running requests only)")
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", webhook.DefaultDrainTimeout,
 		"longest wait for the quiet period; keep it 20s below the pod's terminationGracePeriodSeconds less its preStop hook")
+	flags.BoolVar(&f.events, "events", true, "write events about pods that cannot be injected, on their controller or namespace; at most a few a second")
 	flags.StringVar(&f.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
 	return cmd
 }
@@ -117,7 +119,7 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		DrainTimeout:     f.drainTimeout,
 	}
 	if f.standalone {
-		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace", "discover-own-namespace"} {
+		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace", "discover-own-namespace", "events"} {
 			if cmd.Flags().Changed(flag) {
 				return badInputf("--%s does not go with --standalone, which serves reviews and nothing else", flag)
 			}
@@ -136,7 +138,11 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		}
 		options.Policies = func(string) *inject.Policies { return policies }
 	}
-	options.ReleaseNamespace, options.DiscoverOwnNamespace = f.releaseNamespace, f.discoverOwnNamespace
+	options.ReleaseNamespace, options.DiscoverOwnNamespace, options.Events = f.releaseNamespace, f.discoverOwnNamespace, f.events
+	var err error
+	if options.Instance, err = os.Hostname(); err != nil {
+		return fmt.Errorf("finding this replica's name: %w", err)
+	}
 	restConfig, err := clusterConfig(f.kubeconfig)
 	if err != nil {
 		return fmt.Errorf("%w (--standalone serves without a cluster)", err)

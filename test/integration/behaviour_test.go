@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
@@ -159,13 +158,4 @@ func appendingWebhook(t *testing.T, container string) *admissionregistrationv1.M
 	configuration.Webhooks[0].Name = "late.example.com"
 	configuration.Webhooks[0].NamespaceSelector.MatchLabels = map[string]string{"late": "true"}
 	return configuration
-}
-
-func TestTheReasonIsInTheAuditLog(t *testing.T) {
-	require.NoError(t, shared.CreateNamespace(t.Context(), "audited", nil, nil))
-	require.Equal(t, http.StatusCreated, create(t, "audited", runner("audited", optedIn), "").code)
-	require.Eventually(t, func() bool {
-		text, err := os.ReadFile(shared.AuditLog())
-		return err == nil && strings.Contains(string(text), `"pod.inject.dagger.io/reason":"injected"`)
-	}, patience, tick)
 }

@@ -113,6 +113,13 @@ func TestInAClusterWithLeastRights(t *testing.T) {
 	require.Contains(t, exposed, `dagger_inject_requests_total{decision="injected",reason="injected"} 1`)
 	require.Contains(t, exposed, `dagger_inject_request_duration_seconds_bucket{entry="pod",le="0.00025"}`)
 	require.Contains(t, exposed, `dagger_inject_request_duration_seconds_bucket{entry="pod",le="1"}`)
+	require.Contains(t, exposed, "dagger_inject_certificate_expiry_timestamp_seconds")
+	require.NotContains(t, exposed, "leader_election", "nothing waits for a lease")
+
+	checks := get(t, "http://"+health+"/readyz?verbose")
+	for _, name := range []string{"caches", "certificate", "listening", "shutdown"} {
+		require.Contains(t, checks, "[+]"+name+" ok")
+	}
 }
 
 func grant(t *testing.T, namespace string) {
@@ -122,6 +129,7 @@ func grant(t *testing.T, namespace string) {
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"namespaces", "limitranges"}, Verbs: []string{"get", "list", "watch"}},
 			{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{config.ConfigMapName}, Verbs: []string{"get", "list", "watch"}},
+			{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
 		},
 	}
 	binding := &rbacv1.ClusterRoleBinding{

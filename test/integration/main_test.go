@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -47,7 +48,12 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	cp, err := controlplane.Start(ctx, controlplane.Options{Output: os.Stderr, AuditPolicy: auditPods})
+	audit, err := auditPolicy()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	cp, err := controlplane.Start(ctx, controlplane.Options{Output: os.Stderr, AuditPolicy: audit})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -70,18 +76,13 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-const auditPods = `
-apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules:
-- level: Metadata
-  verbs: [create]
-  resources: [{group: "", resources: [pods]}]
-- level: Metadata
+// auditPolicy is the documented one, and one rule more: what the live webhook asks of the API server.
+func auditPolicy() (string, error) {
+	documented, err := os.ReadFile("../../docs/audit-policy.yaml")
+	return strings.Replace(string(documented), "- level: None", `- level: Metadata
   users: ["system:serviceaccount:live-release:default"]
-- level: None
-`
+- level: None`, 1), err
+}
 
 // server is our webhook in this process, with a policy for each namespace.
 type server struct {

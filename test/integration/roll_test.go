@@ -20,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/utils/ptr"
 
@@ -223,4 +224,31 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	require.Equal(t, http.StatusOK, code, "it is still served")
 	require.NoError(t, process.Terminate())
 	require.ErrorContains(t, process.Wait(), "signal: terminated")
+}
+
+// TestAReplicaWaitsForWhatItNeeds starts one before its certificate is there and while the API server cannot be reached.
+func TestAReplicaWaitsForWhatItNeeds(t *testing.T) {
+	b, certs := newBalancer(t), filepath.Join(t.TempDir(), "certs")
+	behind := rest.CopyConfig(shared.Config())
+	behind.Host = "https://" + program.Loopback(b.port)
+	kubeconfig, err := shared.Kubeconfig(behind)
+	require.NoError(t, err)
+	early := startReplica(t, newBalancer(t), kubeconfig, certs)
+	r := startReplica(t, newBalancer(t), kubeconfig, certs)
+	t.Cleanup(func() { require.NoError(t, r.Stop()) })
+	for _, waiting := range []*replica{early, r} {
+		require.NoError(t, waiting.WaitReady(t.Context(), waiting.probes+"/healthz"), "nothing of this makes it be restarted")
+		checks := get(t, waiting.probes+"/readyz?verbose")
+		for _, name := range []string{"caches", "certificate", "listening"} {
+			require.Contains(t, checks, "[-]"+name+" failed")
+		}
+		require.Contains(t, get(t, waiting.probes+"/readyz/certificate"), "tls.crt and tls.key are waited for")
+	}
+	require.NoError(t, early.Stop(), "it ends when asked to, all the same")
+
+	b.route(strings.Trim(strings.TrimPrefix(shared.Config().Host, "https:"), "/"), true)
+	require.Eventually(t, func() bool { return strings.Contains(get(t, r.probes+"/readyz?verbose"), "[+]caches ok") }, patience, tick, "%s", r.Log())
+	_, err = webhook.EnsureCertificate(certs)
+	require.NoError(t, err)
+	require.NoError(t, r.WaitReady(t.Context(), r.probes+"/readyz"))
 }

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/internal/cluster"
+	"github.com/dagger-inject/dagger-inject/internal/explain"
+)
+
+// clusterClient returns a client of the cluster, which reads as fast as it is answered.
+func clusterClient(kubeconfig string) (client.Client, error) {
+	restConfig, err := clusterConfig(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
+	return client.New(restConfig, client.Options{})
+}
+
+// offline reports whether files stand for the cluster.
+func (f *explainFlags) offline() bool {
+	return f.policy != "" || f.namespacePolicy != "" || len(f.engines) > 0 || len(f.cluster) > 0 || len(f.namespaceLabels)+len(f.namespaceAnnotations) > 0
+}
+
+func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error) {
+	e := &explain.Explainer{ReleaseNamespace: f.releaseNamespace, NodeIPv6: f.nodeIPv6, Offline: f.offline(), Version: version}
+	if !e.Offline {
+		return e, f.connect(e)
+	}
+	var err error
+	if e.ImageVolumes, err = hasImageVolumes(f.kubeVersion); err != nil {
+		return nil, err
+	}
+	objects, err := readManifests(f.cluster)
+	if err != nil {
+		return nil, err
+	}
+	engines, err := readObjects(f.engines, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(engines) > 0 || len(f.cluster) == 0 {
+		e.Engines = func(own string) inject.Engines { return offlineEngines(engines, own) }
+	}
+	if len(f.namespaceLabels)+len(f.namespaceAnnotations) > 0 {
+		e.Reader = labelled{objects, f}
+	} else {
+		e.Reader = objects
+	}
+	var cm corev1.ConfigMap
+	if f.policy == "" && f.namespacePolicy == "" &&
+		objects.Get(ctx, client.ObjectKey{Namespace: f.releaseNamespace, Name: config.ConfigMapName}, &cm) == nil {
+		return e, nil
+	}
+	if _, err := loadPolicies(f.policy, f.namespacePolicy, nil); err != nil {
+		return nil, err
+	}
+	e.Policies = func(engines inject.Engines) *inject.Policies {
+		policies, _ := loadPolicies(f.policy, f.namespacePolicy, engines) // the same files
+		return policies
+	}
+	return e, nil
+}
+
+// connect has the cluster read.
+func (f *explainFlags) connect(e *explain.Explainer) error {
+	restConfig, err := clusterConfig(f.kubeconfig)
+	if err != nil {
+		return badInputf("%w (--policy, --engine or --cluster explain without one)", err)
+	}
+	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
+	if e.Reader, err = client.New(restConfig, client.Options{}); err != nil {
+		return err
+	}
+	server, err := discovery.NewDiscoveryClientForConfig(restConfig)
+	if err != nil {
+		return err
+	}
+	kube, err := server.ServerVersion()
+	if err != nil {
+		return fmt.Errorf("asking the cluster for its version: %w", err)
+	}
+	e.ImageVolumes, err = inject.HasImageVolumes(kube.GitVersion)
+	return err
+}
+
+// labelled is objects in which every namespace has the labels and annotations of the command line.
+type labelled struct {
+	cluster.Objects
+	flags *explainFlags
+}
+
+// Get answers for namespaces that the objects do not have, too.
+func (l labelled) Get(ctx context.Context, key client.ObjectKey, into client.Object, opts ...client.GetOption) error {
+	ns, ok := into.(*corev1.Namespace)
+	if !ok {
+		return l.Objects.Get(ctx, key, into, opts...)
+	}
+	if err := client.IgnoreNotFound(l.Objects.Get(ctx, key, ns, opts...)); err != nil {
+		return err
+	}
+	ns.Name = key.Name
+	ns.Labels, ns.Annotations = labels.Merge(ns.Labels, l.flags.namespaceLabels), labels.Merge(ns.Annotations, l.flags.namespaceAnnotations)
+	return nil
+}
+
+// readManifests reads manifests that stand for a cluster.
+func readManifests(files []string) (cluster.Objects, error) {
+	read, err := readObjects(files, nil)
+	if err != nil {
+		return nil, err
+	}
+	objects := make(cluster.Objects, len(read))
+	for i, object := range read {
+		objects[i] = unstructured.Unstructured{}
+		if err := json.Unmarshal([]byte(object.Text()), &objects[i].Object); err != nil {
+			return nil, badInputf("%s: %w", object.name, err)
+		}
+	}
+	return objects, nil
+}

@@ -1,0 +1,156 @@
+package inject
+
+import (
+	"slices"
+
+	"github.com/dagger-inject/dagger-inject/config"
+)
+
+// Trace is how a decision came about, for people to read. Decide fills the one that its Input names, as far as it gets; the
+// decision is the same with and without.
+type Trace struct {
+	// AskedBy is whose label asks for injection.
+	AskedBy Asker
+	// OnError is what the policy that held says of pods that cannot be injected, empty where the decision came before it.
+	OnError config.OnError
+	// ContainersBy is what chooses containers: the annotation or the policy's field that names some; empty where the rule for the
+	// pod's system does.
+	ContainersBy string
+	// Containers are the pod's regular containers in their order, and what becomes of each.
+	Containers []ContainerTrace
+	// Transports are the ways to an engine in the order in which they are tried.
+	Transports []TransportTrace
+	// Engine is what was known of an engine in the cluster.
+	Engine EngineTrace
+}
+
+// Asker is whose label asks for injection.
+type Asker string
+
+// The askers.
+const (
+	AskedByNobody    Asker = ""
+	AskedByPod       Asker = "pod"
+	AskedByNamespace Asker = "namespace"
+)
+
+// ContainerTrace is a container and whether injection reaches it.
+type ContainerTrace struct {
+	Name string `json:"name"`
+	// Reached is true where injection reaches the container.
+	Reached bool `json:"reached"`
+	// Because is why it does not, or in what it is left as it is.
+	Because string `json:"because,omitempty"`
+}
+
+// TransportTrace is a transport and whether it was taken.
+type TransportTrace struct {
+	Transport config.Transport `json:"transport"`
+	Taken     bool             `json:"taken"`
+	// Engine is the address that the Dagger client would be given, empty where the engine does not offer the transport.
+	Engine string `json:"engine,omitempty"`
+	// NodeLocal is true where the address leads to the engine of the pod's own node.
+	NodeLocal bool `json:"nodeLocal,omitempty"`
+	// Because is why it was taken, or was not.
+	Because string `json:"because"`
+}
+
+// EngineTrace is what was known of an engine in the cluster.
+type EngineTrace struct {
+	// Namespace is where the policy looks for one, empty for nowhere.
+	Namespace string `json:"namespace,omitempty"`
+	// Workload is the one that was found, as Kind namespace/name; empty for none.
+	Workload string `json:"workload,omitempty"`
+	// Problem is why none was found.
+	Problem string `json:"problem,omitempty"`
+}
+
+func (t *Trace) asked(o optIn) {
+	if t == nil || !o.wanted {
+		return
+	}
+	if t.AskedBy = AskedByNamespace; o.byPod {
+		t.AskedBy = AskedByPod
+	}
+}
+
+func (t *Trace) policy(p *Policy) {
+	if t == nil {
+		return
+	}
+	if t.OnError = p.onError; p.err != nil {
+		return
+	}
+	t.Engine = EngineTrace{Namespace: p.engineNamespace, Workload: p.engine.workload}
+	if p.discoverErr != nil {
+		t.Engine.Problem = p.discoverErr.Error()
+	}
+}
+
+func (t *Trace) chooser(named bool, by string) {
+	if t != nil && named {
+		t.ContainersBy = by
+	}
+}
+
+func (t *Trace) container(c *container, reached bool, because string) {
+	if t != nil {
+		t.Containers = append(t.Containers, ContainerTrace{c.name, reached, because})
+	}
+}
+
+// settle takes in which containers their own settings keep as they are, or in part.
+func (t *Trace) settle(s *Status) {
+	if t == nil {
+		return
+	}
+	for i := range t.Containers {
+		c := &t.Containers[i]
+		for _, left := range s.Left {
+			if c.Reached && left.Name == c.Name {
+				c.Reached, c.Because = slices.Contains(s.Containers, c.Name), left.Because
+			}
+		}
+	}
+}
+
+// transports records the verdict on every transport, and which of them was taken.
+func (t *Trace) transports(policy *Policy, wanted config.Transport, in *Input, forbids string, taken *connection) {
+	if t == nil {
+		return
+	}
+	passed := false
+	for _, transport := range autoOrder {
+		c, verdict := policy.offer(transport, wanted, in, forbids)
+		entry := TransportTrace{Transport: transport, Because: policy.why(transport, verdict, wanted, forbids)}
+		if offered := policy.connection(transport, in.NodeIPv6); offered != nil {
+			entry.Engine, entry.NodeLocal = offered.host, offered.nodeLocal
+		}
+		switch {
+		case c != nil && c == taken:
+			entry.Taken, passed = true, true
+		case c != nil && passed:
+			entry.Because = "not needed: " + string(taken.transport) + " comes before it"
+		}
+		t.Transports = append(t.Transports, entry)
+	}
+}
+
+// why says a verdict in words.
+func (policy *Policy) why(transport config.Transport, v verdict, wanted config.Transport, forbids string) string {
+	switch v {
+	case notWanted:
+		return "engine.transport is " + string(wanted)
+	case forbidden:
+		return "hostPath volumes are forbidden by " + forbids
+	case offered:
+		if wanted == config.TransportAuto {
+			return "the first that the engine offers and the namespace allows"
+		}
+		return "engine.transport names it"
+	}
+	if transport == config.TransportTCP && policy.engine.unsafe != "" {
+		return "the Service " + policy.engine.unsafe
+	}
+	return "the policy names none, and none is read off an engine"
+}

@@ -1,0 +1,142 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/internal/cluster"
+	"github.com/dagger-inject/dagger-inject/webhook"
+)
+
+// webhooks are what the configurations say of how we are reached.
+type webhooks struct {
+	clients []admissionregistrationv1.WebhookClientConfig
+	// service is where they lead; nil where they lead to a URL, or nowhere.
+	service *admissionregistrationv1.ServiceReference
+	pods    []corev1.Pod
+}
+
+// install is the remedy for what the chart makes.
+const install = "Install or upgrade the chart dagger-inject."
+
+// checkWebhooks looks for the entries in every configuration, and for where they lead.
+func (c *checker) checkWebhooks() {
+	var mutating admissionregistrationv1.MutatingWebhookConfigurationList
+	var validating admissionregistrationv1.ValidatingWebhookConfigurationList
+	if err := c.Reader.List(c.ctx, &mutating); err != nil {
+		c.unreadable("MutatingWebhookConfigurations", err)
+	} else {
+		paths := map[string]string{webhook.EntryNamePod: webhook.PathPod, webhook.EntryNameNamespace: webhook.PathNamespace}
+		for _, configuration := range mutating.Items {
+			for _, w := range configuration.Webhooks {
+				if path, ours := paths[w.Name]; ours {
+					c.entry(configuration.Name, w.Name, path, w.ClientConfig)
+				}
+			}
+		}
+		if len(c.clients) == 0 {
+			c.add(Fail, install, "no MutatingWebhookConfiguration has the entries %s and %s", webhook.EntryNamePod, webhook.EntryNameNamespace)
+		}
+	}
+	if err := c.Reader.List(c.ctx, &validating); err != nil {
+		c.unreadable("ValidatingWebhookConfigurations", err)
+		return
+	}
+	found := false
+	for _, configuration := range validating.Items {
+		for _, w := range configuration.Webhooks {
+			if w.Name == webhook.ValidatingConfiguration(noClient).Webhooks[0].Name {
+				c.entry(configuration.Name, w.Name, webhook.PathValidate, w.ClientConfig)
+				found = true
+			}
+		}
+	}
+	if !found {
+		c.add(Warn, install, "policies are not validated when they are written: no ValidatingWebhookConfiguration of ours")
+	}
+}
+
+func noClient(string) (c admissionregistrationv1.WebhookClientConfig) { return c }
+
+// entry checks where an entry leads.
+func (c *checker) entry(configuration, name, path string, client admissionregistrationv1.WebhookClientConfig) {
+	c.clients = append(c.clients, client)
+	where, got := "", ""
+	switch s := client.Service; {
+	case s != nil:
+		c.service = cmp.Or(c.service, s)
+		where = "Service " + s.Namespace + "/" + s.Name
+		if s.Path != nil {
+			got = *s.Path
+		}
+		if s.Namespace != c.ReleaseNamespace {
+			c.add(Warn, "Give --release-namespace "+s.Namespace+", or correct the configuration "+configuration+".",
+				"%s leads to %s, and the release's namespace is said to be %s", name, where, c.ReleaseNamespace)
+			return
+		}
+	case client.URL != nil:
+		where = *client.URL
+		if u, err := url.Parse(*client.URL); err == nil {
+			got = u.Path
+		}
+	}
+	switch {
+	case got != path:
+		c.add(Fail, install, "%s leads to the path %q of %s, and is served at %s", name, got, where, path)
+	case len(client.CABundle) == 0:
+		c.add(Fail, "See whether cert-manager's cainjector runs, or set the chart's CA bundle.", "%s has no caBundle, so that the API server trusts no certificate of ours", name)
+	default:
+		c.ok("%s leads to %s", name, where)
+	}
+}
+
+// checkReplicas counts the pods behind the Service.
+func (c *checker) checkReplicas() {
+	if c.service == nil {
+		if len(c.clients) > 0 {
+			c.ok("not looked for: the webhook is reached by a URL")
+		}
+		return
+	}
+	where := "Service " + c.service.Namespace + "/" + c.service.Name
+	var service corev1.Service
+	err := c.Reader.Get(c.ctx, client.ObjectKey{Namespace: c.service.Namespace, Name: c.service.Name}, &service)
+	if apierrors.IsNotFound(err) {
+		c.add(Fail, install, "there is no %s", where)
+		return
+	}
+	var list corev1.PodList
+	if err == nil {
+		err = c.Reader.List(c.ctx, &list, client.InNamespace(service.Namespace), client.MatchingLabels(service.Spec.Selector))
+	}
+	if err != nil {
+		c.unreadable("the pods of "+where, err)
+		return
+	}
+	c.pods = slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil })
+	ready := 0
+	for i := range c.pods {
+		if cluster.IsReady(&c.pods[i]) {
+			ready++
+		}
+	}
+	text := fmt.Sprintf("%d of %s behind %s ready", ready, plural(len(c.pods), "replica"), where)
+	see := fmt.Sprintf("See kubectl describe pods and logs in namespace %s.", service.Namespace)
+	switch {
+	case ready == 0:
+		c.add(Fail, see, "%s", text)
+	case ready < len(c.pods):
+		c.add(Warn, see, "%s", text)
+	case ready == 1:
+		c.add(Warn, "Set replicas to 2 or more: while the one moves, labelled pods are refused.", "%s", text)
+	default:
+		c.ok("%s", text)
+	}
+}

@@ -1,0 +1,262 @@
+// Package explain tells how a decision on a pod came about: it gathers what the webhook would know, lets inject.Decide decide,
+// and puts the decision, its trace and what the cluster has beside it in the order in which a person asks.
+package explain
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/patch"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/internal/cluster"
+	"github.com/dagger-inject/dagger-inject/webhook"
+)
+
+// Explainer explains decisions with what a reader knows of a cluster.
+type Explainer struct {
+	// Reader reads the cluster, or manifests that stand for one.
+	Reader client.Reader
+	// Offline says that what Reader does not have is not known, rather than missing.
+	Offline bool
+	// ReleaseNamespace is where the cluster's policy is.
+	ReleaseNamespace string
+	// Policies takes the place of the ConfigMaps where it is not nil.
+	Policies func(inject.Engines) *inject.Policies
+	// Engines takes the place of the workloads where it is not nil. The pods are in the namespace own.
+	Engines func(own string) inject.Engines
+	// NodeIPv6 says that the nodes' addresses are IPv6; see also inject.Input.
+	NodeIPv6 bool
+	// ImageVolumes says that the API server has image volumes.
+	ImageVolumes bool
+	// Version is this program's version.
+	Version string
+}
+
+// Outcome is what a decision means, in a word.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeInjected     Outcome = "injected"
+	OutcomeDoesNotApply Outcome = "does not apply"
+	OutcomeCannot       Outcome = "cannot"
+	OutcomeUnknown      Outcome = "unknown"
+)
+
+// Explanation is a decision and how it came about.
+type Explanation struct {
+	// Subject is what was asked about, as Kind namespace/name.
+	Subject string `json:"subject"`
+	// Judged is what was decided on, where that is not the subject as it is.
+	Judged string `json:"judged,omitempty"`
+	// Outcome, Decision and Reason are the verdict, and Message is the verdict's sentence with its remedy.
+	Outcome  Outcome         `json:"outcome"`
+	Decision inject.Decision `json:"decision,omitempty"`
+	Reason   inject.Reason   `json:"reason,omitempty"`
+	Message  string          `json:"message"`
+	// Entries are the webhook's entries, and whether the API server would call each.
+	Entries []Entry `json:"entries,omitempty"`
+	// AskedBy is whose label asks for injection: pod, namespace, or empty for nobody's.
+	AskedBy inject.Asker `json:"askedBy,omitempty"`
+	// Policy is the policy that holds.
+	Policy *Policy `json:"policy,omitempty"`
+	// System is the CI system that the pod is recognised as a job of.
+	System inject.System `json:"system,omitempty"`
+	// ContainersBy is what names containers; empty where the rule for the system does.
+	ContainersBy string                  `json:"containersBy,omitempty"`
+	Containers   []inject.ContainerTrace `json:"containers,omitempty"`
+	Transports   []inject.TransportTrace `json:"transports,omitempty"`
+	// Engine is what was known of an engine in the cluster.
+	Engine *inject.EngineTrace `json:"engine,omitempty"`
+	// Scheduling is what is added for scheduling, and the nodes that match now.
+	Scheduling *Scheduling `json:"scheduling,omitempty"`
+	// Status is what the status annotation would say.
+	Status *inject.Status `json:"status,omitempty"`
+	// Recorded is what the annotation of a pod that exists says.
+	Recorded *Recorded `json:"recorded,omitempty"`
+	Warnings []string  `json:"warnings,omitempty"`
+	// Unreadable is what could not be read, and why. The verdict stands as far as it does not depend on it.
+	Unreadable []string `json:"unreadable,omitempty"`
+}
+
+// job is one explanation while it is made.
+type job struct {
+	*Explainer
+	*Explanation
+	ctx     context.Context
+	engines *cluster.Engines
+
+	namespace      inject.Namespace
+	namespaceKnown bool
+	policies       *inject.Policies // nil where the policy cannot be read
+	trace          inject.Trace
+	plan           *inject.Plan
+}
+
+// subject is what is explained.
+type subject struct {
+	name, judged string
+	namespace    string
+	template     inject.Template
+	recorded     string // the status annotation of a pod that exists
+	exists       bool
+}
+
+// explain runs the decision.
+func (e *Explainer) explain(ctx context.Context, s subject) *Explanation {
+	j := &job{Explainer: e, Explanation: &Explanation{Subject: s.name, Judged: s.judged}, ctx: ctx, engines: cluster.NewEngines(ctx, e.Reader, s.namespace)}
+	j.readNamespace(s.namespace)
+	j.readPolicies()
+	entry, called := j.readEntries(s.template)
+	in := inject.Input{
+		Pod: s.template.Pod, Namespace: j.namespace, Entry: entry, System: s.template.System, RunnerSpec: s.template.RunnerSpec,
+		Policies: j.policies, NodeIPv6: e.nodeIPv6(ctx), ImageVolumes: e.ImageVolumes, Version: e.Version, Trace: &j.trace,
+	}
+	if in.Policies == nil {
+		in.Policies = inject.NewPolicies(nil, nil, nil)
+	}
+	j.plan = inject.Decide(in)
+	j.System, j.Warnings = j.plan.System, j.plan.Warnings
+	j.AskedBy, j.ContainersBy, j.Containers, j.Transports = j.trace.AskedBy, j.trace.ContainersBy, j.trace.Containers, j.trace.Transports
+	if len(j.Transports) > 0 {
+		j.Engine = &j.trace.Engine
+	}
+	j.conclude(called)
+	if j.trace.OnError != "" {
+		j.Policy = j.policy(s.template.Pod)
+	}
+	if j.Outcome == OutcomeInjected {
+		j.Status, j.Scheduling = j.plan.Status, j.scheduling(s.template.Pod)
+	}
+	if s.exists {
+		j.Recorded = j.compare(s.recorded)
+	}
+	return j.Explanation
+}
+
+// unreadable remembers what could not be read.
+func (j *job) unreadable(what string, err error) {
+	j.Unreadable = append(j.Unreadable, fmt.Sprintf("%s: %v", what, err))
+}
+
+// conclude turns the decision into the verdict.
+func (j *job) conclude(called bool) {
+	p := j.plan
+	j.Decision, j.Reason, j.Message = p.Decision, p.Reason, p.Message()
+	switch p.Reason.Class() {
+	case inject.ClassInjected:
+		j.Outcome = OutcomeInjected
+	case inject.ClassDoesNotApply:
+		j.Outcome = OutcomeDoesNotApply
+		return
+	case inject.ClassFault:
+		j.Outcome = OutcomeUnknown
+		return
+	default:
+		j.Outcome = OutcomeCannot
+	}
+	switch {
+	case p.Reason == inject.ReasonPolicyInvalid && j.policies == nil:
+		j.unknown("the policy cannot be read from here")
+	case p.Reason == inject.ReasonNoEngine && j.engines.Err(j.trace.Engine.Namespace) != nil:
+		j.unknown("the engine's namespace " + j.trace.Engine.Namespace + " cannot be read from here")
+	case called || j.Entries == nil && j.Offline:
+	case j.Entries == nil:
+		if !j.couldNotRead(webhookConfigurations) {
+			j.Outcome, j.Decision, j.Reason = OutcomeCannot, "", ""
+			j.Message = "The webhook is not installed: no MutatingWebhookConfiguration has its entries. Install the chart dagger-inject."
+		}
+	default:
+		j.Outcome, j.Decision, j.Reason = OutcomeDoesNotApply, "", ""
+		j.Message = "The API server does not call the webhook for this pod: no entry selects it."
+	}
+}
+
+func (j *job) unknown(because string) {
+	j.Outcome, j.Decision, j.Reason = OutcomeUnknown, "", ""
+	j.Message = "What would happen is not known: " + because + "."
+}
+
+func (j *job) couldNotRead(what string) bool {
+	for _, line := range j.Unreadable {
+		if strings.HasPrefix(line, what+": ") {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *job) readNamespace(name string) {
+	j.namespace = inject.Namespace{Name: name, Labels: map[string]string{corev1.LabelMetadataName: name}}
+	var ns corev1.Namespace
+	err := j.Reader.Get(j.ctx, client.ObjectKey{Name: name}, &ns)
+	switch {
+	case err == nil:
+		j.namespaceKnown = true
+		for key, value := range ns.Labels {
+			j.namespace.Labels[key] = value
+		}
+		j.namespace.Annotations = ns.Annotations
+	case apierrors.IsNotFound(err) && j.Offline:
+		j.namespaceKnown = true
+	default:
+		j.unreadable("the namespace "+name, err)
+	}
+	limits, err := webhook.ContainerLimits(j.ctx, j.Reader, name)
+	if err != nil {
+		j.unreadable("the LimitRanges of "+name, err)
+	}
+	j.namespace.Limits = limits
+}
+
+func (j *job) readPolicies() {
+	engines := j.discover
+	if j.Engines != nil {
+		engines = j.Engines(j.namespace.Name)
+	}
+	if j.Policies != nil {
+		j.policies = j.Policies(engines)
+		return
+	}
+	documents, err := cluster.PolicyDocuments(j.ctx, j.Reader, j.ReleaseNamespace, config.OriginCluster)
+	if err != nil {
+		j.unreadable("the cluster's policy", err)
+		return
+	}
+	var own *config.Documents
+	if j.namespace.Name != j.ReleaseNamespace {
+		if own, err = cluster.PolicyDocuments(j.ctx, j.Reader, j.namespace.Name, config.OriginNamespace); err != nil {
+			j.unreadable("the namespace's policy", err)
+			return
+		}
+	}
+	j.policies = inject.NewPolicies(documents, own, engines)
+}
+
+// nodeIPv6 tells the nodes' address family from the first node, as the webhook does from its own.
+func (e *Explainer) nodeIPv6(ctx context.Context) bool {
+	var nodes corev1.NodeList
+	if e.NodeIPv6 || e.Reader.List(ctx, &nodes, client.Limit(1)) != nil {
+		return e.NodeIPv6
+	}
+	for _, node := range nodes.Items {
+		for _, address := range node.Status.Addresses {
+			if address.Type == corev1.NodeInternalIP {
+				return strings.Contains(address.Address, ":")
+			}
+		}
+	}
+	return false
+}
+
+// patched returns the pod as it would be.
+func (j *job) patched(pod rawjson.Value) ([]byte, error) {
+	return patch.Apply([]byte(pod.Text()), j.plan.Operations)
+}

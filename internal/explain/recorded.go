@@ -1,0 +1,70 @@
+package explain
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+)
+
+// Recorded is what the status annotation of a pod that exists says, against what would happen now.
+type Recorded struct {
+	// Status is the annotation as it is; nil where the pod has none.
+	Status json.RawMessage `json:"status,omitempty"`
+	// Problem is why the annotation cannot be read.
+	Problem string `json:"problem,omitempty"`
+	// Differs are the members that would now say something else.
+	Differs []Difference `json:"differs,omitempty"`
+}
+
+// Difference is a member of the status annotation that would now say something else; nil stands for nothing.
+type Difference struct {
+	Member string          `json:"member"`
+	Then   json.RawMessage `json:"then,omitempty"`
+	Now    json.RawMessage `json:"now,omitempty"`
+}
+
+// compare holds the pod's annotation against what it would be now. Anyone can write that annotation: it is shown, and no
+// decision is made on it.
+func (j *job) compare(annotation string) *Recorded {
+	r := &Recorded{}
+	if annotation == "" {
+		return r
+	}
+	var then, now map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(annotation), &then); err != nil {
+		r.Problem = "the annotation " + inject.AnnotationStatus + " is not what dagger-inject writes: " + err.Error()
+		return r
+	}
+	r.Status = json.RawMessage(annotation)
+	if j.Status == nil {
+		return r
+	}
+	text, err := json.Marshal(j.Status)
+	if err != nil || json.Unmarshal(text, &now) != nil {
+		return r
+	}
+	var names []string
+	for name := range then {
+		names = append(names, name)
+	}
+	for name := range now {
+		if _, both := then[name]; !both {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		// This program need not be of the webhook's version.
+		if name != "version" && !sameJSON(then[name], now[name]) {
+			r.Differs = append(r.Differs, Difference{name, then[name], now[name]})
+		}
+	}
+	return r
+}
+
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
+}

@@ -1,0 +1,151 @@
+package explain
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	schedulingcorev1 "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/klog/v2"
+
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/internal/cluster"
+)
+
+// Scheduling is what is added for scheduling, and the nodes that match now.
+type Scheduling struct {
+	// Tolerations, NodeSelector and NodeAffinity are what is added; NodeAffinity says only that something is.
+	Tolerations  []corev1.Toleration `json:"tolerations,omitempty"`
+	NodeSelector map[string]string   `json:"nodeSelector,omitempty"`
+	NodeAffinity bool                `json:"nodeAffinity,omitempty"`
+	// Nodes is nil where nodes cannot be read.
+	Nodes *Nodes `json:"nodes,omitempty"`
+	// ReadyEngines are the names of the engine's pods that are ready, nil where they cannot be read.
+	ReadyEngines []string `json:"readyEngines,omitempty"`
+	// EngineOnNode is true where the pod needs the engine of its own node.
+	EngineOnNode bool `json:"engineOnNode,omitempty"`
+	// Problem is why nothing is known of the engine's pods.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Nodes are the nodes that the pod could be scheduled to, by its node selection and tolerations, whatever is free on them.
+type Nodes struct {
+	Total    int      `json:"total"`
+	Matching []string `json:"matching,omitempty"`
+	// WithEngine are those of them that have a ready engine; only where the pod needs the one of its own node.
+	WithEngine []string `json:"withEngine,omitempty"`
+	// Left are the others, and why.
+	Left []string `json:"left,omitempty"`
+}
+
+// podFields are what scheduling is decided by, in a pod's spec and in legacy ARC's RunnerSpec alike.
+type podFields struct {
+	Spec struct {
+		NodeName     string              `json:"nodeName"`
+		NodeSelector map[string]string   `json:"nodeSelector"`
+		Affinity     *corev1.Affinity    `json:"affinity"`
+		Tolerations  []corev1.Toleration `json:"tolerations"`
+	} `json:"spec"`
+}
+
+func (j *job) scheduling(pod rawjson.Value) *Scheduling {
+	var before, after podFields
+	text, err := j.patched(pod)
+	if err != nil || json.Unmarshal([]byte(pod.Text()), &before) != nil || json.Unmarshal(text, &after) != nil {
+		return nil // a field of a type that decisions do not read
+	}
+	s := &Scheduling{NodeSelector: map[string]string{}, NodeAffinity: !reflect.DeepEqual(before.Spec.Affinity, after.Spec.Affinity)}
+	for _, t := range after.Spec.Tolerations {
+		if !slices.ContainsFunc(before.Spec.Tolerations, func(own corev1.Toleration) bool { return reflect.DeepEqual(own, t) }) {
+			s.Tolerations = append(s.Tolerations, t)
+		}
+	}
+	for key, value := range after.Spec.NodeSelector {
+		if _, own := before.Spec.NodeSelector[key]; !own {
+			s.NodeSelector[key] = value
+		}
+	}
+	for _, t := range j.Transports {
+		s.EngineOnNode = s.EngineOnNode || t.Taken && t.NodeLocal
+	}
+	engineNodes := j.readyEngines(s)
+	j.matchNodes(s, &after, engineNodes)
+	return s
+}
+
+// readyEngines fills in the engine's pods, and returns the nodes that have a ready one.
+func (j *job) readyEngines(s *Scheduling) map[string]bool {
+	at := j.trace.Engine
+	if at.Workload == "" {
+		s.Problem = "no workload that runs one is known"
+		return nil
+	}
+	if j.Engines != nil {
+		s.Problem = "the manifests of an engine do not say"
+		return nil
+	}
+	pods, err := j.engines.Pods(at.Namespace, at.Workload)
+	if err != nil {
+		s.Problem = err.Error()
+		return nil
+	}
+	nodes := map[string]bool{}
+	for i := range pods {
+		if pod := &pods[i]; cluster.IsReady(pod) && pod.DeletionTimestamp == nil {
+			s.ReadyEngines = append(s.ReadyEngines, pod.Name)
+			nodes[pod.Spec.NodeName] = true
+		}
+	}
+	slices.Sort(s.ReadyEngines)
+	return nodes
+}
+
+func (j *job) matchNodes(s *Scheduling, pod *podFields, engineNodes map[string]bool) {
+	var list corev1.NodeList
+	if err := j.Reader.List(j.ctx, &list); err != nil {
+		j.unreadable("the nodes", err)
+		return
+	}
+	if len(list.Items) == 0 && j.Offline {
+		return
+	}
+	s.Nodes = &Nodes{Total: len(list.Items)}
+	slices.SortFunc(list.Items, func(a, b corev1.Node) int { return cmp.Compare(a.Name, b.Name) })
+	for i := range list.Items {
+		node := &list.Items[i]
+		if because := left(node, pod); because != "" {
+			s.Nodes.Left = append(s.Nodes.Left, node.Name+": "+because)
+			continue
+		}
+		s.Nodes.Matching = append(s.Nodes.Matching, node.Name)
+		if s.EngineOnNode && engineNodes[node.Name] {
+			s.Nodes.WithEngine = append(s.Nodes.WithEngine, node.Name)
+		}
+	}
+}
+
+// left returns why the scheduler would not take a node, empty where nothing speaks against it that is known of the pod.
+func left(node *corev1.Node, pod *podFields) string {
+	if name := pod.Spec.NodeName; name != "" && name != node.Name {
+		return "the pod names the node " + name
+	}
+	match, err := nodeaffinity.NewRequiredNodeAffinity(pod.Spec.NodeSelector, pod.Spec.Affinity).Match(node)
+	if err != nil {
+		return err.Error()
+	}
+	if !match {
+		return "it does not match the pod's node selection"
+	}
+	keepsOut := func(t *corev1.Taint) bool {
+		return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
+	}
+	taint, untolerated := schedulingcorev1.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, pod.Spec.Tolerations, keepsOut, true)
+	if untolerated {
+		return fmt.Sprintf("the pod does not tolerate its taint %s", taint.ToString())
+	}
+	return ""
+}

@@ -1,0 +1,106 @@
+package explain
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
+// shown are the members of the status that stand elsewhere in the explanation.
+var shown = []string{"version", "containers", "left", "readFrom", "transport", "engine"}
+
+// adds writes whatever else the status annotation would say.
+func (p *page) adds(s *inject.Status) {
+	if s == nil {
+		return
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return
+	}
+	root, err := new(rawjson.Document).Parse(string(text))
+	if err != nil {
+		return
+	}
+	for name, v := range root.Members() {
+		if !slices.Contains(shown, name) {
+			p.line("status", "%s: %s", name, plain(json.RawMessage(v.Text())))
+		}
+	}
+}
+
+// plain writes a JSON value without the quotes of strings and lists of them.
+func plain(value json.RawMessage) string {
+	var s string
+	if json.Unmarshal(value, &s) == nil {
+		return s
+	}
+	var list []string
+	if json.Unmarshal(value, &list) == nil {
+		return strings.Join(list, ", ")
+	}
+	return string(value)
+}
+
+func (p *page) recorded(r *Recorded, outcome Outcome) {
+	switch {
+	case r == nil:
+	case r.Problem != "":
+		p.line("recorded", "%s", r.Problem)
+	case r.Status == nil && outcome == OutcomeInjected:
+		p.line("recorded", "the pod was not injected when it was created: create it anew")
+	case r.Status == nil:
+		p.line("recorded", "the pod was not injected when it was created")
+	case outcome != OutcomeInjected:
+		p.line("recorded", "the pod was injected when it was created: %s", r.Status)
+	case len(r.Differs) == 0:
+		p.line("recorded", "the pod was injected when it was created, as it would be now")
+	default:
+		p.line("recorded", "the pod was injected when it was created, otherwise than it would be now:")
+		for _, d := range r.Differs {
+			p.line("recorded", "  %s: %s, now %s", d.Member, orNothing(d.Then), orNothing(d.Now))
+		}
+	}
+}
+
+func orNothing(value json.RawMessage) string {
+	if value == nil {
+		return "nothing"
+	}
+	return plain(value)
+}
+
+// Text writes what jobs in the namespace get: the verdicts, then how the one came about that the namespace is meant for.
+func (n *Namespace) Text(w io.Writer) error {
+	var p page
+	p.verdict(n.Unlabelled)
+	p.verdict(n.Labelled)
+	p.b.WriteByte('\n')
+	p.line("label", "%s", word(inject.LabelInject, n.Label))
+	p.line("label", "%s", word("pod-security.kubernetes.io/enforce", n.PodSecurity))
+	for _, problem := range n.PolicyProblems {
+		p.line("invalid", "%s", problem)
+	}
+	chain := n.Labelled
+	if n.Label == "true" {
+		chain = n.Unlabelled
+	}
+	p.b.WriteString("\nhow " + chain.Subject + " is decided on:\n")
+	p.chain(chain)
+	_, err := io.WriteString(w, p.b.String())
+	return err
+}
+
+func word(label, value string) string {
+	if value == "" {
+		return "no label " + label
+	}
+	return label + "=" + value
+}

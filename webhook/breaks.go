@@ -1,0 +1,59 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+)
+
+const (
+	// breaksTimeout bounds how long it is looked for namespaces that a change of the cluster's policy breaks.
+	breaksTimeout = time.Second
+	// breaksNamed is how many of them a warning each names.
+	breaksNamed = 5
+)
+
+// breaks returns warnings that name namespaces whose own policy is valid now, and no longer is once the cluster's is as given:
+// it sets a field that the new one locks, say. Their owners have done nothing and would learn it from refused pods.
+func (s *PolicyStore) breaks(ctx context.Context, cluster *inject.Policies) (warnings []string) {
+	ctx, cancel := context.WithTimeout(ctx, breaksTimeout)
+	defer cancel()
+	names := s.namespaces()
+	broken := 0
+	for i, name := range names {
+		if ctx.Err() != nil {
+			warnings = append(warnings, fmt.Sprintf("this change was checked against the policies of %d namespaces of %d: there was no time for more", i, len(names)))
+			break
+		}
+		own := s.find(name)
+		if own == nil {
+			continue // gone meanwhile
+		}
+		problems := cluster.With(own.documents).Problems()
+		if len(problems) == 0 || len(s.Policies(name).Problems()) > 0 {
+			continue
+		}
+		if broken++; broken <= breaksNamed {
+			warnings = append(warnings, fmt.Sprintf("this change makes the policy of namespace %s invalid: %v", name, problems[0]))
+		}
+	}
+	if more := broken - breaksNamed; more > 0 {
+		warnings = append(warnings, fmt.Sprintf("and those of %d more namespaces", more))
+	}
+	return warnings
+}
+
+// namespaces returns the names of all namespaces that have a policy of their own, sorted.
+func (s *PolicyStore) namespaces() []string {
+	var names []string
+	for i := range s.shards {
+		for name := range *s.shards[i].namespaces.Load() {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,223 @@
+package webhook
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+// client-go's event broadcaster starts a goroutine for every event, keeps one entry for every object that events were about
+// for minutes, and sends as fast as it is told to. Any pod in the cluster can post to the webhook's Service: what it can cause
+// has to be bounded, in memory and in calls. Hence an emitter of our own.
+const (
+	// eventQueue is how many events wait at most. More are dropped.
+	eventQueue = 256
+	// eventRate is how many are sent a second, and eventBurst how many at once after a pause.
+	eventRate  = 2
+	eventBurst = 20
+	// eventsKept is how many of those that were sent are remembered, to be counted on instead of sent again.
+	eventsKept = 1024
+	// eventRepeat is how long a repetition is only counted, before the count is sent.
+	eventRepeat = 5 * time.Minute
+	// eventTimeout bounds a call.
+	eventTimeout = 5 * time.Second
+	// maxNote is what the API server accepts (k8s.io/kubernetes, core/validation, NoteLengthLimit).
+	maxNote = 1024
+
+	// eventController and eventAction are how events say who did what.
+	eventController = "inject.dagger.io/webhook"
+	eventAction     = "Inject"
+)
+
+// EventEmitter tells those who look at a pod's controller, or its namespace, of pods that asked for an engine and cannot have
+// it. Nothing waits for it: an event that does not fit is dropped, and counted.
+type EventEmitter struct {
+	client   client.Client
+	instance string
+	metrics  *Metrics
+	log      *slog.Logger
+	limit    *rate.Limiter
+	now      func() time.Time
+
+	queue  chan occurrence
+	sent   *lru.Cache // of *series by event key; used by the sending goroutine only
+	failed bool       // the last call failed, and was logged
+}
+
+// occurrence is a decision to tell of.
+type occurrence struct {
+	regarding corev1.ObjectReference
+	decision  inject.Decision
+	reason    inject.Reason
+	note      string
+}
+
+// series is an event that was sent, and how often it happened.
+type series struct {
+	name  string
+	count int32
+	told  time.Time
+}
+
+// NewEventEmitter returns an emitter that sends with a client once it is started. The instance names this replica.
+func NewEventEmitter(c client.Client, instance string, m *Metrics, log *slog.Logger) *EventEmitter {
+	return &EventEmitter{
+		client: c, instance: instance, metrics: m, log: log, limit: rate.NewLimiter(eventRate, eventBurst), now: time.Now,
+		queue: make(chan occurrence, eventQueue), sent: lru.New(eventsKept),
+	}
+}
+
+// tell queues an event about a decision, where it is one to tell of. A nil emitter tells nobody.
+func (e *EventEmitter) tell(r *request, plan *inject.Plan) {
+	if e == nil || r.dryRun || plan.Reason.Class() != inject.ClassCannot {
+		return
+	}
+	note := "refused: "
+	if plan.Decision == inject.DecisionAdmitted {
+		note = "admitted without an engine: "
+	}
+	// The message and the pod are parts of the request's text, which must not live as long as the event.
+	o := occurrence{regarding(r), plan.Decision, plan.Reason, cut(note+plan.Message(), maxNote)}
+	select {
+	case e.queue <- o:
+	default:
+		e.metrics.events.WithLabelValues(eventDropped).Inc()
+	}
+}
+
+// cut returns a copy of a text of so many bytes at most, without half a character.
+func cut(text string, most int) string {
+	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), most)], ""))
+}
+
+// regarding is the pod's controlling owner: a pod that is refused is no object, and one that is admitted is soon gone. Without
+// one it is the namespace.
+func regarding(r *request) corev1.ObjectReference {
+	namespace := strings.Clone(r.namespace)
+	for _, owner := range r.pod.Get("metadata").Get("ownerReferences").Elements() {
+		if is, _ := owner.Get("controller").Bool(); !is {
+			continue
+		}
+		str := func(v rawjson.Value) string { s, _ := v.Str(); return cut(s, 253) }
+		return corev1.ObjectReference{
+			APIVersion: str(owner.Get("apiVersion")), Kind: str(owner.Get("kind")), Namespace: namespace,
+			Name: str(owner.Get("name")), UID: types.UID(str(owner.Get("uid"))),
+		}
+	}
+	return corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Namespace: namespace, Name: namespace}
+}
+
+// NeedLeaderElection says that every replica tells of its own decisions.
+func (*EventEmitter) NeedLeaderElection() bool { return false }
+
+// Start sends what is queued, one after the other, until ctx ends.
+func (e *EventEmitter) Start(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case o := <-e.queue:
+			e.send(ctx, &o)
+		}
+	}
+}
+
+// send creates an event, or counts it as a repetition of one.
+func (e *EventEmitter) send(ctx context.Context, o *occurrence) {
+	key := o.key()
+	now := e.now()
+	var known *series
+	if have, ok := e.sent.Get(key); ok {
+		known = have.(*series)
+		if known.count++; now.Sub(known.told) < eventRepeat {
+			e.metrics.events.WithLabelValues(eventRepeated).Inc()
+			return
+		}
+	}
+	if !e.limit.AllowN(now, 1) {
+		e.metrics.events.WithLabelValues(eventDropped).Inc()
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
+	defer cancel()
+	event := o.event(key, e.instance, now)
+	if known == nil {
+		known = &series{name: event.Name, count: 1}
+		e.sent.Add(key, known)
+	} else if err := e.count(ctx, event, known, now); !apierrors.IsNotFound(err) {
+		e.done(known, now, err)
+		return
+	}
+	err := e.client.Create(ctx, event)
+	if apierrors.IsAlreadyExists(err) {
+		// Another replica, or this one before a restart, has told of it.
+		known.count = max(known.count, 2)
+		err = e.count(ctx, o.event(key, e.instance, now), known, now)
+	}
+	e.done(known, now, err)
+}
+
+// count tells how often an event happened.
+func (e *EventEmitter) count(ctx context.Context, event *eventsv1.Event, known *series, now time.Time) error {
+	patch, err := json.Marshal(map[string]any{"series": eventsv1.EventSeries{Count: known.count, LastObservedTime: metav1.NewMicroTime(now)}})
+	if err != nil {
+		return err
+	}
+	return e.client.Patch(ctx, event, client.RawPatch(types.MergePatchType, patch))
+}
+
+func (e *EventEmitter) done(known *series, now time.Time, err error) {
+	// Also after a failure: one that lasts must not be tried with every pod.
+	known.told = now
+	if err == nil {
+		e.failed = false
+		e.metrics.events.WithLabelValues(eventSent).Inc()
+		return
+	}
+	e.metrics.events.WithLabelValues(eventFailed).Inc()
+	if !e.failed {
+		e.failed = true
+		e.log.Warn("events cannot be written", "error", err)
+	}
+}
+
+// key tells events apart: what they are about, why, and in which words. It is the same in every replica.
+func (o *occurrence) key() string {
+	h := sha256.New()
+	for _, part := range []string{string(o.regarding.UID), o.regarding.Kind, o.regarding.Namespace, o.regarding.Name, string(o.reason), o.note} {
+		_, _ = h.Write([]byte(part + "\x00"))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// event is the object. Its reason is the Reason itself, as everywhere.
+func (o *occurrence) event(key, instance string, now time.Time) *eventsv1.Event {
+	name := strings.TrimRight(o.regarding.Name[:min(len(o.regarding.Name), 200)], ".-")
+	return &eventsv1.Event{
+		ObjectMeta:          metav1.ObjectMeta{Namespace: o.regarding.Namespace, Name: name + "." + key},
+		EventTime:           metav1.NewMicroTime(now),
+		ReportingController: eventController,
+		ReportingInstance:   instance,
+		Action:              eventAction,
+		Reason:              string(o.reason),
+		Regarding:           o.regarding,
+		Note:                o.note,
+		Type:                corev1.EventTypeWarning,
+	}
+}
