@@ -43,6 +43,7 @@ func TestAJobThatComesBeforeItsEngineWaits(t *testing.T) {
 }
 
 func TestAJobThatRunsFollowsItsEngineThroughARestart(t *testing.T) {
+	needsOurNode(t, "it restarts the engine")
 	deployEngine(t, defaultEngine, nil)
 	first := readyEngine(t)
 	pod := jobPod(t, "ARC", newNamespace(t, nil, ""), askEngine+"; until [ -e /tmp/restarted ]; do sleep 0.1; done; "+askEngine)

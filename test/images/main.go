@@ -33,7 +33,7 @@ func main() {
 	source := flag.String("source", "../..", "the `folder` of dagger-inject's sources")
 	output := flag.String("output", "images.tar", "the `file` to write")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "Build the test images as one OCI archive.\n\n  images --source ../.. --output /tmp/images.tar\n\n")
+		_, _ = fmt.Fprint(flag.CommandLine.Output(), "Build the test images as one OCI archive.\n\n  images --source ../.. --output /tmp/images.tar\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
