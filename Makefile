@@ -14,7 +14,7 @@ SOAKFLAGS ?=
 
 .PHONY: help
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Install the chart with Helm and cert-manager, inject an ARC and a GitLab pod, and show what changed
@@ -40,6 +40,20 @@ build: ## Build bin/dagger-inject
 .PHONY: image
 image: ## Build bin/dagger-inject.oci.tar for IMAGE_ARCH (amd64,arm64), without a daemon, and print its digest
 	cd build/image && go run . --source ../.. --output ../../bin --arch $(IMAGE_ARCH) --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"
+
+.PHONY: cluster-up
+cluster-up: ## Start a real one-node cluster on this machine, as root, and print how to use it
+	@go run ./test/node up
+
+.PHONY: cluster-down
+cluster-down: ## Remove that cluster and all it kept, also after a crash
+	@go run ./test/node down
+
+.PHONY: e2e
+e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFIG set, in that cluster as it is
+	@if [ -n "$$KUBECONFIG" ]; then E2E=1 go test -count=1 -timeout 60m -v $(TESTFLAGS) ./test/e2e; exit; fi; \
+	state=$${XDG_CACHE_HOME:-$$HOME/.cache}/dagger-inject/e2e; trap 'go run ./test/node --state '$$state' down' EXIT; \
+	use=$$(go run ./test/node --state $$state up) && eval "$$use" && E2E=1 E2E_NODE=$$state go test -count=1 -p 1 -timeout 60m -v $(TESTFLAGS) ./test/node ./test/e2e
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart, the reasons
@@ -74,3 +88,5 @@ lint: ## Check formatting and run golangci-lint's standard set
 	cd test/certmanager && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
 	cd test/chart && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
 	cd build/image && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
+	cd test/images && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
+	cd test/coredns && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// tool is one program that a module's go.mod names.
+type tool struct {
+	name, pkg string
+	// module is the module that has the package; its version is that of the program.
+	module, version string
+}
+
+// tools returns the tools that the module in a folder names.
+func tools(ctx context.Context, module string) ([]tool, error) {
+	out, err := goCommand(ctx, module, "list", "-f", "{{.ImportPath}} {{.Module.Path}} {{.Module.Version}}", "tool").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list tool, in %s: %w", module, err)
+	}
+	var found []tool
+	for line := range strings.Lines(string(out)) {
+		var t tool
+		if _, err := fmt.Sscan(line, &t.pkg, &t.module, &t.version); err != nil {
+			return nil, fmt.Errorf("reading %q: %w", line, err)
+		}
+		t.name = base(t.pkg)
+		found = append(found, t)
+	}
+	return found, nil
+}
+
+var noName = regexp.MustCompile(`(/server)?(/v[0-9]+)?$`)
+
+// base returns what a program or a module is called: the last part of its path that is a name. etcd's own is ".../etcd/server/v3".
+func base(pkg string) string { return path.Base(noName.ReplaceAllString(pkg, "")) }
+
+// goCommand runs go in a folder. It is a module of its own; flags and workspaces meant for another do not fit it.
+func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
+	return cmd
+}
+
+// build compiles one binary into dir. The file appears under its name only once it is whole.
+func build(ctx context.Context, progress io.Writer, module string, b tool, dir string) error {
+	total, err := goCommand(ctx, module, "list", "-deps", b.pkg).Output()
+	if err != nil {
+		return fmt.Errorf("go list -deps %s: %w", b.pkg, err)
+	}
+	packages := strings.Count(string(total), "\n")
+	_, _ = fmt.Fprintf(progress, "building %s %s once into %s (minutes, the first time)\n", b.name, b.version, dir)
+
+	tmp := filepath.Join(dir, fmt.Sprintf(".%s.%d", b.name, os.Getpid()))
+	defer func() { _ = os.Remove(tmp) }()
+	cmd := goCommand(ctx, module, "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", ldflags(b), "-o", tmp, b.pkg)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	// go build -v prints one import path a compiled package; anything else is its own error text.
+	started, last, compiled := time.Now(), time.Now(), 0
+	var failure []string
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		if line := lines.Text(); strings.ContainsAny(line, " \t#") {
+			failure = append(failure, line)
+			continue
+		}
+		compiled++
+		if time.Since(last) > 20*time.Second {
+			last = time.Now()
+			_, _ = fmt.Fprintf(progress, "  %s: %d of at most %d packages, %s\n", b.name, compiled, packages, time.Since(started).Round(time.Second))
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%w\n%s", err, strings.Join(failure, "\n"))
+	}
+	_, _ = fmt.Fprintf(progress, "  %s: done in %s\n", b.name, time.Since(started).Round(time.Second))
+	return os.Rename(tmp, filepath.Join(dir, b.name))
+}
+
+// ldflags stamps the versions that programs report: without Kubernetes' the server reports one that no client understands.
+func ldflags(b tool) string {
+	flags := []string{"-s", "-w"}
+	switch b.module {
+	case "k8s.io/kubernetes":
+		parts := strings.SplitN(strings.TrimPrefix(b.version, "v"), ".", 3)
+		for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+			flags = append(flags,
+				"-X", pkg+".gitVersion="+b.version,
+				"-X", pkg+".gitMajor="+parts[0],
+				"-X", pkg+".gitMinor="+parts[1],
+				"-X", pkg+".gitTreeState=clean")
+		}
+	case "helm.sh/helm/v4":
+		flags = append(flags, "-X", b.module+"/internal/version.version="+b.version)
+	case "github.com/containerd/containerd/v2":
+		flags = append(flags, "-X", b.module+"/version.Version="+b.version)
+	}
+	return strings.Join(flags, " ")
+}

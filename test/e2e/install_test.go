@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// version is the tag of the image that is installed.
+const version = "v0.0.0-e2e"
+
+// install gives our node our image, cert-manager, and the webhook by its chart. The function it returns ends what runs on this
+// machine; the rest goes with the node.
+func install(ctx context.Context) (uninstall func(), err error) {
+	uninstall = func() {}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return uninstall, err
+	}
+	dir, err := os.MkdirTemp("", "e2e-")
+	if err != nil {
+		return uninstall, err
+	}
+	uninstall = func() { _ = os.RemoveAll(dir) }
+	helm, err := command(ctx, filepath.Join(root, "test", "cluster"), "go", "run", ".", "-module", "../chart", "helm")
+	if err != nil {
+		return uninstall, err
+	}
+	_, err = command(ctx, filepath.Join(root, "build", "image"), "go", "run", ".", "--source", root, "--output", dir,
+		"--version", version, "--arch", runtime.GOARCH, "--created", "0")
+	if err != nil {
+		return uninstall, err
+	}
+	_, err = command(ctx, root, "go", "run", "./test/node", "--state", cluster.node, "load", filepath.Join(dir, "dagger-inject.oci.tar"))
+	if err != nil {
+		return uninstall, err
+	}
+	stop, err := startCertManager(ctx, root, dir)
+	if err != nil {
+		return uninstall, err
+	}
+	uninstall = func() {
+		stop()
+		_ = os.RemoveAll(dir)
+	}
+	engines := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: engineNamespace}}
+	if err := client.IgnoreAlreadyExists(cluster.Create(ctx, engines)); err != nil {
+		return uninstall, err
+	}
+	_, err = command(ctx, root, filepath.Join(helm, "helm"), "upgrade", "--install", "dagger-inject", "charts/dagger-inject",
+		"--namespace", "dagger-inject", "--create-namespace", "--set", "image.tag="+version, "--wait", "--timeout", "5m")
+	return uninstall, err
+}
+
+// startCertManager runs cert-manager's controllers as a process of this machine until the function it returns is called.
+func startCertManager(ctx context.Context, root, dir string) (stop func(), err error) {
+	source := filepath.Join(root, "test", "certmanager")
+	program := filepath.Join(dir, "certmanager")
+	if _, err := command(ctx, source, "go", "build", "-trimpath", "-o", program, "."); err != nil {
+		return nil, err
+	}
+	module, err := command(ctx, source, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager")
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(dir, "certmanager.log"))
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("sh", "-c", guard, "guard",
+		program, "run", "--kubeconfig", os.Getenv("KUBECONFIG"), "--crds", filepath.Join(module, "deploy", "crds"))
+	cmd.Stderr = log
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop = func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+		_ = log.Close()
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		stop()
+		said, _ := os.ReadFile(log.Name())
+		return nil, fmt.Errorf("cert-manager ended at once: %s", said)
+	}
+	return stop, nil
+}
+
+// guard runs a program until its own input ends, which it does with this process, however that ends: a test binary that panics or
+// times out cleans nothing up.
+const guard = `"$@" & read -r _; kill -9 "$!"; wait`
+
+// command runs a program in a folder and returns what it printed.
+func command(ctx context.Context, dir, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	cmd.WaitDelay = 10 * time.Second
+	// Modules of their own: flags meant for ours do not fit them.
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
+	out, err := cmd.Output()
+	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
+		err = fmt.Errorf("%w\n%s%s", err, out, failed.Stderr)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", filepath.Base(program), strings.Join(args, " "), err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"cmp"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+)
+
+var restricted = map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
+
+// atHost is what the stand-in for the CLI prints of the user and of the host that it was given.
+type atHost struct {
+	uid  int
+	host string // its beginning
+}
+
+func TestJobsReachTheEngineBySocket(t *testing.T) {
+	deployEngine(t, defaultEngine, nil)
+	engine := readyEngine(t)
+	const socket = "unix:///run/dagger/engine.sock"
+	for _, test := range []struct {
+		name      string
+		system    string
+		namespace map[string]string
+		policy    string
+		change    func(*corev1.Pod)
+		script    string // askEngine where empty
+		want      atHost
+	}{
+		{name: "ARC as its own user", system: "ARC", change: as(1001), want: atHost{1001, socket}},
+		{name: "ARC as another user, by the added group", system: "ARC", change: as(1000), want: atHost{1000, socket}},
+		{name: "GitLab as root", system: "GitLab", want: atHost{0, socket}},
+		{name: "GitLab as another user", system: "GitLab", change: as(1000), want: atHost{1000, socket}},
+		{name: "Tekton as root", system: "Tekton", want: atHost{0, socket}},
+		{name: "Tekton as another user", system: "Tekton", change: as(1000), want: atHost{1000, socket}},
+		{name: "a namespace that asks for its jobs", system: "GitLab", namespace: map[string]string{"dagger.io/inject": "true"},
+			change: func(p *corev1.Pod) { delete(p.Labels, "dagger.io/inject") }, want: atHost{0, socket}},
+		{name: "a container that mounts /var/run", system: "ARC", change: mountAt("/var/run"), want: atHost{0, "unix:///"}},
+		{name: "a container that mounts /run", system: "ARC", change: mountAt("/run"), want: atHost{0, "unix:///"}},
+		{name: "the CLI from an image volume", system: "ARC", policy: "cli: {delivery: image-volume}\n", change: as(1001),
+			script: `"$_EXPERIMENTAL_DAGGER_CLI_BIN" core version`, want: atHost{1001, socket}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			pod := jobPod(t, test.system, newNamespace(t, test.namespace, test.policy), cmp.Or(test.script, askEngine))
+			if test.change != nil {
+				test.change(pod)
+			}
+			output := runJob(t, pod, test.system)
+			requireAnswer(t, output, engine, "v0.21.8")
+			test.want.require(t, output)
+		})
+	}
+}
+
+func TestJobsReachTheEngineByTCPInRestrictedNamespaces(t *testing.T) {
+	deployEngine(t, "v0.21.8-hostport", nil)
+	engine := readyEngine(t)
+	tcp := "engine: {transport: tcp, tcp: {address: \"dagger-dagger-helm.dagger.svc:1234\"}}\n"
+	for _, test := range []struct {
+		transport, policy string
+		want              atHost
+	}{
+		{transport: "node-tcp", want: atHost{1001, "tcp://10."}},
+		{transport: "tcp", policy: tcp, want: atHost{1001, "tcp://dagger-dagger-helm.dagger.svc:1234"}},
+	} {
+		for system := range systems {
+			t.Run(test.transport+" "+system, func(t *testing.T) {
+				t.Parallel()
+				pod := jobPod(t, system, newNamespace(t, restricted, test.policy), askEngine)
+				restrict(pod)
+				output := runJob(t, pod, system)
+				requireAnswer(t, output, engine, "v0.21.8")
+				test.want.require(t, output)
+			})
+		}
+	}
+}
+
+func (a atHost) require(t *testing.T, output string) {
+	t.Helper()
+	if cluster.node != "" {
+		require.Contains(t, output, fmt.Sprintf("uid=%d host=%s", a.uid, a.host))
+	}
+}
+
+// as has a pod run as a user and its group.
+func as(uid int64) func(*corev1.Pod) { return func(pod *corev1.Pod) { runAs(pod, uid) } }
+
+// mountAt has every container mount a volume of the pod's own over a folder.
+func mountAt(path string) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "own"})
+		for i := range pod.Spec.Containers {
+			c := &pod.Spec.Containers[i]
+			c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "own", MountPath: path})
+		}
+	}
+}
+
+// restrict makes a pod that Pod Security's level restricted admits.
+func restrict(pod *corev1.Pod) {
+	pod.Spec.SecurityContext = &corev1.PodSecurityContext{
+		RunAsUser: ptr.To[int64](1001), RunAsNonRoot: ptr.To(true),
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range containers {
+			containers[i].SecurityContext = &corev1.SecurityContext{
+				AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			}
+		}
+	}
+}
+
+func TestJobsReachAnEngineOfAnOlderChart(t *testing.T) {
+	deployEngine(t, "v0.16.3-default", nil)
+	engine := readyEngine(t)
+	pod := jobPod(t, "ARC", newNamespace(t, nil, ""), askEngine)
+	runAs(pod, 1000)
+	output := runJob(t, pod, "ARC")
+	requireAnswer(t, output, engine, "v0.16.3")
+	atHost{1000, "unix://"}.require(t, output)
+}
