@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
@@ -156,7 +156,7 @@ func withinPodResources(p *pod, wanted corev1.ResourceList) (corev1.ResourceList
 			if !quoted && value.Kind() == rawjson.Number {
 				text = value.Text()
 			}
-			most, err := resource.ParseQuantity(text)
+			most, err := config.ParseQuantity(text)
 			if text != "" && err == nil && most.Cmp(quantity) < 0 {
 				quantity, changed = most, true
 				bounded[name] = most
