@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // decoder fills Go values from YAML nodes by their json tags, and gathers every mismatch instead of stopping at the first.
@@ -98,6 +99,13 @@ func isKubernetes(t reflect.Type) bool {
 func (d *decoder) decodeScalarType(path string, node *yaml.Node, target json.Unmarshaler) {
 	if node.Kind != yaml.ScalarNode {
 		d.fail(path, node, "want a single value, got %s", describe(node))
+		return
+	}
+	if quantity, ok := target.(*resource.Quantity); ok {
+		var err error
+		if *quantity, err = ParseQuantity(node.Value); err != nil {
+			d.fail(path, node, "%.100q is not accepted: %v", node.Value, err)
+		}
 		return
 	}
 	quoted, _ := json.Marshal(node.Value)

@@ -96,10 +96,10 @@ type Socket struct {
 	// IgnorePodSecurity offers the socket also where the namespace's Pod Security level forbids hostPath volumes, for clusters
 	// that exempt the jobs' users, runtime classes or namespaces from it. Elsewhere such pods are refused by Pod Security.
 	IgnorePodSecurity bool `json:"ignorePodSecurity,omitempty"`
-	// SELinuxOptions are given to the injected containers that use the socket, unless they or their pod have some. They are for
-	// nodes that enforce SELinux, where a container of the usual type, container_t, may not connect to the engine's socket: that
-	// lies in a directory of the node, and its listener is privileged (spc_t). A type of one's own that may connect is safer than
-	// spc_t, which takes SELinux' confinement from the job. Default: none.
+	// SELinuxOptions are given to the injected containers that use the socket and to the wait for it, unless they or their pod
+	// have some. They are for nodes that enforce SELinux, where a container of the usual type, container_t, may not connect to the
+	// engine's socket: that lies in a directory of the node, and its listener is privileged (spc_t). A type of one's own that may
+	// connect is safer than spc_t, which takes SELinux' confinement from the job. Default: none.
 	SELinuxOptions corev1.SELinuxOptions `json:"seLinuxOptions,omitempty"`
 }
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
@@ -35,15 +35,17 @@ func newInitContainer(start *initContainerStart, resources corev1.ResourceList) 
 		image:     start.Image,
 		resources: resources,
 		start:     text[:len(text)-1],
-		ownUser:   initContainerEnd(userOwn, resources),
-		podUser:   initContainerEnd(userPod, resources),
-		openShift: initContainerEnd(userOpenShift, resources),
+		ownUser:   initContainerEnd(userOwn, resources, nil),
+		podUser:   initContainerEnd(userPod, resources, nil),
+		openShift: initContainerEnd(userOpenShift, resources, nil),
 	}
 }
 
 // initContainerEnd has kubectl describe show why a container failed that did not write a message of its own: a copy that finds
 // no room, or a wait of another version that does not know a flag.
-func initContainerEnd(u user, resources corev1.ResourceList) json.RawMessage {
+func initContainerEnd(u user, resources corev1.ResourceList, options *corev1.SELinuxOptions) json.RawMessage {
+	security := u.securityContext()
+	security.SELinuxOptions = options
 	text := mustMarshal(struct {
 		Resources                corev1.ResourceRequirements     `json:"resources"`
 		TerminationMessagePolicy corev1.TerminationMessagePolicy `json:"terminationMessagePolicy"`
@@ -51,23 +53,24 @@ func initContainerEnd(u user, resources corev1.ResourceList) json.RawMessage {
 		SecurityContext          *corev1.SecurityContext         `json:"securityContext"`
 	}{
 		corev1.ResourceRequirements{Requests: resources, Limits: resources}, corev1.TerminationMessageFallbackToLogsOnError,
-		imagePullPolicy, u.securityContext(),
+		imagePullPolicy, security,
 	})
 	text[0] = ','
 	return text
 }
 
-// fit returns the init container for a pod. The fields are JSON members of that pod's own, each after a comma.
-func (t *initContainer) fit(p *pod, ns *Namespace, fields []byte) json.RawMessage {
-	return slices.Concat(t.start, fields, t.end(p, ns))
+// fit returns the init container for a pod. The fields are JSON members of that pod's own, each after a comma; the options are
+// nil for none.
+func (t *initContainer) fit(p *pod, ns *Namespace, fields []byte, options *corev1.SELinuxOptions) json.RawMessage {
+	return slices.Concat(t.start, fields, t.end(p, ns, options))
 }
 
-func (t *initContainer) end(p *pod, ns *Namespace) json.RawMessage {
+func (t *initContainer) end(p *pod, ns *Namespace, options *corev1.SELinuxOptions) json.RawMessage {
 	u := initContainerUser(p, ns)
 	resources, limited := ns.Limits.fit(t.resources)
 	resources, bounded := withinPodResources(p, resources)
-	if limited || bounded {
-		return initContainerEnd(u, resources)
+	if limited || bounded || options != nil {
+		return initContainerEnd(u, resources, options)
 	}
 	switch u {
 	case userPod:
@@ -156,7 +159,7 @@ func withinPodResources(p *pod, wanted corev1.ResourceList) (corev1.ResourceList
 			if !quoted && value.Kind() == rawjson.Number {
 				text = value.Text()
 			}
-			most, err := resource.ParseQuantity(text)
+			most, err := config.ParseQuantity(text)
 			if text != "" && err == nil && most.Cmp(quantity) < 0 {
 				quantity, changed = most, true
 				bounded[name] = most

@@ -249,6 +249,6 @@ func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) (conflict s
 		}
 		return ""
 	}
-	spec.Member("initContainers").Prepend(i.policy.cli.container.fit(i.pod, i.namespace, nil))
+	spec.Member("initContainers").Prepend(i.policy.cli.container.fit(i.pod, i.namespace, nil, nil))
 	return ""
 }

@@ -56,6 +56,15 @@ func (i *injection) addSELinux(c *container, at *patch.Cursor) {
 	i.status.SELinux = options.text
 }
 
+// seLinuxOfWait returns the options of the init container that waits, nil for none: it connects to the socket as the others do.
+func (i *injection) seLinuxOfWait() *corev1.SELinuxOptions {
+	options := i.policy.engine.seLinux
+	if options == nil || i.connection.transport != config.TransportSocket || i.pod.securityContext.Get("seLinuxOptions").IsSet() {
+		return nil
+	}
+	return &options.options
+}
+
 // is reports whether a container has exactly these options.
 func (s *seLinux) is(own rawjson.Value) bool {
 	str := func(name string) string {

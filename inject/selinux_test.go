@@ -45,6 +45,29 @@ func TestSELinuxOptions(t *testing.T) {
 	}
 }
 
+// TestTheWaitHasTheSELinuxOptions where the containers that use the socket have: it would wait for what it may not connect to.
+func TestTheWaitHasTheSELinuxOptions(t *testing.T) {
+	const policy = "wait: {image: 'w:1'}\ncli: {image: 'i:1'}\nengine: {socket: {hostPath: /run/d, seLinuxOptions: {type: dagger_client_t}}, tcp: {address: 'e:1'}, transport: "
+	for _, c := range []struct {
+		transport, pod string
+		want           *corev1.SELinuxOptions
+	}{
+		{"socket", "", &corev1.SELinuxOptions{Type: "dagger_client_t"}},
+		{"socket", ", securityContext: {seLinuxOptions: {type: own_t}}", nil},
+		{"tcp", "", nil},
+	} {
+		in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}]"+c.pod+"}}")
+		in.Policies = policiesOf(t, policy+c.transport+"}")
+		pod := patched(t, in, Decide(in))
+		require.Len(t, pod.Spec.InitContainers, 2)
+		require.Nil(t, pod.Spec.InitContainers[0].SecurityContext.SELinuxOptions, "the copy uses no socket")
+		require.Equal(t, "dagger-wait", pod.Spec.InitContainers[1].Name)
+		require.Equal(t, c.want, pod.Spec.InitContainers[1].SecurityContext.SELinuxOptions)
+		in.Pod = input(t, string(mustMarshal(pod))).Pod
+		require.Equal(t, ReasonAlreadyInjected, Decide(in).Reason)
+	}
+}
+
 // TestSELinuxOptionsAreNotGivenToAWholeRunnerSpec has a runner that legacy ARC makes from fields of the spec itself: its
 // securityContext is the pod's, and so that of the docker daemon beside it.
 func TestSELinuxOptionsAreNotGivenToAWholeRunnerSpec(t *testing.T) {

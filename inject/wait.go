@@ -103,7 +103,8 @@ func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
 	}
 	i.addPullSecret(spec)
 	if !isOurs {
-		spec.Member("initContainers").Prepend(wait.container.fit(i.pod, i.namespace, wait.fields(i.connection, timeout, i.usesCLI)))
+		fields := wait.fields(i.connection, timeout, i.usesCLI)
+		spec.Member("initContainers").Prepend(wait.container.fit(i.pod, i.namespace, fields, i.seLinuxOfWait()))
 	}
 	return ""
 }

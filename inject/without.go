@@ -4,8 +4,8 @@ import "slices"
 
 // Without takes out of a pod what injection is recognised to have added, so that it can be decided on anew: what the pod's
 // status annotation names, the mounts and variables that go with it, and the annotation itself. Tolerations, node selection,
-// the group and the policy's own variables cannot be told from the pod's own and stay. It changes the pod, a v1 Pod as
-// encoding/json decodes one.
+// the group, SELinux options, the wait's pull secret and the policy's own variables cannot be told from the pod's own and stay. It
+// changes the pod, a v1 Pod as encoding/json decodes one.
 func Without(pod map[string]any, status *Status) {
 	metadata, _ := pod["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)

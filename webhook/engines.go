@@ -76,7 +76,9 @@ type watchedNamespace struct {
 	stop   context.CancelFunc
 	synced []func() bool
 	err    error // the last failure of a watch, before all were synced
-	// known is true once decisions are made with what was read, or with the reason why nothing was.
+	// forbidden is true where the service account may not read the namespace: another failure passes, and is waited for.
+	forbidden bool
+	// known is true once decisions are made with what was read, or knowing that nothing may be.
 	known bool
 }
 
@@ -208,6 +210,7 @@ func (w *engineWatcher) failed(watched *watchedNamespace, namespace string, err 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if apierrors.IsForbidden(err) {
+		watched.forbidden = true
 		err = fmt.Errorf("the service account may not read the workloads of namespace %s", namespace)
 	}
 	if watched.err == nil {
@@ -226,12 +229,16 @@ func (watched *watchedNamespace) isSynced() bool {
 	return len(watched.synced) > 0
 }
 
-// ready is the check that every wanted namespace is read, or known not to be readable.
+// ready is the check that every wanted namespace is read, or may not be.
 func (w *engineWatcher) ready(*http.Request) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for name, watched := range w.namespaces {
-		if !watched.known {
+		switch {
+		case watched.known:
+		case watched.err != nil:
+			return fmt.Errorf("the engines of namespace %s are not read yet: %w", name, watched.err)
+		default:
 			return fmt.Errorf("the engines of namespace %s are not read yet", name)
 		}
 	}
@@ -248,7 +255,8 @@ func (w *engineWatcher) state(ctx context.Context) (state engineState, read []*w
 			err := watched.err
 			if err == nil {
 				err = fmt.Errorf("the workloads of namespace %s are not read yet", name)
-			} else {
+			}
+			if watched.forbidden {
 				read = append(read, watched)
 			}
 			state[name] = engineNamespace{err: err}

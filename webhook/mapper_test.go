@@ -71,14 +71,15 @@ func TestEnginesAreReadOnceTheAPIServerIsBack(t *testing.T) {
 		w := newEngineWatcher(config, scheme.Scheme, mapper, slog.New(slog.DiscardHandler), func(s engineState) { known.Store(&s) })
 		go func() { _ = w.Start(t.Context()) }()
 		w.want([]string{"dagger"})
-		require.Eventually(t, func() bool { return asked.Load() > 0 && w.ready(nil) == nil }, patience, tick, "what cannot be read is known not to be")
-		_, err = known.Load().Discover("dagger", labels.Everything())
-		require.Error(t, err)
-		back()
 		require.Eventually(t, func() bool {
-			_, err := known.Load().Discover("dagger", labels.Everything())
-			return err == nil
+			state := known.Load()
+			return asked.Load() > 0 && state != nil && (*state)["dagger"].err != nil
 		}, patience, tick)
+		require.Error(t, w.ready(nil), "pods would be refused until it is tried again")
+		back()
+		require.Eventually(t, func() bool { return w.ready(nil) == nil }, patience, tick)
+		_, err = known.Load().Discover("dagger", labels.Everything())
+		require.NoError(t, err)
 	})
 	t.Run("of all", func(t *testing.T) {
 		config, back, asked := awayServer(t)
@@ -86,14 +87,14 @@ func TestEnginesAreReadOnceTheAPIServerIsBack(t *testing.T) {
 		require.NoError(t, err)
 		o := newOwnEngines(config, scheme.Scheme, mapper, slog.New(slog.DiscardHandler))
 		t.Cleanup(o.stop)
-		require.Eventually(t, func() bool { return asked.Load() > 0 && o.ready(nil) == nil }, patience, tick)
+		require.Eventually(t, func() bool { return asked.Load() > 0 }, patience, tick)
+		require.Error(t, o.ready(nil))
 		_, err = o.discover("dagger", labels.Everything())
 		require.Error(t, err)
 		back()
-		require.Eventually(t, func() bool {
-			_, err := o.discover("dagger", labels.Everything())
-			return err == nil
-		}, patience, tick)
+		require.Eventually(t, func() bool { return o.ready(nil) == nil }, patience, tick)
+		_, err = o.discover("dagger", labels.Everything())
+		require.NoError(t, err)
 	})
 }
 

@@ -89,6 +89,9 @@ func (o *ownEngines) failed(err error) {
 	}
 	if apierrors.IsForbidden(err) {
 		err = errOwnForbidden
+	} else {
+		// An error of our own can be compared, as stamps are; some lists of errors cannot.
+		err = fmt.Errorf("reading the workloads of all namespaces: %w", err)
 	}
 	if o.failure.Error() == err.Error() {
 		return
@@ -97,14 +100,14 @@ func (o *ownEngines) failed(err error) {
 	o.log.Warn("engines cannot be read", "namespace", "all", "error", err)
 }
 
-// ready is the check that all is read, or known not to be readable.
+// ready is the check that all is read, or may not be. Another failure passes, and is waited for.
 func (o *ownEngines) ready(*http.Request) error {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	if errors.Is(o.failure, errOwnNotRead) {
-		return o.failure
+	if errors.Is(o.failure, errOwnForbidden) {
+		return nil
 	}
-	return nil
+	return o.failure
 }
 
 // changed notes a change that may be one of an engine. Most are of other workloads' status.

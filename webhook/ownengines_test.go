@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -97,6 +98,10 @@ func TestNamespacesThatComeAndGoAreForgotten(t *testing.T) {
 func TestWhyNothingIsReadOfAllNamespaces(t *testing.T) {
 	o := &ownEngines{changes: map[string]uint64{}, failure: errOwnNotRead, log: slog.New(slog.DiscardHandler)}
 	require.ErrorIs(t, o.ready(nil), errOwnNotRead)
+	away := utilerrors.NewAggregate([]error{errors.New("the connection was refused")})
+	o.failed(away)
+	require.ErrorContains(t, o.ready(nil), away.Error(), "pods would be refused until it is tried again")
+	require.True(t, o.stamp("ci") == o.stamp("ci"), "a list of errors cannot be compared")
 	o.failed(apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "", errors.New("no")))
 	require.NoError(t, o.ready(nil), "it keeps nobody from being ready")
 	require.ErrorIs(t, o.stamp("ci").err, errOwnForbidden)
@@ -155,6 +160,7 @@ func TestEachNamespaceHasItsOwnEngine(t *testing.T) {
 	requireRead("b", "e:v1.1.0")
 	put("release", document+"engine: {discover: {ownNamespace: true}}\nonError: admit\n")
 	requireRead("a", "e:v1.1.0")
+	require.Len(t, s.ownPolicies.compiled, 1, "of an older policy of the cluster's nothing is kept")
 
 	s.own = nil
 	put("release", document+"engine: {discover: {ownNamespace: true}}\n")

@@ -9,16 +9,17 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// ownPolicies keeps, by namespace, the policies that look for the engine there, compiled with what was found.
+// ownPolicies keeps, by namespace, the policies that look for the engine there, compiled with what was found. All are of one
+// state of the cluster's policy: a namespace that nobody asks about any more must not keep an older one in memory.
 type ownPolicies struct {
 	mu       sync.RWMutex
+	cluster  *clusterPolicies
 	compiled map[string]ownCompiled
 }
 
 // ownCompiled remembers what the policies were compiled from.
 type ownCompiled struct {
 	on       *inject.Policies
-	cluster  *clusterPolicies
 	stamp    ownStamp
 	policies *inject.Policies
 }
@@ -30,12 +31,12 @@ func (s *PolicyStore) within(namespace string, policies *inject.Policies) *injec
 	}
 	cluster, stamp := s.cluster.Load(), s.own.stamp(namespace)
 	s.ownPolicies.mu.RLock()
-	have := s.ownPolicies.compiled[namespace]
+	of, have := s.ownPolicies.cluster, s.ownPolicies.compiled[namespace]
 	s.ownPolicies.mu.RUnlock()
-	if have.on == policies && have.cluster == cluster && have.stamp == stamp {
+	if of == cluster && have.on == policies && have.stamp == stamp {
 		return have.policies
 	}
-	have = ownCompiled{on: policies, cluster: cluster, stamp: stamp}
+	have = ownCompiled{on: policies, stamp: stamp}
 	have.policies = policies.Within(func(name string, selector labels.Selector) (*engine.Discovered, error) {
 		if name == "" {
 			return s.own.discover(namespace, selector)
@@ -44,8 +45,11 @@ func (s *PolicyStore) within(namespace string, policies *inject.Policies) *injec
 	})
 	s.ownPolicies.mu.Lock()
 	defer s.ownPolicies.mu.Unlock()
-	if len(s.ownPolicies.compiled) >= maxRemembered || s.ownPolicies.compiled == nil {
-		s.ownPolicies.compiled = map[string]ownCompiled{}
+	if s.cluster.Load() != cluster {
+		return have.policies // it has changed meanwhile
+	}
+	if s.ownPolicies.cluster != cluster || len(s.ownPolicies.compiled) >= maxRemembered {
+		s.ownPolicies.cluster, s.ownPolicies.compiled = cluster, map[string]ownCompiled{}
 	}
 	s.ownPolicies.compiled[namespace] = have
 	return have.policies

@@ -7,8 +7,38 @@ import (
 )
 
 // Trim takes out of a workload or Service what Discover does not read: of one that is no engine, all but its name and labels.
-// A cluster has thousands of them, and few engines.
+// A cluster has thousands of them, and few engines. What is still large is none either.
 func Trim(object any) {
+	trim(object)
+	switch o := object.(type) {
+	case *appsv1.DaemonSet:
+		if o.Size() > maxSize {
+			*o = appsv1.DaemonSet{ObjectMeta: nameOnly(&o.ObjectMeta)}
+		}
+	case *appsv1.StatefulSet:
+		if o.Size() > maxSize {
+			*o = appsv1.StatefulSet{ObjectMeta: nameOnly(&o.ObjectMeta)}
+		}
+	case *appsv1.Deployment:
+		if o.Size() > maxSize {
+			*o = appsv1.Deployment{ObjectMeta: nameOnly(&o.ObjectMeta)}
+		}
+	case *corev1.Service:
+		if o.Size() > maxSize {
+			*o = corev1.Service{ObjectMeta: nameOnly(&o.ObjectMeta)}
+		}
+	}
+}
+
+// maxSize is how many bytes are kept of an object at most: whoever may write one in some namespace must not fill the memory of
+// a webhook that reads all. An engine's has some two thousand.
+const maxSize = 64 << 10
+
+func nameOnly(m *metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name, ResourceVersion: m.ResourceVersion}
+}
+
+func trim(object any) {
 	switch o := object.(type) {
 	case *appsv1.DaemonSet:
 		o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), appsv1.DaemonSetStatus{}

@@ -97,3 +97,21 @@ func TestOfWhatIsNoEngineHardlyAnythingIsKept(t *testing.T) {
 	want.Name, want.Namespace, want.Labels, want.ResourceVersion = "web", "shop", map[string]string{"app": "web"}, "7"
 	require.Equal(t, want, d)
 }
+
+func TestOfAnObjectThatIsTooLargeForAnEngineOnlyTheNameIsKept(t *testing.T) {
+	long := strings.Repeat("x", maxSize)
+	container := corev1.Container{Name: "dagger-engine", Image: "registry.dagger.io/engine:v0.21.8", Args: []string{long}}
+	d := appsv1.Deployment{}
+	d.Name, d.Namespace, d.ResourceVersion = "large", "team", "7"
+	kept := d
+	d.Spec.Template.Spec.Containers = []corev1.Container{container}
+	Trim(&d)
+	require.Equal(t, kept, d)
+	require.False(t, IsEngine(&d))
+
+	s := corev1.Service{}
+	s.Name, s.Labels = "large", map[string]string{"a": long}
+	Trim(&s)
+	require.Equal(t, "large", s.Name)
+	require.Less(t, s.Size(), 100)
+}
