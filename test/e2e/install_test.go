@@ -15,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/test/tools"
 )
 
 // version is the tag of the image that is installed.
@@ -33,7 +35,7 @@ func install(ctx context.Context) (uninstall func(), err error) {
 		return uninstall, err
 	}
 	uninstall = func() { _ = os.RemoveAll(dir) }
-	helm, err := command(ctx, filepath.Join(root, "test", "cluster"), "go", "run", ".", "-module", "../chart", "helm")
+	helm, err := tools.Build(ctx, os.Stderr, "chart", "helm")
 	if err != nil {
 		return uninstall, err
 	}
@@ -46,7 +48,7 @@ func install(ctx context.Context) (uninstall func(), err error) {
 	if err != nil {
 		return uninstall, err
 	}
-	stop, err := startCertManager(ctx, root, dir)
+	stop, err := startCertManager(ctx, dir)
 	if err != nil {
 		return uninstall, err
 	}
@@ -64,13 +66,8 @@ func install(ctx context.Context) (uninstall func(), err error) {
 }
 
 // startCertManager runs cert-manager's controllers as a process of this machine until the function it returns is called.
-func startCertManager(ctx context.Context, root, dir string) (stop func(), err error) {
-	source := filepath.Join(root, "test", "certmanager")
-	program := filepath.Join(dir, "certmanager")
-	if _, err := command(ctx, source, "go", "build", "-trimpath", "-o", program, "."); err != nil {
-		return nil, err
-	}
-	module, err := command(ctx, source, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager")
+func startCertManager(ctx context.Context, dir string) (stop func(), err error) {
+	program, crds, err := tools.CertManager(ctx, os.Stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +75,7 @@ func startCertManager(ctx context.Context, root, dir string) (stop func(), err e
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("sh", "-c", guard, "guard",
-		program, "run", "--kubeconfig", os.Getenv("KUBECONFIG"), "--crds", filepath.Join(module, "deploy", "crds"))
+	cmd := exec.Command("sh", "-c", guard, "guard", program, "run", "--kubeconfig", os.Getenv("KUBECONFIG"), "--crds", crds)
 	cmd.Stderr = log
 	in, err := cmd.StdinPipe()
 	if err != nil {
