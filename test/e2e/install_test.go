@@ -3,14 +3,11 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,12 +36,12 @@ func install(ctx context.Context) (uninstall func(), err error) {
 	if err != nil {
 		return uninstall, err
 	}
-	_, err = command(ctx, filepath.Join(root, "build", "image"), "go", "run", ".", "--source", root, "--output", dir,
+	_, err = tools.Run(ctx, nil, filepath.Join(root, "build", "image"), "go", "run", ".", "--source", root, "--output", dir,
 		"--version", version, "--arch", runtime.GOARCH, "--created", "0")
 	if err != nil {
 		return uninstall, err
 	}
-	_, err = command(ctx, root, "go", "run", "./test/node", "--state", cluster.node, "load", filepath.Join(dir, "dagger-inject.oci.tar"))
+	_, err = tools.Run(ctx, nil, root, "go", "run", "./test/node", "--state", cluster.node, "load", filepath.Join(dir, "dagger-inject.oci.tar"))
 	if err != nil {
 		return uninstall, err
 	}
@@ -60,7 +57,7 @@ func install(ctx context.Context) (uninstall func(), err error) {
 	if err := client.IgnoreAlreadyExists(cluster.Create(ctx, engines)); err != nil {
 		return uninstall, err
 	}
-	_, err = command(ctx, root, filepath.Join(helm, "helm"), "upgrade", "--install", "dagger-inject", "charts/dagger-inject",
+	_, err = tools.Run(ctx, nil, root, filepath.Join(helm, "helm"), "upgrade", "--install", "dagger-inject", "charts/dagger-inject",
 		"--namespace", "dagger-inject", "--create-namespace", "--set", "image.tag="+version, "--wait", "--timeout", "5m")
 	return uninstall, err
 }
@@ -104,20 +101,3 @@ func startCertManager(ctx context.Context, dir string) (stop func(), err error) 
 // guard runs a program until its own input ends, which it does with this process, however that ends: a test binary that panics or
 // times out cleans nothing up.
 const guard = `"$@" & read -r _; kill -9 "$!"; wait`
-
-// command runs a program in a folder and returns what it printed.
-func command(ctx context.Context, dir, program string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = dir
-	cmd.WaitDelay = 10 * time.Second
-	// Modules of their own: flags meant for ours do not fit them.
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
-	out, err := cmd.Output()
-	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
-		err = fmt.Errorf("%w\n%s%s", err, out, failed.Stderr)
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", filepath.Base(program), strings.Join(args, " "), err)
-	}
-	return strings.TrimSpace(string(out)), nil
-}

@@ -98,9 +98,8 @@ func buildImages(ctx context.Context, state string, progress io.Writer) (string,
 		return "", err
 	}
 	archive := filepath.Join(state, "images.tar")
-	cmd := exec.CommandContext(ctx, "go", "run", ".", "--source", root, "--output", archive)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Join(root, "test", "images"), progress, progress
-	if err := cmd.Run(); err != nil {
+	_, err = tools.Run(ctx, progress, filepath.Join(root, "test", "images"), "go", "run", ".", "--source", root, "--output", archive)
+	if err != nil {
 		return "", fmt.Errorf("building the test images: %w", err)
 	}
 	return archive, nil

@@ -53,7 +53,7 @@ func Build(ctx context.Context, progress io.Writer, module string, names ...stri
 	// Built and then run, since a cancelled "go run" leaves its program running.
 	program := filepath.Join(tmp, "cluster")
 	folder := filepath.Join(root, "test", "cluster")
-	if _, err := output(nested(exec.CommandContext(ctx, "go", "build", "-o", program, "."), folder), nil); err != nil {
+	if _, err := Run(ctx, nil, folder, "go", "build", "-o", program, "."); err != nil {
 		return "", err
 	}
 	// The program takes its own module by another name.
@@ -61,10 +61,7 @@ func Build(ctx context.Context, progress io.Writer, module string, names ...stri
 	if module == Kubernetes {
 		path = "."
 	}
-	run := nested(exec.CommandContext(ctx, program, append([]string{"-module", path}, names...)...), folder)
-	run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
-	run.WaitDelay = 10 * time.Second
-	dir, err := output(run, progress)
+	dir, err := Run(ctx, progress, folder, program, append([]string{"-module", path}, names...)...)
 	if err != nil {
 		return "", err
 	}
@@ -88,26 +85,20 @@ func CertManager(ctx context.Context, progress io.Writer) (program, crds string,
 	const module = "github.com/cert-manager/cert-manager"
 	folder := filepath.Join(root, "test", "certmanager")
 	// The program may be older than the files of the modules that it was built from.
-	if _, err := output(nested(exec.CommandContext(ctx, "go", "mod", "download", module), folder), nil); err != nil {
+	if _, err := Run(ctx, nil, folder, "go", "mod", "download", module); err != nil {
 		return "", "", err
 	}
-	source, err := output(nested(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module), folder), nil)
+	source, err := Run(ctx, nil, folder, "go", "list", "-m", "-f", "{{.Dir}}", module)
 	return filepath.Join(dir, "certmanager"), filepath.Join(source, "deploy", "crds"), err
 }
 
 // Root returns the folder of this source tree.
 func Root(ctx context.Context) (string, error) {
-	dir, err := output(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/dagger-inject/dagger-inject"), nil)
+	dir, err := Run(ctx, nil, "", "go", "list", "-m", "-f", "{{.Dir}}", "github.com/dagger-inject/dagger-inject")
 	if err != nil {
 		return "", fmt.Errorf("finding the source tree, in which this must run: %w", err)
 	}
 	return dir, nil
-}
-
-// nested has a command run in a folder of a module of its own: flags and workspaces meant for ours do not fit it.
-func nested(cmd *exec.Cmd, folder string) *exec.Cmd {
-	cmd.Dir, cmd.Env = folder, append(os.Environ(), "GOFLAGS=", "GOWORK=off")
-	return cmd
 }
 
 // hasAll says whether a folder has files of all those names.
@@ -118,16 +109,21 @@ func hasAll(dir string, names []string) bool {
 	})
 }
 
-// output runs a command and returns what it printed. Its standard error goes to progress, if there is one, or into the
-// error.
-func output(cmd *exec.Cmd, progress io.Writer) (string, error) {
-	cmd.Stderr = progress
+// Run runs a program in a folder, which may be a module of its own, and returns what it printed, which on failure is in the error. Its
+// standard error goes to progress, if there is one, or into the error too. Where the context is cancelled, the program is interrupted.
+func Run(ctx context.Context, progress io.Writer, folder, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Stderr = folder, progress
+	// Flags and workspaces meant for our module do not fit another.
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.Output()
 	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
-		err = fmt.Errorf("%w\n%s", err, bytes.TrimSpace(failed.Stderr))
+		err = fmt.Errorf("%w\n%s", err, bytes.TrimSpace(append(out, failed.Stderr...)))
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", filepath.Base(cmd.Path), err)
+		return "", fmt.Errorf("%s %s: %w", filepath.Base(program), strings.Join(args, " "), err)
 	}
 	return string(bytes.TrimSpace(out)), nil
 }
