@@ -2,6 +2,8 @@ module github.com/dagger-inject/dagger-inject/test/certmanager
 
 go 1.26.0
 
+tool github.com/dagger-inject/dagger-inject/test/certmanager
+
 require (
 	github.com/cert-manager/cert-manager v1.21.2
 	github.com/spf13/cobra v1.10.2

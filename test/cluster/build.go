@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -17,26 +19,47 @@ import (
 // tool is one program that a module's go.mod names.
 type tool struct {
 	name, pkg string
-	// module is the module that has the package; its version is that of the program.
+	// module is the module that has the package; its version is that of the program. A module that names a package of its own
+	// has none: a hash of its files stands for it.
 	module, version string
 }
 
 // tools returns the tools that the module in a folder names.
 func tools(ctx context.Context, module string) ([]tool, error) {
-	out, err := goCommand(ctx, module, "list", "-f", "{{.ImportPath}} {{.Module.Path}} {{.Module.Version}}", "tool").Output()
+	const format = "{{.ImportPath}} {{.Module.Path}} {{or .Module.Version .Module.Dir}}"
+	out, err := goCommand(ctx, module, "list", "-f", format, "tool").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list tool, in %s: %w", module, err)
 	}
 	var found []tool
 	for line := range strings.Lines(string(out)) {
-		var t tool
-		if _, err := fmt.Sscan(line, &t.pkg, &t.module, &t.version); err != nil {
-			return nil, fmt.Errorf("reading %q: %w", line, err)
+		fields := strings.SplitN(strings.TrimSpace(line), " ", 3)
+		if len(fields) != 3 {
+			return nil, fmt.Errorf("go list tool, in %s: %q", module, line)
 		}
-		t.name = base(t.pkg)
+		t := tool{name: base(fields[0]), pkg: fields[0], module: fields[1], version: fields[2]}
+		if filepath.IsAbs(t.version) {
+			if t.version, err = hash(t.version); err != nil {
+				return nil, err
+			}
+		}
 		found = append(found, t)
 	}
 	return found, nil
+}
+
+// hash returns a short hash of the files of a folder.
+func hash(folder string) (string, error) {
+	sum := sha256.New()
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		_, _ = fmt.Fprintf(sum, "%q %x\n", strings.TrimPrefix(path, folder), sha256.Sum256(text))
+		return err
+	})
+	return fmt.Sprintf("%x", sum.Sum(nil)[:6]), err
 }
 
 var noName = regexp.MustCompile(`(/server)?(/v[0-9]+)?$`)

@@ -3,10 +3,12 @@
 //	go run .                                                  # etcd and kube-apiserver
 //	go run . etcd kube-apiserver kubelet kube-proxy           # others too
 //	go run . -module ../containerd containerd ctr             # those of another module
+//	go run . -module ../certmanager certmanager               # one of that module's own packages
 //
 // It prints, on standard output, the folder that holds them: $KUBEBUILDER_ASSETS when it is set and has them all, else a
 // cached folder outside the tree, filled on first use by building them from their Go modules at the versions that the
-// module's go.mod pins. What can be built are the tools that go.mod names. Progress goes to standard error.
+// module's go.mod pins. What can be built are the tools that go.mod names; a package of the module itself is built again once
+// a file of the module has changed. Progress goes to standard error.
 package main
 
 import (
@@ -33,6 +35,7 @@ func main() {
   go run .                                              etcd and kube-apiserver
   go run . kubelet kubectl                              other tools of this module
   go run . -module ../containerd containerd ctr         tools of another module
+  go run . -module ../certmanager certmanager           a package of that module's own, which its go.mod names as a tool
 
 `)
 		flag.PrintDefaults()

@@ -24,6 +24,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/dagger-inject/dagger-inject/test/tools"
 )
 
 // Options says what to start; its zero value serves.
@@ -68,7 +70,7 @@ func Start(ctx context.Context, opts Options) (_ *ControlPlane, err error) {
 			err = cause
 		}
 	}()
-	binaries, err := Assets(ctx, opts.Output, etcd, apiServer)
+	binaries, err := tools.Build(ctx, opts.Output, tools.Kubernetes, etcd, apiServer)
 	if err != nil {
 		return nil, fmt.Errorf("finding the control plane's binaries: %w", err)
 	}

@@ -3,18 +3,17 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/test/tools"
 )
 
 // version is the tag of the image that is installed.
@@ -33,20 +32,20 @@ func install(ctx context.Context) (uninstall func(), err error) {
 		return uninstall, err
 	}
 	uninstall = func() { _ = os.RemoveAll(dir) }
-	helm, err := command(ctx, filepath.Join(root, "test", "cluster"), "go", "run", ".", "-module", "../chart", "helm")
+	helm, err := tools.Build(ctx, os.Stderr, "chart", "helm")
 	if err != nil {
 		return uninstall, err
 	}
-	_, err = command(ctx, filepath.Join(root, "build", "image"), "go", "run", ".", "--source", root, "--output", dir,
+	_, err = tools.Run(ctx, nil, filepath.Join(root, "build", "image"), "go", "run", ".", "--source", root, "--output", dir,
 		"--version", version, "--arch", runtime.GOARCH, "--created", "0")
 	if err != nil {
 		return uninstall, err
 	}
-	_, err = command(ctx, root, "go", "run", "./test/node", "--state", cluster.node, "load", filepath.Join(dir, "dagger-inject.oci.tar"))
+	_, err = tools.Run(ctx, nil, root, "go", "run", "./test/node", "--state", cluster.node, "load", filepath.Join(dir, "dagger-inject.oci.tar"))
 	if err != nil {
 		return uninstall, err
 	}
-	stop, err := startCertManager(ctx, root, dir)
+	stop, err := startCertManager(ctx, dir)
 	if err != nil {
 		return uninstall, err
 	}
@@ -58,19 +57,14 @@ func install(ctx context.Context) (uninstall func(), err error) {
 	if err := client.IgnoreAlreadyExists(cluster.Create(ctx, engines)); err != nil {
 		return uninstall, err
 	}
-	_, err = command(ctx, root, filepath.Join(helm, "helm"), "upgrade", "--install", "dagger-inject", "charts/dagger-inject",
+	_, err = tools.Run(ctx, nil, root, filepath.Join(helm, "helm"), "upgrade", "--install", "dagger-inject", "charts/dagger-inject",
 		"--namespace", "dagger-inject", "--create-namespace", "--set", "image.tag="+version, "--wait", "--timeout", "5m")
 	return uninstall, err
 }
 
 // startCertManager runs cert-manager's controllers as a process of this machine until the function it returns is called.
-func startCertManager(ctx context.Context, root, dir string) (stop func(), err error) {
-	source := filepath.Join(root, "test", "certmanager")
-	program := filepath.Join(dir, "certmanager")
-	if _, err := command(ctx, source, "go", "build", "-trimpath", "-o", program, "."); err != nil {
-		return nil, err
-	}
-	module, err := command(ctx, source, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager")
+func startCertManager(ctx context.Context, dir string) (stop func(), err error) {
+	program, crds, err := tools.CertManager(ctx, os.Stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +72,7 @@ func startCertManager(ctx context.Context, root, dir string) (stop func(), err e
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("sh", "-c", guard, "guard",
-		program, "run", "--kubeconfig", os.Getenv("KUBECONFIG"), "--crds", filepath.Join(module, "deploy", "crds"))
+	cmd := exec.Command("sh", "-c", guard, "guard", program, "run", "--kubeconfig", os.Getenv("KUBECONFIG"), "--crds", crds)
 	cmd.Stderr = log
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -108,20 +101,3 @@ func startCertManager(ctx context.Context, root, dir string) (stop func(), err e
 // guard runs a program until its own input ends, which it does with this process, however that ends: a test binary that panics or
 // times out cleans nothing up.
 const guard = `"$@" & read -r _; kill -9 "$!"; wait`
-
-// command runs a program in a folder and returns what it printed.
-func command(ctx context.Context, dir, program string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = dir
-	cmd.WaitDelay = 10 * time.Second
-	// Modules of their own: flags meant for ours do not fit them.
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
-	out, err := cmd.Output()
-	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
-		err = fmt.Errorf("%w\n%s%s", err, out, failed.Stderr)
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", filepath.Base(program), strings.Join(args, " "), err)
-	}
-	return strings.TrimSpace(string(out)), nil
-}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dagger-inject/dagger-inject/test/tools"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -170,7 +171,7 @@ func logs(t *testing.T, pod *corev1.Pod, container string) string {
 // kubectl runs kubectl, which has what no client library does: drain, and exec in one line.
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := command(t.Context(), ".", "kubectl", args...)
+	out, err := tools.Run(t.Context(), nil, ".", "kubectl", args...)
 	require.NoError(t, err)
 	return out
 }

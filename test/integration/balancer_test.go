@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dagger-inject/dagger-inject/test/forward"
 )
 
 const (
@@ -35,15 +36,7 @@ func newBalancer(t *testing.T) *balancer {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	b := &balancer{port: listener.Addr().(*net.TCPAddr).Port}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go b.join(conn)
-		}
-	}()
+	go forward.Serve(listener, func() (string, func()) { return b.pick(), func() {} })
 	return b
 }
 
@@ -91,22 +84,4 @@ func (b *balancer) pick() string {
 	}
 	b.next++
 	return b.routed[b.next%len(b.routed)]
-}
-
-// join connects a client with a replica until either closes.
-func (b *balancer) join(client net.Conn) {
-	defer func() { _ = client.Close() }()
-	server, err := net.Dial("tcp", b.pick())
-	if err != nil {
-		return
-	}
-	defer func() { _ = server.Close() }()
-	done := make(chan struct{}, 2)
-	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
-		go func() {
-			_, _ = io.Copy(pair[0], pair[1])
-			done <- struct{}{}
-		}()
-	}
-	<-done
 }

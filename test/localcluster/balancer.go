@@ -19,6 +19,8 @@ import (
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
+
+	"github.com/dagger-inject/dagger-inject/test/forward"
 )
 
 // balancer stands for kube-proxy: it listens on the address of each Service and passes each connection to one ready
@@ -153,6 +155,6 @@ func (b *balancer) apply(ctx context.Context, state map[string][]string) {
 			continue
 		}
 		b.listeners[at] = listener
-		go b.serve(at, listener)
+		go forward.Serve(listener, func() (string, func()) { return b.choose(at) })
 	}
 }

@@ -10,18 +10,16 @@ import (
 
 // certManager is cert-manager, as the program of test/certmanager runs it.
 type certManager struct {
-	binary, kubeconfig string
-	process            *process
+	binary, crds string
+	process      *process
 }
 
-func startCertManager(c *Cluster, t tools) (certManager, error) {
-	m := certManager{binary: t.certManager, kubeconfig: c.Kubeconfig}
-	var err error
-	m.process, err = c.start("cert-manager", t.certManager, "run", "--kubeconfig", c.Kubeconfig, "--crds", t.crds)
+func (c *Cluster) startCertManager() (err error) {
+	c.certs.process, err = c.start("cert-manager", c.certs.binary, "run", "--kubeconfig", c.Kubeconfig, "--crds", c.certs.crds)
 	if err != nil {
-		return m, fmt.Errorf("starting cert-manager: %w", err)
+		return fmt.Errorf("starting cert-manager: %w", err)
 	}
-	return m, nil
+	return nil
 }
 
 // waitReady waits until its custom resources are served and its controllers run.
@@ -46,7 +44,7 @@ func (m *certManager) waitReady(ctx context.Context) error {
 
 // Renew has a Certificate issued anew, as cmctl renew does, and returns once its Secret has the new certificate.
 func (c *Cluster) Renew(ctx context.Context, namespace, certificate string) error {
-	out, err := exec.CommandContext(ctx, c.certs.binary, "renew", "--kubeconfig", c.certs.kubeconfig, "--namespace", namespace, certificate).CombinedOutput()
+	out, err := exec.CommandContext(ctx, c.certs.binary, "renew", "--kubeconfig", c.Kubeconfig, "--namespace", namespace, certificate).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("renewing the certificate %s/%s: %w\n%s", namespace, certificate, err, out)
 	}

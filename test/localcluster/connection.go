@@ -1,59 +1,27 @@
 package localcluster
 
 import (
-	"io"
 	"math/rand/v2"
-	"net"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
 
-// serve passes on the connections that a listener gets, until it is closed.
-func (b *balancer) serve(at string, listener net.Listener) {
-	for {
-		connection, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		go b.pass(at, connection.(*net.TCPConn))
-	}
-}
-
-// pass connects a client with one backend. Where that cannot be reached, the client's connection is reset, as it would have
-// been refused had the client reached the pod itself.
-func (b *balancer) pass(at string, client *net.TCPConn) {
-	b.mu.RLock()
-	backends := b.backends[at]
-	b.mu.RUnlock()
-	if len(backends) == 0 {
-		reset(client)
-		return
-	}
-	target := backends[rand.N(len(backends))]
-	backend, err := net.DialTimeout("tcp", target, 10*time.Second)
-	if err != nil {
-		reset(client)
-		return
-	}
-	b.count(target, 1)
-	defer b.count(target, -1)
-	server := backend.(*net.TCPConn)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		forward(server, client)
-	}()
-	forward(client, server)
-	<-done
-	_, _ = client.Close(), server.Close()
-}
-
-// count notes that so many more connections to a backend are open.
-func (b *balancer) count(target string, more int) {
+// choose returns one of the backends behind an address for a new connection, "" if there is none, and counts the connection
+// until the function it returns is called.
+func (b *balancer) choose(at string) (backend string, ended func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.open[target] += more
+	backends := b.backends[at]
+	if len(backends) == 0 {
+		return "", func() {}
+	}
+	backend = backends[rand.N(len(backends))]
+	b.open[backend]++
+	return backend, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.open[backend]--
+	}
 }
 
 // Connections returns how many connections to a webhook's pod are open through the Service.
@@ -61,20 +29,4 @@ func (c *Cluster) Connections(pod *corev1.Pod) int {
 	c.balancer.mu.RLock()
 	defer c.balancer.mu.RUnlock()
 	return c.balancer.open[c.WebhookAddress(pod)]
-}
-
-// forward copies one direction of a connection, and its end: a reset is passed on as one.
-func forward(to, from *net.TCPConn) {
-	if _, err := io.Copy(to, from); err != nil {
-		reset(to)
-		reset(from)
-		return
-	}
-	_ = to.CloseWrite()
-}
-
-// reset ends a connection with a RST.
-func reset(connection *net.TCPConn) {
-	_ = connection.SetLinger(0)
-	_ = connection.Close()
 }

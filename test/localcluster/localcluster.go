@@ -22,6 +22,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/test/controlplane"
 	"github.com/dagger-inject/dagger-inject/test/program"
+	"github.com/dagger-inject/dagger-inject/test/tools"
 )
 
 // The reference of our image: pods with it run as processes, whatever its tag.
@@ -63,15 +64,19 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 		opts.Output = io.Discard
 	}
 	began := time.Now()
-	assets, err := controlplane.Assets(ctx, opts.Output, "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+	assets, err := tools.Build(ctx, opts.Output, tools.Kubernetes, "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 	if err != nil {
 		return nil, fmt.Errorf("finding the cluster's binaries: %w", err)
 	}
-	tools, err := buildTools(ctx, opts.Output)
+	helm, err := tools.Build(ctx, opts.Output, "chart", "helm")
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{output: opts.Output, helm: tools.helm}
+	certs := certManager{}
+	if certs.binary, certs.crds, err = tools.CertManager(ctx, opts.Output); err != nil {
+		return nil, err
+	}
+	c := &Cluster{output: opts.Output, helm: filepath.Join(helm, "helm"), certs: certs}
 	ctx, c.cancel = context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
@@ -99,7 +104,7 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	if c.clientset, err = kubernetes.NewForConfig(c.Config()); err != nil {
 		return nil, err
 	}
-	if err := c.startComponents(ctx, assets, tools); err != nil {
+	if err := c.startComponents(ctx, assets); err != nil {
 		return nil, err
 	}
 	if c.Kubelet, err = startKubelet(ctx, c, binary); err != nil {
@@ -111,13 +116,13 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	if err := c.certs.waitReady(ctx); err != nil {
 		return nil, err
 	}
-	_, _ = fmt.Fprintf(opts.Output, "cluster ready after %s: controllers, scheduler, cert-manager %s, %d nodes\n",
-		time.Since(began).Round(10*time.Millisecond), tools.certManagerVersion, len(nodeNames))
+	_, _ = fmt.Fprintf(opts.Output, "cluster ready after %s: controllers, scheduler, cert-manager, %d nodes\n",
+		time.Since(began).Round(10*time.Millisecond), len(nodeNames))
 	return c, nil
 }
 
 // startComponents starts what runs besides the API server, as processes.
-func (c *Cluster) startComponents(ctx context.Context, assets string, tools tools) error {
+func (c *Cluster) startComponents(ctx context.Context, assets string) error {
 	ca := filepath.Join(filepath.Dir(c.Kubeconfig), "ca.crt")
 	if err := os.WriteFile(ca, c.Config().CAData, 0o600); err != nil {
 		return err
@@ -139,9 +144,7 @@ func (c *Cluster) startComponents(ctx context.Context, assets string, tools tool
 			return fmt.Errorf("starting %s: %w", component.name, err)
 		}
 	}
-	var err error
-	c.certs, err = startCertManager(c, tools)
-	return err
+	return c.startCertManager()
 }
 
 // Stop ends everything and removes its files.

@@ -62,6 +62,7 @@ func (s *settings) mount(state string) error {
 		{state, filepath.Join(inside, "state")},
 		{s.Kubernetes, filepath.Join(inside, "kubernetes")},
 		{s.Containerd, filepath.Join(inside, "containerd")},
+		{s.CoreDNS, filepath.Join(inside, "coredns")},
 		{filepath.Join(state, "lib"), "/var/lib"},
 		{filepath.Join(state, "log"), "/var/log"},
 	} {

@@ -28,7 +28,7 @@ func main() {
 }
 
 func newRoot() *cobra.Command {
-	state := "/root/.cache/dagger-inject/node"
+	state := "/var/cache/dagger-inject/node"
 	if cache, err := os.UserCacheDir(); err == nil {
 		state = filepath.Join(cache, "dagger-inject", "node")
 	}

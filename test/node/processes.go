@@ -36,7 +36,7 @@ func (s *settings) processes() []process {
 			"--leader-elect=false", "--bind-address", "127.0.0.1"}},
 		{"kube-proxy", []string{kubernetes("kube-proxy"), "--config", config("proxy.yaml"), "--hostname-override", nodeName}},
 		{"containerd", []string{filepath.Join(inside, "containerd", "containerd"), "--config", config("containerd.toml")}},
-		{"coredns", []string{filepath.Join(inside, "state", "coredns"), "-conf", config("Corefile")}},
+		{"coredns", []string{filepath.Join(inside, "coredns", "coredns"), "-conf", config("Corefile")}},
 		{"kubelet", []string{kubernetes("kubelet"), "--config", config("kubelet.yaml"), "--kubeconfig", cert("kubelet.conf"),
 			"--hostname-override", nodeName, "--node-ip", s.NodeIP}},
 	}

@@ -20,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/dagger-inject/dagger-inject/test/tools"
 )
 
 // patience is how long anything is waited for. A start takes half a minute on an idle machine of two cores.
@@ -91,14 +93,13 @@ func tail(file string) string {
 
 // buildImages builds the images that the node's own pods and tests run, and returns their archive.
 func buildImages(ctx context.Context, state string, progress io.Writer) (string, error) {
-	root, err := sourceTree(ctx)
+	root, err := tools.Root(ctx)
 	if err != nil {
 		return "", err
 	}
 	archive := filepath.Join(state, "images.tar")
-	cmd := exec.CommandContext(ctx, "go", "run", ".", "--source", root, "--output", archive)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Join(root, "test", "images"), progress, progress
-	if err := cmd.Run(); err != nil {
+	_, err = tools.Run(ctx, progress, filepath.Join(root, "test", "images"), "go", "run", ".", "--source", root, "--output", archive)
+	if err != nil {
 		return "", fmt.Errorf("building the test images: %w", err)
 	}
 	return archive, nil

@@ -31,8 +31,8 @@ type settings struct {
 	ID string
 	// HostIP and NodeIP are the ends of the link, of LinkBits bits, between the machine and the node.
 	HostIP, NodeIP string
-	// Kubernetes and Containerd are the folders of the binaries.
-	Kubernetes, Containerd string
+	// Kubernetes, Containerd and CoreDNS are the folders of their binaries.
+	Kubernetes, Containerd, CoreDNS string
 }
 
 const linkBits = "30"

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"text/template"
 	"time"
+
+	"github.com/dagger-inject/dagger-inject/test/tools"
 )
 
 //go:embed config
@@ -55,7 +57,7 @@ func up(ctx context.Context, state string, progress io.Writer) (err error) {
 			err = errors.Join(err, down(context.WithoutCancel(ctx), state))
 		}
 	}()
-	if err := errors.Join(s.issue(state), s.writeConfigs(state), s.makeCgroups(), buildDNS(ctx, state, progress)); err != nil {
+	if err := errors.Join(s.issue(state), s.writeConfigs(state), s.makeCgroups()); err != nil {
 		return err
 	}
 	// "go run" removes this program when it ends, and the copy's path tells whose process it is.
@@ -102,57 +104,17 @@ func checkMachine() error {
 
 // findBinaries builds what is missing of the node's programs.
 func (s *settings) findBinaries(ctx context.Context, progress io.Writer) (err error) {
-	s.Kubernetes, err = builtBy(ctx, progress, ".",
+	s.Kubernetes, err = tools.Build(ctx, progress, tools.Kubernetes,
 		"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl")
 	if err != nil {
 		return err
 	}
-	s.Containerd, err = builtBy(ctx, progress, "../containerd", "containerd", "containerd-shim-runc-v2", "ctr")
-	return err
-}
-
-// builtBy returns the folder in which test/cluster has built tools of a module.
-func builtBy(ctx context.Context, progress io.Writer, module string, tools ...string) (string, error) {
-	root, err := sourceTree(ctx)
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"run", ".", "-module", module}, tools...)...)
-	cmd.Dir, cmd.Stderr = filepath.Join(root, "test", "cluster"), progress
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("building the node's programs: %w", err)
-	}
-	return string(bytes.TrimSpace(out)), nil
-}
-
-func sourceTree(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/dagger-inject/dagger-inject").Output()
-	if err != nil {
-		return "", fmt.Errorf("finding the source tree, which is where this runs: %w", err)
-	}
-	return string(bytes.TrimSpace(out)), nil
-}
-
-// buildDNS copies the cluster's DNS server, which Go builds once, into the state folder.
-func buildDNS(ctx context.Context, state string, progress io.Writer) error {
-	root, err := sourceTree(ctx)
+	s.Containerd, err = tools.Build(ctx, progress, "containerd", "containerd", "containerd-shim-runc-v2", "ctr")
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintln(progress, "preparing CoreDNS (a minute or two, the first time)")
-	cmd := exec.CommandContext(ctx, "go", "tool", "-n", "coredns")
-	cmd.Dir = filepath.Join(root, "test", "coredns")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
-	out, err := cmd.Output()
-	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
-		err = fmt.Errorf("%w\n%s", err, failed.Stderr)
-	}
-	if err != nil {
-		return fmt.Errorf("building CoreDNS: %w", err)
-	}
-	return copyProgram(string(bytes.TrimSpace(out)), filepath.Join(state, "coredns"))
+	s.CoreDNS, err = tools.Build(ctx, progress, "coredns", "coredns")
+	return err
 }
 
 // writeConfigs fills the templates of the programs' configuration.
