@@ -70,12 +70,12 @@ func Compatible(engine, client string) (note string, err error) {
 	return "", nil
 }
 
-// releaseOf returns the release in an image's tag, vX.Y.Z, empty for none. What follows it may say how the image was built, as
-// in v0.19.0-gpu, and is left out.
+// releaseOf returns the release in the tag of an image of the Dagger Engine's, vX.Y.Z, empty where there is none: the tag of
+// another image is somebody's own. What follows it may say how the image was built, as in v0.19.0-gpu, and is left out.
 func releaseOf(image string) string {
 	_, tag := splitImage(image)
 	v, err := parseVersion(tag)
-	if err != nil || tag[0] != 'v' {
+	if err != nil || tag[0] != 'v' || !isEngineImage(image) {
 		return ""
 	}
 	return fmt.Sprintf("v%d.%d.%d", v.core[0], v.core[1], v.core[2])
