@@ -146,7 +146,8 @@ type Scheduling struct {
 type CLI struct {
 	// Delivery is auto, init-container, image-volume or none. auto is the init container, which copies the CLI to path.
 	// image-volume mounts the image's own folder and copies nothing: the CLI is /opt/dagger/bin/dagger, which
-	// _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH does not. It needs Kubernetes 1.35 on the server and the nodes, containerd 2.1,
+	// _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH does not. It needs Kubernetes 1.35 on the server and the nodes with
+	// the feature gate ImageVolume not turned off (only the version can be seen: without it such pods are invalid), containerd 2.1,
 	// and on OpenShift a SecurityContextConstraint that lists the volume type image. Where the server is older, and in legacy
 	// ARC's pods, the init container takes its place.
 	Delivery Delivery `json:"delivery,omitempty"`
