@@ -184,11 +184,21 @@ func asking(name string, annotations map[string]string) *corev1.Pod {
 	}
 }
 
+// job is a pod that its namespace's label reaches, or a database there, which it does not reach.
+func job(name string, labels map[string]string) *corev1.Pod {
+	pod := asking(name, nil)
+	pod.Labels = labels
+	pod.Spec.Containers[0].Name = "runner"
+	return pod
+}
+
 func TestAHealthyInstallation(t *testing.T) {
 	i := healthy(t)
 	i.others = []client.Object{
 		namespace("ci", map[string]string{inject.LabelInject: "true"}),
 		asking("injected", map[string]string{inject.AnnotationStatus: "{}"}),
+		job("database", map[string]string{"app": "database"}),
+		job("opted-out", map[string]string{"actions-ephemeral-runner": "True", inject.LabelInject: "false"}),
 	}
 	findings := i.run(t, "")
 	for _, f := range findings {
@@ -252,6 +262,9 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"a pod that was there before": {func(i *installation) {
 			i.others = append(i.others, namespace("ci", nil), asking("early", nil))
 		}, Warn, "ci/early asked and was not injected, as it would be now"},
+		"a CI job that was created while the webhook was away": {func(i *installation) {
+			i.others = append(i.others, namespace("ci", map[string]string{inject.LabelInject: "true"}), job("missed", map[string]string{"actions-ephemeral-runner": "True"}))
+		}, Warn, "ci/missed asked and was not injected, as it would be now"},
 		"a pod that cannot be": {func(i *installation) {
 			i.others = append(i.others, namespace("ci", map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}), asking("job", nil))
 		}, Warn, "ci/job asked and was not injected: The engine's socket needs a hostPath volume"},
