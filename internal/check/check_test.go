@@ -89,7 +89,7 @@ func healthy(t *testing.T) *installation {
 		policy:     policyOf("dagger-inject", ""),
 		engine:     &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "dagger", Name: "engine"}},
 		engines:    []*corev1.Pod{ready("dagger", "engine-one")},
-		answer:     apicheck.Answer{Outcome: apicheck.Injected, Namespace: "default"},
+		answer:     apicheck.Answer{Outcome: apicheck.Injected, Namespace: "default", Said: `{"transport":"socket"}`},
 		forbidden:  map[string]bool{},
 	}
 	i.replicas[0].Spec.Volumes = []corev1.Volume{{Name: "certs", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "serving"}}}}
@@ -176,29 +176,11 @@ func namespace(name string, labels map[string]string) *corev1.Namespace {
 	return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 }
 
-func asking(name string, annotations map[string]string) *corev1.Pod {
-	return &corev1.Pod{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: name, Labels: map[string]string{inject.LabelInject: "true"}, Annotations: annotations},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}}},
-	}
-}
-
-// job is a pod that its namespace's label reaches, or a database there, which it does not reach.
-func job(name string, labels map[string]string) *corev1.Pod {
-	pod := asking(name, nil)
-	pod.Labels = labels
-	pod.Spec.Containers[0].Name = "runner"
-	return pod
-}
-
 func TestAHealthyInstallation(t *testing.T) {
 	i := healthy(t)
 	i.others = []client.Object{
 		namespace("ci", map[string]string{inject.LabelInject: "true"}),
 		asking("injected", map[string]string{inject.AnnotationStatus: "{}"}),
-		job("database", map[string]string{"app": "database"}),
-		job("opted-out", map[string]string{"actions-ephemeral-runner": "True", inject.LabelInject: "false"}),
 	}
 	findings := i.run(t, "")
 	for _, f := range findings {
@@ -212,7 +194,7 @@ ok    webhooks     namespace.inject.dagger.io leads to Service dagger-inject/dag
 ok    webhooks     policy.inject.dagger.io leads to Service dagger-inject/dagger-inject
 ok    replicas     2 of 2 replicas behind Service dagger-inject/dagger-inject ready
 ok    certificate  every CA bundle matches the certificate, which has 60 days left
-ok    API server   the webhook answers: a pod in namespace default would be injected:
+ok    API server   the webhook answers: a pod in namespace default would be injected by socket
 ok    policies     the cluster's policy is valid
 ok    engines      DaemonSet dagger/engine v0.21.8: 1 of 1 pod ready
 ok    namespaces   ci is opted in, Pod Security not set: a CI job is injected by socket
@@ -234,6 +216,7 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"another namespace":   {func(i *installation) { i.mutating.Webhooks[0].ClientConfig.Service.Namespace = "old" }, Warn, "leads to Service old/dagger-inject"},
 		"no Service":          {func(i *installation) { i.service.Name = "other" }, Fail, "there is no Service dagger-inject/dagger-inject"},
 		"no replica is ready": {func(i *installation) { i.replicas = i.replicas[:1]; i.replicas[0].Status.Conditions = nil }, Fail, "0 of 1 replica"},
+		"no replica at all":   {func(i *installation) { i.replicas = nil }, Fail, "0 of 0 replicas"},
 		"a replica is not":    {func(i *installation) { i.replicas[0].Status.Conditions = nil }, Warn, "1 of 2 replicas"},
 		"one replica":         {func(i *installation) { i.replicas = i.replicas[:1] }, Warn, "1 of 1 replica"},
 		"another certificate": {func(i *installation) {
@@ -259,15 +242,6 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"a namespace without an engine": {func(i *installation) {
 			i.others = append(i.others, namespace("ci", map[string]string{inject.LabelInject: "true", "pod-security.kubernetes.io/enforce": "baseline"}))
 		}, Fail, "ci is opted in, Pod Security baseline: a CI job is not injected"},
-		"a pod that was there before": {func(i *installation) {
-			i.others = append(i.others, namespace("ci", nil), asking("early", nil))
-		}, Warn, "ci/early asked and was not injected, as it would be now"},
-		"a CI job that was created while the webhook was away": {func(i *installation) {
-			i.others = append(i.others, namespace("ci", map[string]string{inject.LabelInject: "true"}), job("missed", map[string]string{"actions-ephemeral-runner": "True"}))
-		}, Warn, "ci/missed asked and was not injected, as it would be now"},
-		"a pod that cannot be": {func(i *installation) {
-			i.others = append(i.others, namespace("ci", map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}), asking("job", nil))
-		}, Warn, "ci/job asked and was not injected: The engine's socket needs a hostPath volume"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -313,6 +287,20 @@ func TestWhatMayNotBeReadIsNamed(t *testing.T) {
 			require.NotZero(t, named, "%+v", findings)
 		})
 	}
+}
+
+// TestTheRemedyIsTheReplicasWhereNoneIsReady: a firewall, the likeliest cause otherwise, is not to be looked for then.
+func TestTheRemedyIsTheReplicasWhereNoneIsReady(t *testing.T) {
+	i := healthy(t)
+	i.replicas = nil
+	i.answer = apicheck.Answer{Outcome: apicheck.Unreachable, Namespace: "default", Said: "connection reset", Causes: []string{"a firewall"}}
+	for _, f := range i.run(t, "") {
+		if f.Check == "API server" {
+			require.Equal(t, Finding{"API server", Fail, "the API server cannot call the webhook: connection reset", "Have replicas ready first: see the line replicas."}, f)
+			return
+		}
+	}
+	require.Fail(t, "the API server was not asked")
 }
 
 func TestOneNamespace(t *testing.T) {
