@@ -77,7 +77,7 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 func (f *explainFlags) connect(e *explain.Explainer) error {
 	restConfig, err := clusterConfig(f.kubeconfig)
 	if err != nil {
-		return badInputf("%w (--policy, --engine or --cluster explain without one)", err)
+		return fmt.Errorf("%w (--policy, --engine or --cluster explain without one)", err)
 	}
 	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
 	if e.Reader, err = client.New(restConfig, client.Options{}); err != nil {
