@@ -52,6 +52,9 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 			if w.Name != webhook.EntryNamePod && w.Name != webhook.EntryNameNamespace {
 				continue
 			}
+			if w.Name == webhook.EntryNamePod {
+				j.excluded = j.namespaceKnown && mismatch(w.NamespaceSelector, j.namespace.Labels) != ""
+			}
 			e := Entry{Configuration: list.Items[i].Name, Name: w.Name, Because: j.refusal(w, pod)}
 			if e.Called = e.Because == ""; e.Called {
 				called = true
