@@ -32,7 +32,7 @@ fails. Nothing is stored; the question to the API server takes the right to crea
 
   # Does the API server reach the webhook?
   dagger-inject check api`,
-		Args: noArguments,
+		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCheck(cmd.Context(), s, &f) },
 	}
 	flags := cmd.Flags()

@@ -199,6 +199,8 @@ func TestBadInput(t *testing.T) {
 		"a bad label":            {pod, []string{"inject", "-f", "-", "--namespace-labels", "a"}, "a must be formatted as key=value"},
 		"a kubeconfig not there": {"", []string{"check", "--kubeconfig", dir + "/none"}, "finding the cluster: stat"},
 		"a command unheard of":   {"", []string{"injekt"}, `unknown command "injekt": did you mean inject?`},
+		"a part of one":          {"", []string{"policy", "shw"}, `unknown command "shw": did you mean show?`},
+		"none of check's":        {"", []string{"check", "pods"}, `unknown command "pods": see dagger-inject check --help`},
 		"a port out of range":    {"", []string{"webhook", "--standalone", "--port", "0"}, "--port 0 is not accepted: want 1 to 65535"},
 		"a host that is none":    {"", []string{"webhook", "--standalone", "--host-ip", "node-1"}, `--host-ip "node-1" is not an IP address`},
 		"a flag of standalone":   {"", []string{"webhook", "--namespace-labels", "a=b"}, "--namespace-labels goes with --standalone"},

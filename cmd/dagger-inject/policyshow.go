@@ -30,7 +30,7 @@ func newPolicyCommand(s streams) *cobra.Command {
 		Use:     "policy",
 		Short:   "Look at policies",
 		Example: "  dagger-inject policy show ci",
-		Args:    noArguments,
+		Args:    knownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPolicyShowCommand(s))
