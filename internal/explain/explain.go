@@ -194,6 +194,7 @@ func (j *job) notCalled() {
 func (j *job) unknown(because string) {
 	j.Outcome, j.Decision, j.Reason = OutcomeUnknown, "", ""
 	j.Message = "What would happen is not known: " + because + "."
+	j.Warnings = nil // those of a decision that is not the cluster's
 }
 
 func (j *job) couldNotRead(what string) bool {
