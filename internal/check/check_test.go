@@ -311,6 +311,7 @@ func TestOneNamespace(t *testing.T) {
 	for _, f := range i.run(t, "ci") {
 		require.NotContains(t, f.Text, "other is opted in")
 	}
+	require.Contains(t, i.run(t, "typo"), Finding{"namespaces", Fail, "there is no namespace typo", "Give -n the name of one."})
 }
 
 func typeName(object any) string { return reflect.TypeOf(object).String() }

@@ -1,9 +1,8 @@
 package check
 
 import (
-	"slices"
-
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -12,16 +11,26 @@ import (
 
 // optedIn returns the namespaces that ask for injection, of those that are checked.
 func (c *checker) optedIn() ([]corev1.Namespace, error) {
-	var list corev1.NamespaceList
-	if err := c.Reader.List(c.ctx, &list, client.MatchingLabels{inject.LabelInject: "true"}); err != nil {
-		return nil, err
+	if c.Namespace != "" {
+		// Whoever works in a namespace may read it, and seldom all of them.
+		var ns corev1.Namespace
+		if err := c.Reader.Get(c.ctx, client.ObjectKey{Name: c.Namespace}, &ns); err != nil || ns.Labels[inject.LabelInject] != "true" {
+			return nil, err
+		}
+		return []corev1.Namespace{ns}, nil
 	}
-	return slices.DeleteFunc(list.Items, func(ns corev1.Namespace) bool { return c.Namespace != "" && ns.Name != c.Namespace }), nil
+	var list corev1.NamespaceList
+	err := c.Reader.List(c.ctx, &list, client.MatchingLabels{inject.LabelInject: "true"})
+	return list.Items, err
 }
 
 // checkNamespaces decides on a CI job in every namespace that asks for injection.
 func (c *checker) checkNamespaces() {
 	list, err := c.optedIn()
+	if apierrors.IsNotFound(err) {
+		c.add(Fail, "Give -n the name of one.", "there is no namespace %s", c.Namespace)
+		return
+	}
 	if err != nil {
 		c.unreadable("the namespaces", err)
 		return

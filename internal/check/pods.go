@@ -75,7 +75,7 @@ func (c *checker) asking() ([]corev1.Pod, error) {
 		return asking, err
 	}
 	namespaces, err := c.optedIn()
-	if err != nil {
+	if client.IgnoreNotFound(err) != nil {
 		return asking, err
 	}
 	for _, ns := range namespaces {
