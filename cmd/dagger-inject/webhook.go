@@ -150,6 +150,8 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 	return webhook.Run(cmd.Context(), restConfig, options)
 }
 
+const releaseNamespaceHelp = "namespace that the webhook runs in, with the cluster's policy (default: the one that the webhook configuration leads to, else dagger-inject)"
+
 const kubeconfigHelp = "kubeconfig file (default: $KUBECONFIG, else ~/.kube/config, else the pod's own service account)"
 
 // clusterConfig says how to reach the cluster. Its error is bad input: no kubeconfig is given, or none that can be read.
