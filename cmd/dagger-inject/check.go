@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
 	"github.com/dagger-inject/dagger-inject/internal/check"
+	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
 
 type checkFlags struct {
@@ -32,12 +34,12 @@ fails. Nothing is stored; the question to the API server takes the right to crea
 
   # Does the API server reach the webhook?
   dagger-inject check api`,
-		Args: noArguments,
+		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCheck(cmd.Context(), s, &f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace whose policy, pods and opting in are checked (default: all); the API server is asked for a pod there (default: default)")
-	flags.StringVar(&f.releaseNamespace, "release-namespace", "dagger-inject", "namespace that the webhook runs in, with the cluster's policy")
+	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; a table without it")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	cmd.AddCommand(newCheckAPICommand(s))
@@ -64,7 +66,7 @@ func runCheck(ctx context.Context, s streams, f *checkFlags) error {
 		namespace = "default"
 	}
 	return printFindings(s, f.output, check.Run(ctx, check.Options{
-		Reader: reader, ReleaseNamespace: f.releaseNamespace, Namespace: f.namespace, Now: time.Now(), Version: version,
+		Reader: reader, ReleaseNamespace: cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader)), Namespace: f.namespace, Now: time.Now(), Version: version,
 		Ask: func(ctx context.Context) apicheck.Answer {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()

@@ -66,7 +66,11 @@ func runEngine(ctx context.Context, s streams, f *engineFlags) error {
 	}
 	found, err := w.Discover(selector)
 	if err != nil {
-		return err
+		where := "namespace " + f.namespace
+		if f.selector != "" {
+			where += ", labels " + f.selector
+		}
+		return fmt.Errorf("%s: %w; an engine elsewhere is found with --namespace and --selector", where, err)
 	}
 	for _, note := range found.Notes {
 		_, _ = fmt.Fprintf(s.err, "%s: %s\n", found.Workload, note)

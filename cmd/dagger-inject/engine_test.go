@@ -44,12 +44,12 @@ func TestEngineThatCannotBeRead(t *testing.T) {
 		code      int
 		want      string
 	}{
-		"none":                   {of("web", "web", "nginx"), nil, 1, "none of the 1 workloads has a container dagger-engine or an image of the Dagger Engine"},
+		"none":                   {of("web", "web", "nginx"), nil, 1, "namespace dagger: none of the 1 workloads has a container dagger-engine or an image of the Dagger Engine; an engine elsewhere is found with --namespace"},
 		"by image":               {of("own", "x", "mirror.example.com:5000/dagger/engine:v0.21.8"), nil, 0, "Deployment dagger/own"},
 		"the name beats images":  {of("a", "dagger-engine", "any:v0.21.8") + "---\n" + of("b", "x", "dagger/engine:v0.19.0"), nil, 0, "Deployment dagger/a"},
 		"two by name":            {of("b", "dagger-engine", "i") + "---\n" + of("a", "dagger-engine", "i"), nil, 1, "more than one workload is an engine: Deployment dagger/a, Deployment dagger/b"},
 		"another namespace":      {of("a", "dagger-engine", "i"), []string{"-n", "other"}, 0, "Deployment other/a"},
-		"not selected":           {of("a", "dagger-engine", "i"), []string{"-l", "a=b"}, 1, "none of the 0 workloads"},
+		"not selected":           {of("a", "dagger-engine", "i"), []string{"-l", "a=b"}, 1, "namespace dagger, labels a=b: none of the 0 workloads"},
 		"a selector that is bad": {of("a", "dagger-engine", "i"), []string{"-l", "=="}, 2, "--selector"},
 		"a wrong type":           {"{kind: Deployment, spec: []}", nil, 2, "standard input"},
 	}

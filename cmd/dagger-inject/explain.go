@@ -60,7 +60,7 @@ The exit code is 0 when the pod is injected or would be, 3 when injection does n
 	f.inputs(flags)
 	flags.StringArrayVar(&f.cluster, "cluster", nil, "manifests that stand for the cluster, which is not read then; may be repeated")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
-	flags.StringVar(&f.releaseNamespace, "release-namespace", "dagger-inject", "namespace with the cluster's policy")
+	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; text without it. Several objects of FILE are a list")
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -34,9 +35,13 @@ func (f *explainFlags) offline() bool {
 }
 
 func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error) {
-	e := &explain.Explainer{ReleaseNamespace: f.releaseNamespace, NodeIPv6: f.nodeIPv6, Offline: f.offline(), Version: version}
+	e := &explain.Explainer{NodeIPv6: f.nodeIPv6, Offline: f.offline(), Version: version}
 	if !e.Offline {
-		return e, f.connect(e)
+		err := f.connect(e)
+		if err == nil {
+			e.ReleaseNamespace = cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, e.Reader))
+		}
+		return e, err
 	}
 	var err error
 	if e.ImageVolumes, err = hasImageVolumes(f.kubeVersion); err != nil {
@@ -46,6 +51,7 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 	if err != nil {
 		return nil, err
 	}
+	e.ReleaseNamespace = cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, objects))
 	engines, err := readObjects(f.engines, nil)
 	if err != nil {
 		return nil, err
@@ -60,7 +66,7 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 	}
 	var cm corev1.ConfigMap
 	if f.policy == "" && f.namespacePolicy == "" &&
-		objects.Get(ctx, client.ObjectKey{Namespace: f.releaseNamespace, Name: config.ConfigMapName}, &cm) == nil {
+		objects.Get(ctx, client.ObjectKey{Namespace: e.ReleaseNamespace, Name: config.ConfigMapName}, &cm) == nil {
 		return e, nil
 	}
 	if _, err := loadPolicies(f.policy, f.namespacePolicy, nil); err != nil {
@@ -77,7 +83,7 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 func (f *explainFlags) connect(e *explain.Explainer) error {
 	restConfig, err := clusterConfig(f.kubeconfig)
 	if err != nil {
-		return badInputf("%w (--policy, --engine or --cluster explain without one)", err)
+		return fmt.Errorf("%w (--policy, --engine or --cluster explain without one)", err)
 	}
 	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
 	if e.Reader, err = client.New(restConfig, client.Options{}); err != nil {

@@ -194,11 +194,16 @@ func TestBadInput(t *testing.T) {
 		"an argument":          {pod, []string{"inject", "pod.yaml"}, `dagger-inject inject takes no arguments, got "pod.yaml"`},
 		"a policy that is bad": {pod, []string{"inject", "-f", "-", "--policy", policy}, policy + ": line 3: engine.sockets: unknown field: did you mean socket?"},
 		"a policy not there":   {pod, []string{"inject", "-f", "-", "--policy", dir + "/none"}, "reading the policy: open"},
-		"a bad label":          {pod, []string{"inject", "-f", "-", "--namespace-labels", "a"}, "a must be formatted as key=value"},
-		"a command unheard of": {"", []string{"injekt"}, `unknown command "injekt": did you mean inject?`},
-		"a port out of range":  {"", []string{"webhook", "--standalone", "--port", "0"}, "--port 0 is not accepted: want 1 to 65535"},
-		"a host that is none":  {"", []string{"webhook", "--standalone", "--host-ip", "node-1"}, `--host-ip "node-1" is not an IP address`},
-		"a flag of standalone": {"", []string{"webhook", "--namespace-labels", "a=b"}, "--namespace-labels goes with --standalone"},
+		"a policy that is none": {pod, []string{"inject", "-f", "-", "--policy", filepath.Join(repository, "test/fixtures/readme/pod.yaml")},
+			"Pod arc-runner-set-x7k2m is no policy: want apiVersion: inject.dagger.io/v1alpha1 and kind: InjectionPolicy, or a ConfigMap dagger-inject-policy"},
+		"a bad label":            {pod, []string{"inject", "-f", "-", "--namespace-labels", "a"}, "a must be formatted as key=value"},
+		"a kubeconfig not there": {"", []string{"check", "--kubeconfig", dir + "/none"}, "finding the cluster: stat"},
+		"a command unheard of":   {"", []string{"injekt"}, `unknown command "injekt": did you mean inject?`},
+		"a part of one":          {"", []string{"policy", "shw"}, `unknown command "shw": did you mean show?`},
+		"none of check's":        {"", []string{"check", "pods"}, `unknown command "pods": see dagger-inject check --help`},
+		"a port out of range":    {"", []string{"webhook", "--standalone", "--port", "0"}, "--port 0 is not accepted: want 1 to 65535"},
+		"a host that is none":    {"", []string{"webhook", "--standalone", "--host-ip", "node-1"}, `--host-ip "node-1" is not an IP address`},
+		"a flag of standalone":   {"", []string{"webhook", "--namespace-labels", "a=b"}, "--namespace-labels goes with --standalone"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

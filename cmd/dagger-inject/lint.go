@@ -39,7 +39,7 @@ FILE is a policy, or a manifest with ConfigMaps named ` + config.ConfigMapName +
 policy without --cluster-policy, is checked as the cluster's; any other is layered on the cluster's policy, which is the one that
 --cluster-policy names, else the first one among the files, else the built-in one.
 
-The exit code is 0 when all is well, 1 when there are errors, and 2 when a file cannot be read.`,
+The exit code is 0 when all is well, 1 when there are errors, and 2 when a file cannot be read or holds no policy.`,
 		Example: `  dagger-inject lint policy.yaml
   dagger-inject lint --cluster-policy cluster.yaml team-a/policy.yaml team-b/policy.yaml -o json`,
 		Args: func(cmd *cobra.Command, args []string) error {

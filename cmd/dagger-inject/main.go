@@ -71,6 +71,10 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 		Example: `  # See what would be done with a pod, without a cluster
   dagger-inject inject -f pod.yaml -o diff
 
+  # In a cluster: is the installation healthy, and why has a pod an engine or none?
+  dagger-inject check
+  dagger-inject explain pod runner-x7k2m -n ci
+
   # Serve the webhook without a cluster, to post an AdmissionReview to
   dagger-inject webhook --standalone --port 8443 --cert-dir certs`,
 		Args:          knownCommand,
@@ -81,7 +85,6 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.SuggestionsMinimumDistance = 2
 	// Cobra's own complaints about flags and arguments are about what the user gave.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
@@ -91,12 +94,13 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 }
 
 // knownCommand refuses a word that is no command, and names the one it is closest to.
-func knownCommand(root *cobra.Command, args []string) error {
+func knownCommand(parent *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "see dagger-inject --help"
-	if close := root.SuggestionsFor(args[0]); len(close) > 0 {
+	hint := "see " + parent.CommandPath() + " --help"
+	parent.SuggestionsMinimumDistance = 2
+	if close := parent.SuggestionsFor(args[0]); len(close) > 0 {
 		hint = "did you mean " + close[0] + "?"
 	}
 	return badInputf("unknown command %q: %s", args[0], hint)

@@ -65,7 +65,8 @@ func plainPolicy(file string, origin config.Origin) (*config.Documents, error) {
 	return config.FromFile(file, text, origin), nil
 }
 
-// policyMaps returns the policies of a file's ConfigMaps; none where the file is something else, a policy document or not even YAML.
+// policyMaps returns the policies of a file's ConfigMaps; none where the file is a policy document, or not even YAML. A manifest
+// of other objects is an error: read as a policy, each of its fields would be one that is not known.
 func policyMaps(file string, origin func(*corev1.ConfigMap) config.Origin) ([]*config.Documents, error) {
 	documents, err := readDocuments(file, nil)
 	if err != nil {
@@ -73,6 +74,7 @@ func policyMaps(file string, origin func(*corev1.ConfigMap) config.Origin) ([]*c
 		return nil, nil
 	}
 	var found []*config.Documents
+	other := ""
 	for _, d := range documents {
 		var list struct{ Items []json.RawMessage }
 		objects := []json.RawMessage{d.json}
@@ -81,7 +83,13 @@ func policyMaps(file string, origin func(*corev1.ConfigMap) config.Origin) ([]*c
 		}
 		for _, object := range objects {
 			var head metav1.PartialObjectMetadata
-			if json.Unmarshal(object, &head) != nil || head.Kind != "ConfigMap" || head.Name != config.ConfigMapName {
+			if json.Unmarshal(object, &head) != nil {
+				continue
+			}
+			if head.Kind != "ConfigMap" || head.Name != config.ConfigMapName {
+				if head.Kind != "" && head.Kind != config.Kind && head.APIVersion != config.APIVersion {
+					other = strings.TrimSpace(head.Kind + " " + head.Name)
+				}
 				continue
 			}
 			var cm corev1.ConfigMap
@@ -90,6 +98,9 @@ func policyMaps(file string, origin func(*corev1.ConfigMap) config.Origin) ([]*c
 			}
 			found = append(found, config.FromConfigMap(&cm, origin(&cm)))
 		}
+	}
+	if len(found) == 0 && other != "" {
+		return nil, badInputf("%s: %s is no policy: want apiVersion: %s and kind: %s, or a ConfigMap %s", file, other, config.APIVersion, config.Kind, config.ConfigMapName)
 	}
 	return found, nil
 }

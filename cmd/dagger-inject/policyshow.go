@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +31,7 @@ func newPolicyCommand(s streams) *cobra.Command {
 		Use:     "policy",
 		Short:   "Look at policies",
 		Example: "  dagger-inject policy show ci",
-		Args:    noArguments,
+		Args:    knownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPolicyShowCommand(s))
@@ -70,7 +71,7 @@ The policies are read from the cluster, or, with --policy, from files.`,
 	flags.StringVar(&f.profile, "profile", config.DefaultProfile, "profile to show")
 	flags.StringVar(&f.pod, "pod", "", "file with a pod, whose annotations are the last layer")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
-	flags.StringVar(&f.releaseNamespace, "release-namespace", "dagger-inject", "namespace with the cluster's policy")
+	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "yaml", "output format: yaml or json")
 	return cmd
 }
@@ -126,11 +127,12 @@ func (f *policyShowFlags) load(ctx context.Context, namespace string) (*inject.P
 	if err != nil {
 		return nil, err
 	}
-	documents, err := cluster.PolicyDocuments(ctx, reader, f.releaseNamespace, config.OriginCluster)
+	release := cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader))
+	documents, err := cluster.PolicyDocuments(ctx, reader, release, config.OriginCluster)
 	if err != nil {
 		return nil, err
 	}
-	if namespace == f.releaseNamespace {
+	if namespace == release {
 		return inject.NewPolicies(documents, nil, nil), nil
 	}
 	own, err := cluster.PolicyDocuments(ctx, reader, namespace, config.OriginNamespace)

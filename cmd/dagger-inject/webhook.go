@@ -150,15 +150,20 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 	return webhook.Run(cmd.Context(), restConfig, options)
 }
 
-const kubeconfigHelp = "kubeconfig file (default: the pod's own service account, else $KUBECONFIG)"
+const releaseNamespaceHelp = "namespace that the webhook runs in, with the cluster's policy (default: the one that the webhook configuration leads to, else dagger-inject)"
 
-// clusterConfig says how to reach the cluster.
+const kubeconfigHelp = "kubeconfig file (default: $KUBECONFIG, else ~/.kube/config, else the pod's own service account)"
+
+// clusterConfig says how to reach the cluster. Its error is bad input: no kubeconfig is given, or none that can be read.
 func clusterConfig(kubeconfig string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	restConfig, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, badInputf("finding the cluster: there is no kubeconfig: give --kubeconfig FILE, or set KUBECONFIG")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("finding the cluster: %w", err)
+		return nil, badInputf("finding the cluster: %w", err)
 	}
 	return restConfig, nil
 }

@@ -87,7 +87,7 @@ func TestOnce(t *testing.T) {
 		"a fault of the webhook":             {calling(`an error on the server ("x") has prevented the request from succeeding`), Unreachable, "server", causeFault},
 		"a Service that is not there":        {calling(`service "dagger-inject" not found`), Unreachable, "not found", causeNoService},
 		"a refusal by another webhook":       {reply{code: 403, message: `admission webhook "x" denied the request: no`}, Failed, "denied", causeOther},
-		"no right to create pods":            {reply{code: 403, message: "pods is forbidden"}, Failed, "forbidden", causeOther},
+		"no right to create pods":            {reply{code: 403, message: `pods is forbidden: User "dev" cannot create resource "pods"`}, Failed, "forbidden", causeRights},
 		"a namespace that is not there":      {reply{code: 404, message: `namespaces "ci" not found`}, Failed, "not found", causeOther},
 		"another webhook that does not work": {reply{code: 500, message: `failed calling webhook "x": timeout`}, Failed, "timeout", causeOther},
 	} {

@@ -20,20 +20,12 @@ const (
 	causeExcluded = "The namespace is one of those that the webhook configuration excludes: choose another with --namespace."
 	causeNoConfig = "There is no MutatingWebhookConfiguration " + webhook.ConfigurationName + ", or the API server has not seen it yet."
 	causeIgnored  = "webhook.failurePolicy.pod is Ignore and the webhook cannot be reached: see its replicas and the ways to them."
+	causeRights   = "You may not create pods in the namespace: choose one in which you may with --namespace, or ask somebody who may. A dry run takes the same right."
 	causeOther    = "Something else in the cluster refuses the pod before the webhook's answer counts: choose another namespace with --namespace (check.namespace in the chart)."
 )
 
 // causes returns what usually leads to an outcome that is no answer, the likeliest first.
 func causes(a Answer) []string {
-	switch a.Outcome {
-	case NotCalled:
-		return []string{causeNoConfig, causeExcluded, causeIgnored}
-	case Failed:
-		return []string{causeOther}
-	case Unreachable:
-	default:
-		return nil
-	}
 	says := func(texts ...string) bool {
 		for _, text := range texts {
 			if strings.Contains(a.Said, text) {
@@ -41,6 +33,18 @@ func causes(a Answer) []string {
 			}
 		}
 		return false
+	}
+	switch a.Outcome {
+	case NotCalled:
+		return []string{causeNoConfig, causeExcluded, causeIgnored}
+	case Failed:
+		if says("is forbidden: User") {
+			return []string{causeRights}
+		}
+		return []string{causeOther}
+	case Unreachable:
+	default:
+		return nil
 	}
 	switch {
 	case says("x509:", "tls:"):

@@ -1,8 +1,10 @@
 package check
 
 import (
+	"encoding/json"
 	"strings"
 
+	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
 )
 
@@ -16,7 +18,13 @@ func (c *checker) checkAPIServer() {
 	if len(answer.Causes) > 0 {
 		remedy = answer.Causes[0]
 	}
+	if answer.Outcome == apicheck.Unreachable && c.noneReady {
+		remedy = "Have replicas ready first: see the line replicas."
+	}
+	var status inject.Status
 	switch {
+	case answer.Outcome == apicheck.Injected && json.Unmarshal([]byte(answer.Said), &status) == nil:
+		c.ok("the webhook answers: a pod in namespace %s would be injected by %s", answer.Namespace, status.Transport)
 	case answer.Reached():
 		c.ok("%s", answer)
 	case answer.Outcome == apicheck.Failed && strings.Contains(answer.Said, "is forbidden: User"):

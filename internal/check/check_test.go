@@ -34,7 +34,7 @@ ok    webhooks     namespace.inject.dagger.io leads to Service dagger-inject/dag
 ok    webhooks     policy.inject.dagger.io leads to Service dagger-inject/dagger-inject
 ok    replicas     2 of 2 replicas behind Service dagger-inject/dagger-inject ready
 ok    certificate  every CA bundle matches the certificate, which has 60 days left
-ok    API server   the webhook answers: a pod in namespace default would be injected:
+ok    API server   the webhook answers: a pod in namespace default would be injected by socket
 ok    policies     the cluster's policy is valid
 ok    engines      DaemonSet dagger/engine v0.21.8: 1 of 1 pod ready
 ok    namespaces   ci is opted in, Pod Security not set: a CI job is injected by socket
@@ -56,6 +56,7 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"another namespace":   {func(i *installation) { i.mutating.Webhooks[0].ClientConfig.Service.Namespace = "old" }, Warn, "leads to Service old/dagger-inject"},
 		"no Service":          {func(i *installation) { i.service.Name = "other" }, Fail, "there is no Service dagger-inject/dagger-inject"},
 		"no replica is ready": {func(i *installation) { i.replicas = i.replicas[:1]; i.replicas[0].Status.Conditions = nil }, Fail, "0 of 1 replica"},
+		"no replica at all":   {func(i *installation) { i.replicas = nil }, Fail, "0 of 0 replicas"},
 		"a replica is not":    {func(i *installation) { i.replicas[0].Status.Conditions = nil }, Warn, "1 of 2 replicas"},
 		"one replica":         {func(i *installation) { i.replicas = i.replicas[:1] }, Warn, "1 of 1 replica"},
 		"another certificate": {func(i *installation) {
@@ -81,12 +82,6 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"a namespace without an engine": {func(i *installation) {
 			i.others = append(i.others, namespace("ci", map[string]string{inject.LabelInject: "true", "pod-security.kubernetes.io/enforce": "baseline"}))
 		}, Fail, "ci is opted in, Pod Security baseline: a CI job is not injected"},
-		"a pod that was there before": {func(i *installation) {
-			i.others = append(i.others, namespace("ci", nil), asking("early", nil))
-		}, Warn, "ci/early asked and was not injected, as it would be now"},
-		"a pod that cannot be": {func(i *installation) {
-			i.others = append(i.others, namespace("ci", map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}), asking("job", nil))
-		}, Warn, "ci/job asked and was not injected: The engine's socket needs a hostPath volume"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -125,6 +120,20 @@ func TestWhatMayNotBeReadIsNamed(t *testing.T) {
 	}
 }
 
+// TestTheRemedyIsTheReplicasWhereNoneIsReady: a firewall, the likeliest cause otherwise, is not to be looked for then.
+func TestTheRemedyIsTheReplicasWhereNoneIsReady(t *testing.T) {
+	i := healthy(t)
+	i.replicas = nil
+	i.answer = apicheck.Answer{Outcome: apicheck.Unreachable, Namespace: "default", Said: "connection reset", Causes: []string{"a firewall"}}
+	for _, f := range i.run(t, "") {
+		if f.Check == "API server" {
+			require.Equal(t, Finding{"API server", Fail, "the API server cannot call the webhook: connection reset", "Have replicas ready first: see the line replicas."}, f)
+			return
+		}
+	}
+	require.Fail(t, "the API server was not asked")
+}
+
 func TestOneNamespace(t *testing.T) {
 	i := healthy(t)
 	i.others = []client.Object{
@@ -133,4 +142,5 @@ func TestOneNamespace(t *testing.T) {
 	for _, f := range i.run(t, "ci") {
 		require.NotContains(t, f.Text, "other is opted in")
 	}
+	require.Contains(t, i.run(t, "typo"), Finding{"namespaces", Fail, "there is no namespace typo", "Give -n the name of one."})
 }

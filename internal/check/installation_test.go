@@ -26,7 +26,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
-	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 	"github.com/dagger-inject/dagger-inject/webhook"
@@ -87,7 +86,7 @@ func healthy(t *testing.T) *installation {
 		policy:     policyOf("dagger-inject", ""),
 		engine:     &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "dagger", Name: "engine"}},
 		engines:    []*corev1.Pod{ready("dagger", "engine-one")},
-		answer:     apicheck.Answer{Outcome: apicheck.Injected, Namespace: "default"},
+		answer:     apicheck.Answer{Outcome: apicheck.Injected, Namespace: "default", Said: `{"transport":"socket"}`},
 		forbidden:  map[string]bool{},
 	}
 	i.replicas[0].Spec.Volumes = []corev1.Volume{{Name: "certs", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "serving"}}}}
@@ -172,14 +171,6 @@ func (g guarded) List(ctx context.Context, into client.ObjectList, opts ...clien
 
 func namespace(name string, labels map[string]string) *corev1.Namespace {
 	return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
-}
-
-func asking(name string, annotations map[string]string) *corev1.Pod {
-	return &corev1.Pod{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: name, Labels: map[string]string{inject.LabelInject: "true"}, Annotations: annotations},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}}},
-	}
 }
 
 // serve makes the webhook serve a certificate that every CA bundle holds.

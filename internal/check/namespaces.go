@@ -1,9 +1,8 @@
 package check
 
 import (
-	"slices"
-
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -12,16 +11,26 @@ import (
 
 // optedIn returns the namespaces that ask for injection, of those that are checked.
 func (c *checker) optedIn() ([]corev1.Namespace, error) {
-	var list corev1.NamespaceList
-	if err := c.Reader.List(c.ctx, &list, client.MatchingLabels{inject.LabelInject: "true"}); err != nil {
-		return nil, err
+	if c.Namespace != "" {
+		// Whoever works in a namespace may read it, and seldom all of them.
+		var ns corev1.Namespace
+		if err := c.Reader.Get(c.ctx, client.ObjectKey{Name: c.Namespace}, &ns); err != nil || ns.Labels[inject.LabelInject] != "true" {
+			return nil, err
+		}
+		return []corev1.Namespace{ns}, nil
 	}
-	return slices.DeleteFunc(list.Items, func(ns corev1.Namespace) bool { return c.Namespace != "" && ns.Name != c.Namespace }), nil
+	var list corev1.NamespaceList
+	err := c.Reader.List(c.ctx, &list, client.MatchingLabels{inject.LabelInject: "true"})
+	return list.Items, err
 }
 
 // checkNamespaces decides on a CI job in every namespace that asks for injection.
 func (c *checker) checkNamespaces() {
 	list, err := c.optedIn()
+	if apierrors.IsNotFound(err) {
+		c.add(Fail, "Give -n the name of one.", "there is no namespace %s", c.Namespace)
+		return
+	}
 	if err != nil {
 		c.unreadable("the namespaces", err)
 		return
@@ -52,52 +61,5 @@ func (c *checker) checkNamespaces() {
 		c.ok("%d more namespaces are opted in; -n checks one", checked-most)
 	case checked == 0:
 		c.ok("none is opted in by its label %s=true", inject.LabelInject)
-	}
-}
-
-// checkPods looks for pods that asked by their own label, run, and were not injected though they would be now.
-func (c *checker) checkPods() {
-	var list corev1.PodList
-	options := []client.ListOption{client.MatchingLabels{inject.LabelInject: "true"}}
-	if c.Namespace != "" {
-		options = append(options, client.InNamespace(c.Namespace))
-	}
-	if err := c.Reader.List(c.ctx, &list, options...); err != nil {
-		c.unreadable("the pods that ask for injection", err)
-		return
-	}
-	asked, without := 0, 0
-	for i := range list.Items {
-		pod := &list.Items[i]
-		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || pod.DeletionTimestamp != nil {
-			continue
-		}
-		asked++
-		if pod.Annotations[inject.AnnotationStatus] != "" {
-			continue
-		}
-		if without++; without > most {
-			continue
-		}
-		name := pod.Namespace + "/" + pod.Name
-		remedy := "dagger-inject explain pod " + pod.Name + " -n " + pod.Namespace
-		about, err := c.explainer.Pod(c.ctx, pod.Namespace, pod.Name)
-		switch {
-		case err != nil:
-			c.unreadable("the pod "+name, err)
-		case about.Outcome == explain.OutcomeInjected:
-			c.add(Warn, "Create it anew.", "%s asked and was not injected, as it would be now", name)
-		case about.Outcome == explain.OutcomeDoesNotApply:
-			asked-- // it was told so
-			without--
-		default:
-			c.add(Warn, remedy, "%s asked and was not injected: %s", name, about.Message)
-		}
-	}
-	switch {
-	case without > most:
-		c.add(Warn, "dagger-inject check -n NAMESPACE", "%d more asked and were not injected", without-most)
-	case without == 0:
-		c.ok("all pods that asked are injected (%d)", asked)
 	}
 }

@@ -21,6 +21,8 @@ type webhooks struct {
 	// service is where they lead; nil where they lead to a URL, or nowhere.
 	service *admissionregistrationv1.ServiceReference
 	pods    []corev1.Pod
+	// noneReady is true where it is known that none of them is ready.
+	noneReady bool
 }
 
 // install is the remedy for what the chart makes.
@@ -129,7 +131,10 @@ func (c *checker) checkReplicas() {
 	}
 	text := fmt.Sprintf("%d of %s behind %s ready", ready, plural(len(c.pods), "replica"), where)
 	see := fmt.Sprintf("See kubectl describe pods and logs in namespace %s.", service.Namespace)
+	c.noneReady = ready == 0
 	switch {
+	case len(c.pods) == 0:
+		c.add(Fail, fmt.Sprintf("See kubectl describe deployments,replicasets in namespace %s: it is scaled to 0, or its pods cannot be created.", service.Namespace), "%s", text)
 	case ready == 0:
 		c.add(Fail, see, "%s", text)
 	case ready < len(c.pods):

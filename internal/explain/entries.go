@@ -39,6 +39,7 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 		return "", true
 	}
 	pod := podLabels(t)
+	takes := false // a configuration takes pods of the namespace
 	// Our own condition, in the one place where it is written.
 	ours := map[string]bool{}
 	for _, w := range webhook.Configuration(func(string) (c admissionregistrationv1.WebhookClientConfig) { return c }, "").Webhooks {
@@ -51,6 +52,10 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 			w := &list.Items[i].Webhooks[n]
 			if w.Name != webhook.EntryNamePod && w.Name != webhook.EntryNameNamespace {
 				continue
+			}
+			if w.Name == webhook.EntryNamePod {
+				takes = takes || !j.namespaceKnown || mismatch(w.NamespaceSelector, j.namespace.Labels) == ""
+				j.excluded = !takes
 			}
 			e := Entry{Configuration: list.Items[i].Name, Name: w.Name, Because: j.refusal(w, pod)}
 			if e.Called = e.Because == ""; e.Called {

@@ -95,6 +95,7 @@ type job struct {
 
 	namespace      inject.Namespace
 	namespaceKnown bool
+	excluded       bool             // no pod of the namespace is sent to the webhook
 	policies       *inject.Policies // nil where the policy cannot be read
 	trace          inject.Trace
 	plan           *inject.Plan
@@ -155,6 +156,9 @@ func (j *job) conclude(called bool) {
 		j.Outcome = OutcomeInjected
 	case inject.ClassDoesNotApply:
 		j.Outcome = OutcomeDoesNotApply
+		if j.excluded && p.Reason == inject.ReasonNotRequested {
+			j.notCalled() // asking, the reason's remedy, would not help
+		}
 		return
 	case inject.ClassFault:
 		j.Outcome = OutcomeUnknown
@@ -174,14 +178,23 @@ func (j *job) conclude(called bool) {
 			j.Message = "The webhook is not installed: no MutatingWebhookConfiguration has its entries. Install the chart dagger-inject."
 		}
 	default:
-		j.Outcome, j.Decision, j.Reason = OutcomeDoesNotApply, "", ""
-		j.Message = "The API server does not call the webhook for this pod: no entry selects it."
+		j.notCalled()
+	}
+}
+
+// notCalled is the verdict on a pod that is not sent to the webhook.
+func (j *job) notCalled() {
+	j.Outcome, j.Decision, j.Reason = OutcomeDoesNotApply, "", ""
+	j.Message = "The API server does not call the webhook for this pod: no entry selects it."
+	if j.excluded {
+		j.Message = "The API server does not call the webhook for pods of this namespace: the webhook configuration excludes it (kube-system and its like, the release's own, and the chart's webhook.excludedNamespaces). Run the job in another namespace."
 	}
 }
 
 func (j *job) unknown(because string) {
 	j.Outcome, j.Decision, j.Reason = OutcomeUnknown, "", ""
 	j.Message = "What would happen is not known: " + because + "."
+	j.Warnings = nil // those of a decision that is not the cluster's
 }
 
 func (j *job) couldNotRead(what string) bool {
