@@ -42,14 +42,19 @@ func newServerVersion(config *rest.Config, log *slog.Logger) (*serverVersion, er
 
 // Start asks until ctx ends.
 func (s *serverVersion) Start(ctx context.Context) error {
+	var said string
 	for {
 		wait := versionEvery
 		err := s.ask()
 		s.asked.Store(true)
 		if err != nil {
-			s.log.Warn("the API server's version is not known", "error", err)
+			// Once for each cause: it is asked for until it is known.
+			if said != err.Error() {
+				s.log.Warn("the API server's version is not known", "error", err)
+			}
 			wait = versionRetry
 		}
+		said = fmt.Sprint(err)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -133,8 +132,15 @@ func (f *lintFlags) print(s streams, findings []finding, policies int) error {
 		}
 	}
 	if len(findings) > 0 {
-		return fmt.Errorf("%d errors in %d policies", len(findings), policies)
+		return fmt.Errorf("%s in %s", count(len(findings), "error", "errors"), count(policies, "policy", "policies"))
 	}
-	_, err := fmt.Fprintf(s.err, "%d policies, no errors\n", policies)
-	return errors.Join(err)
+	_, err := fmt.Fprintf(s.err, "%s, no errors\n", count(policies, "policy", "policies"))
+	return err
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -63,7 +63,7 @@ func TestSamplesAreValid(t *testing.T) {
 	for _, sample := range samples {
 		code, findings, report := execute(t, "", "lint", sample)
 		require.Zero(t, code, "%s: %s", findings, report)
-		require.Equal(t, "1 policies, no errors\n", report, sample)
+		require.Equal(t, "1 policy, no errors\n", report, sample)
 	}
 }
 
