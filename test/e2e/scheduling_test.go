@@ -102,7 +102,9 @@ func TestATaintedNodeTakesInjectedJobsOnly(t *testing.T) {
 	without := jobPod(t, "ARC", namespace, "true")
 	without.Labels["dagger.io/inject"] = "false"
 	createPod(t, without)
-	require.Contains(t, runJob(t, jobPod(t, "ARC", namespace, askEngine), "ARC"), "version=v0.21.8")
+	for system := range systems {
+		require.Contains(t, runJob(t, jobPod(t, system, namespace, askEngine), system), "version=v0.21.8", system)
+	}
 	eventually(t, "the pod that was not injected is unschedulable", func(context.Context) error {
 		for _, c := range get(t, without).Status.Conditions {
 			if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {

@@ -46,18 +46,23 @@ func TestAJobThatRunsFollowsItsEngineThroughARestart(t *testing.T) {
 	needsOurNode(t, "it restarts the engine")
 	deployEngine(t, defaultEngine, nil)
 	first := readyEngine(t)
-	pod := jobPod(t, "ARC", newNamespace(t, nil, ""), askEngine+"; until [ -e /tmp/restarted ]; do sleep 0.1; done; "+askEngine)
-	runAs(pod, 1001)
-	createPod(t, pod)
-	eventually(t, "the job has asked the first engine", func(context.Context) error {
-		if p := statusOf(get(t, pod), "runner"); p == nil || p.State.Running == nil {
-			return errors.New(describe([]corev1.Pod{*pod}))
-		}
-		if text := logs(t, pod, "runner"); text == "" {
-			return errors.New("it has printed nothing")
-		}
-		return nil
-	})
+	pods := map[string]*corev1.Pod{}
+	for system := range systems {
+		pods[system] = jobPod(t, system, newNamespace(t, nil, ""), askEngine+"; until [ -e /tmp/restarted ]; do sleep 0.1; done; "+askEngine)
+		createPod(t, pods[system])
+	}
+	for system, pod := range pods {
+		job := systems[system].job
+		eventually(t, "the job has asked the first engine", func(context.Context) error {
+			if p := statusOf(get(t, pod), job); p == nil || p.State.Running == nil {
+				return errors.New(describe([]corev1.Pod{*pod}))
+			}
+			if text := logs(t, pod, job); text == "" {
+				return errors.New("it has printed nothing")
+			}
+			return nil
+		})
+	}
 	require.NoError(t, cluster.Delete(t.Context(), &corev1.Pod{ObjectMeta: objectMeta(engineNamespace, first)}))
 	eventually(t, "the first engine is gone", func(ctx context.Context) error {
 		err := cluster.Get(ctx, client.ObjectKey{Namespace: engineNamespace, Name: first}, &corev1.Pod{})
@@ -68,10 +73,12 @@ func TestAJobThatRunsFollowsItsEngineThroughARestart(t *testing.T) {
 	})
 	second := readyEngine(t)
 	require.NotEqual(t, first, second)
-	kubectl(t, "exec", "-n", pod.Namespace, pod.Name, "-c", "runner", "--", "touch", "/tmp/restarted")
-	ended, output := awaitJob(t, pod, "ARC")
-	require.Zero(t, ended.ExitCode, output)
-	require.Regexp(t, fmt.Sprintf("(?s)engine=%s .*engine=%s ", first, second), output)
+	for system, pod := range pods {
+		kubectl(t, "exec", "-n", pod.Namespace, pod.Name, "-c", systems[system].job, "--", "touch", "/tmp/restarted")
+		ended, output := awaitJob(t, pod, system)
+		require.Zero(t, ended.ExitCode, output)
+		require.Regexp(t, fmt.Sprintf("(?s)engine=%s .*engine=%s ", first, second), output)
+	}
 }
 
 func TestAJobWithoutAnEngineIsToldWhy(t *testing.T) {
@@ -93,24 +100,34 @@ func TestAJobWithoutAnEngineIsToldWhy(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			deployEngine(t, defaultEngine, test.change)
 			runningEngine(t)
-			pod := jobPod(t, "ARC", newNamespace(t, nil, test.policy), "echo started")
-			runAs(pod, test.uid)
-			if test.want == "" {
-				require.Equal(t, "started\n", runJob(t, pod, "ARC"))
-				return
+			for system := range systems {
+				t.Run(system, func(t *testing.T) {
+					pod := jobPod(t, system, newNamespace(t, nil, test.policy), "echo started")
+					runAs(pod, test.uid)
+					if test.want == "" {
+						require.Equal(t, "started\n", runJob(t, pod, system))
+						return
+					}
+					createPod(t, pod)
+					requireWaitFailed(t, pod, test.want)
+				})
 			}
-			createPod(t, pod)
-			eventually(t, "the pod has failed", func(context.Context) error {
-				if get(t, pod).Status.Phase != corev1.PodFailed {
-					return errors.New(describe([]corev1.Pod{*pod}))
-				}
-				return nil
-			})
-			wait := statusOf(pod, "dagger-wait").State.Terminated
-			require.NotNil(t, wait)
-			require.NotZero(t, wait.ExitCode)
-			require.Contains(t, wait.Message, test.want)
-			t.Log(wait.Message)
 		})
 	}
+}
+
+// requireWaitFailed waits until the pod has failed, for what its wait says.
+func requireWaitFailed(t *testing.T, pod *corev1.Pod, want string) {
+	t.Helper()
+	eventually(t, "the pod has failed", func(context.Context) error {
+		if get(t, pod).Status.Phase != corev1.PodFailed {
+			return errors.New(describe([]corev1.Pod{*pod}))
+		}
+		return nil
+	})
+	wait := statusOf(pod, "dagger-wait").State.Terminated
+	require.NotNil(t, wait)
+	require.NotZero(t, wait.ExitCode)
+	require.Contains(t, wait.Message, want)
+	t.Log(wait.Message)
 }
