@@ -11,10 +11,16 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
+// The sources of the volume with the CLI.
+const (
+	emptyDirSource = "emptyDir"
+	imageSource    = "image"
+)
+
 // cliDelivery is one way to deliver the CLI: what the pod and its containers get.
 type cliDelivery struct {
-	volume   json.RawMessage
-	isVolume func(rawjson.Value) bool
+	volume json.RawMessage
+	source string // the field of the volume that says what it is
 	// path is where containers mount it, mount the mount, and env the variable with the command's place.
 	path       string
 	mount, env json.RawMessage
@@ -41,10 +47,10 @@ func copiedCLI(at string) cliDelivery {
 			Name:         volumeCLI,
 			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &cliSizeLimit}},
 		}),
-		isVolume: isEmptyDir,
-		path:     at,
-		mount:    mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: at, SubPath: cliFile, ReadOnly: true}),
-		env:      envJSON(EnvCLIBin, at),
+		source: emptyDirSource,
+		path:   at,
+		mount:  mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: at, SubPath: cliFile, ReadOnly: true}),
+		env:    envJSON(EnvCLIBin, at),
 	}
 }
 
@@ -56,15 +62,15 @@ func imageCLI(image string) cliDelivery {
 			Name:         volumeCLI,
 			VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: image, PullPolicy: imagePullPolicy}},
 		}),
-		isVolume: isImageVolume,
-		path:     config.CLIImagePath,
-		mount:    mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: config.CLIImagePath, SubPath: path.Dir(cliInImage)[1:], ReadOnly: true}),
-		env:      envJSON(EnvCLIBin, config.CLIImagePath+"/"+cliFile),
+		source: imageSource,
+		path:   config.CLIImagePath,
+		mount:  mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: config.CLIImagePath, SubPath: path.Dir(cliInImage)[1:], ReadOnly: true}),
+		env:    envJSON(EnvCLIBin, config.CLIImagePath+"/"+cliFile),
 	}
 }
 
-func isEmptyDir(volume rawjson.Value) bool    { return volume.Get("emptyDir").IsSet() }
-func isImageVolume(volume rawjson.Value) bool { return volume.Get("image").IsSet() }
+// isVolume recognises our volume among the pod's.
+func (d *cliDelivery) isVolume(volume rawjson.Value) bool { return volume.Get(d.source).IsSet() }
 
 // chooseDelivery decides how the CLI comes into the pod.
 func (i *injection) chooseDelivery(wanted config.Delivery, system System, imageVolumes bool) {
@@ -85,7 +91,7 @@ func (i *injection) chooseDelivery(wanted config.Delivery, system System, imageV
 // already from an earlier call is kept: another replica may have seen another server.
 func (i *injection) noImageVolume(system System, imageVolumes bool) string {
 	for _, volume := range i.pod.volumes.Elements() {
-		if name, _ := volume.Get("name").Str(); name == volumeCLI && isImageVolume(volume) {
+		if name, _ := volume.Get("name").Str(); name == volumeCLI && volume.Get(imageSource).IsSet() {
 			return ""
 		}
 	}
@@ -96,7 +102,7 @@ func (i *injection) noImageVolume(system System, imageVolumes bool) string {
 		return "the API server has no image volumes: they need Kubernetes " + imageVolumesSince.String()
 	}
 	for _, volume := range i.pod.volumes.Elements() {
-		if name, _ := volume.Get("name").Str(); name == volumeCLI && isEmptyDir(volume) {
+		if name, _ := volume.Get("name").Str(); name == volumeCLI && volume.Get(emptyDirSource).IsSet() {
 			return "the pod already has the volume that the init container fills"
 		}
 	}

@@ -282,7 +282,7 @@ func TestAMeshThatGaveNoSignIsReported(t *testing.T) {
 	require.Len(t, patched(t, in, plan).Spec.InitContainers, 2)
 }
 
-func TestPoliciesThatDifferInTheTimeoutShareTheWaitsContainer(t *testing.T) {
+func TestPoliciesShareWhatIsTheSame(t *testing.T) {
 	like := policiesOf(t, bySocket+waitAndCLI)
 	own := layered(bySocket+waitAndCLI, "wait: {timeout: 30s}")
 	shared := like.With(own.namespace)
@@ -291,4 +291,7 @@ func TestPoliciesThatDifferInTheTimeoutShareTheWaitsContainer(t *testing.T) {
 	require.Same(t, like.standard.wait.container, shared.standard.wait.container)
 	same := like.With(layered(bySocket, "containers: {exclude: [x]}").namespace)
 	require.Same(t, like.standard.wait, same.standard.wait)
+	require.Same(t, like.standard.cli, same.standard.cli)
+	require.Same(t, like.standard.engine, same.standard.engine)
+	require.Same(t, like.standard.socket, same.standard.socket)
 }
