@@ -1,17 +1,22 @@
-package inject
+package explain
 
-import "slices"
+import (
+	"slices"
 
-// Without takes out of a pod what injection is recognised to have added, so that it can be decided on anew: what the pod's
+	"github.com/dagger-inject/dagger-inject/inject"
+)
+
+// without takes out of a pod what injection is recognised to have added, so that it can be decided on anew: what the pod's
 // status annotation names, the mounts and variables that go with it, and the annotation itself. Tolerations, node selection,
 // the group, SELinux options, the wait's pull secret and the policy's own variables cannot be told from the pod's own and stay. It
 // changes the pod, a v1 Pod as encoding/json decodes one.
-func Without(pod map[string]any, status *Status) {
+func without(pod map[string]any, status *inject.Status) {
 	metadata, _ := pod["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
-	delete(annotations, AnnotationStatus)
-	if annotations[annotationSafeToEvict] == volumeCLI {
-		delete(annotations, annotationSafeToEvict)
+	delete(annotations, inject.AnnotationStatus)
+	// Injection names its own volume there, where the pod has no such annotation.
+	if volume, _ := annotations[inject.AnnotationSafeToEvict].(string); slices.Contains(status.Volumes, volume) {
+		delete(annotations, inject.AnnotationSafeToEvict)
 	}
 	spec, _ := pod["spec"].(map[string]any)
 	if spec == nil {
@@ -32,7 +37,7 @@ func Without(pod map[string]any, status *Status) {
 			continue
 		}
 		remove(container, "volumeMounts", named(status.Volumes))
-		remove(container, "env", named([]string{EnvRunnerHost, EnvNodeIP, EnvCLIBin}))
+		remove(container, "env", named([]string{inject.EnvRunnerHost, inject.EnvNodeIP, inject.EnvCLIBin}))
 	}
 }
 
