@@ -168,7 +168,7 @@ func TestLimitRangesAreCombined(t *testing.T) {
 		require.NoError(t, err)
 		objects = append(objects, stripped.(client.Object))
 	}
-	limits, err := ContainerLimits(t.Context(), fake.NewClientBuilder().WithObjects(objects...).Build(), "a")
+	limits, err := containerLimits(t.Context(), fake.NewClientBuilder().WithObjects(objects...).Build(), "a")
 	require.NoError(t, err)
 	require.Equal(t, "200m", limits.Min.Cpu().String())
 	require.Equal(t, "2", limits.Max.Cpu().String())
