@@ -56,8 +56,8 @@ e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFI
 	use=$$(go run ./test/node --state $$state up) && eval "$$use" && E2E=1 E2E_NODE=$$state go test -count=1 -p 1 -timeout 60m -v $(TESTFLAGS) ./test/node ./test/e2e
 
 .PHONY: golden
-golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart, the reasons
-	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestReadme' -update
+golden: ## Rewrite the expected outputs, the generated parts of docs, the schemas and references of policy and chart, the reasons
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestDocsAreNotStale' -update
 	go test ./internal/policydoc ./internal/chartdoc ./internal/reasondoc -update
 	git --no-pager diff --stat -- test/fixtures test/explain test/check README.md docs charts
 
