@@ -24,7 +24,7 @@ func readRepository(t *testing.T, path string) []byte {
 func generated(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	fenced := func(path string) string { return "```yaml\n" + string(readRepository(t, path)) + "```" }
-	before, after := "test/fixtures/readme/pod.yaml", "test/fixtures/readme/expected.yaml"
+	before, after := "test/data/fixtures/readme/pod.yaml", "test/data/fixtures/readme/expected.yaml"
 	return map[string]map[string]string{
 		"README.md":               {"before": podInShort(t, before), "after": podInShort(t, after)},
 		"docs/getting-started.md": {"before": fenced(before), "after": fenced(after)},
