@@ -14,14 +14,14 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
 	"github.com/dagger-inject/dagger-inject/internal/check"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // checkCases is where each folder has a cluster, cluster.yaml, what its API server answers, answer.yaml, and what comes out.
 // The folder itself has the configurations as they are registered, with the CA bundle ca.crt.
-const checkCases = "test/check"
+const checkCases = "test/data/check"
 
 // checkNow is when the clusters are checked: their certificates are valid from January to March.
 var checkNow = time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC)
@@ -34,9 +34,9 @@ func bothConfigurations(t *testing.T, bundle []byte) string {
 			Namespace: "dagger-inject", Name: "dagger-inject", Path: &path,
 		}}
 	}
-	mutating, err := yaml.Marshal(webhook.Configuration(client, "dagger-inject"))
+	mutating, err := yaml.Marshal(registration.Configuration(client, "dagger-inject"))
 	require.NoError(t, err)
-	validating, err := yaml.Marshal(webhook.ValidatingConfiguration(client))
+	validating, err := yaml.Marshal(registration.ValidatingConfiguration(client))
 	require.NoError(t, err)
 	return string(mutating) + "---\n" + string(validating)
 }
@@ -52,7 +52,7 @@ func TestCheckGoldens(t *testing.T) {
 	for _, file := range cases {
 		of := filepath.Dir(file)
 		t.Run(filepath.Base(of), func(t *testing.T) {
-			objects, err := readManifests([]string{file, filepath.Join(dir, "webhooks.yaml"), filepath.Join(repository, "test/engines/v0.21.8-default/manifests.yaml")})
+			objects, err := readManifests([]string{file, filepath.Join(dir, "webhooks.yaml"), filepath.Join(repository, "test/data/engines/v0.21.8-default/manifests.yaml")})
 			require.NoError(t, err)
 			text, err := os.ReadFile(filepath.Join(of, "answer.yaml"))
 			require.NoError(t, err)

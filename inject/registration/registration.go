@@ -1,0 +1,119 @@
+// Package registration says how the webhook is registered with an API server: the names of its entries, the paths that they call, and
+// the two configurations as the chart writes them. It needs no cluster: explain and check compare a cluster with it.
+package registration
+
+import (
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject"
+)
+
+const (
+	// ConfigurationName is the name of the MutatingWebhookConfiguration. It is fixed: mutating webhooks are called in the
+	// order of their configurations' names, and ours must come after actions-runner-controller's.
+	ConfigurationName = "dagger-inject"
+	// EntryNamePod and EntryNameNamespace are the names of its two entries.
+	EntryNamePod       = "pod.inject.dagger.io"
+	EntryNameNamespace = "namespace.inject.dagger.io"
+)
+
+const (
+	// PathPod is where the entry pod.inject.dagger.io is served.
+	PathPod = "/inject/pod"
+	// PathNamespace is where the entry namespace.inject.dagger.io is served.
+	PathNamespace = "/inject/namespace"
+	// PathValidate is where policies are validated when they are written.
+	PathValidate = "/validate/policy"
+)
+
+// Configuration returns the MutatingWebhookConfiguration that sends us the pods that ask for injection, and no others. The
+// client function says how a path of ours is reached; releaseNamespace is where we run ourselves, and is left out.
+func Configuration(client func(path string) admissionregistrationv1.WebhookClientConfig, releaseNamespace string) *admissionregistrationv1.MutatingWebhookConfiguration {
+	excluded := metav1.LabelSelectorRequirement{
+		Key:      corev1.LabelMetadataName,
+		Operator: metav1.LabelSelectorOpNotIn,
+		Values:   []string{"kube-system", "kube-public", "kube-node-lease", releaseNamespace},
+	}
+	label := func(operator metav1.LabelSelectorOperator, values ...string) metav1.LabelSelectorRequirement {
+		return metav1.LabelSelectorRequirement{Key: inject.LabelInject, Operator: operator, Values: values}
+	}
+	selector := func(requirements ...metav1.LabelSelectorRequirement) *metav1.LabelSelector {
+		return &metav1.LabelSelector{MatchExpressions: requirements}
+	}
+	pod := entry(EntryNamePod, client(PathPod))
+	// A pod that asks for an engine and silently gets none hangs for ten minutes; ARC tries the 500 of a failed call again.
+	pod.FailurePolicy = ptr.To(admissionregistrationv1.Fail)
+	pod.NamespaceSelector = selector(excluded)
+	pod.ObjectSelector = selector(label(metav1.LabelSelectorOpExists), label(metav1.LabelSelectorOpNotIn, "false"))
+
+	namespace := entry(EntryNameNamespace, client(PathNamespace))
+	namespace.FailurePolicy = ptr.To(admissionregistrationv1.Ignore)
+	namespace.NamespaceSelector = selector(excluded, label(metav1.LabelSelectorOpIn, "true"))
+	namespace.ObjectSelector = selector(label(metav1.LabelSelectorOpDoesNotExist))
+
+	return &admissionregistrationv1.MutatingWebhookConfiguration{
+		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration"},
+		ObjectMeta: metav1.ObjectMeta{Name: ConfigurationName},
+		Webhooks:   []admissionregistrationv1.MutatingWebhook{pod, namespace},
+	}
+}
+
+// ValidatingConfigurationName is the name of the ValidatingWebhookConfiguration.
+const ValidatingConfigurationName = "dagger-inject"
+
+// ValidatingConfiguration returns the ValidatingWebhookConfiguration that has policies checked when they are written. It
+// ignores failures: a bad policy that comes in meanwhile is refused where it is used, with the same words.
+func ValidatingConfiguration(client func(path string) admissionregistrationv1.WebhookClientConfig) *admissionregistrationv1.ValidatingWebhookConfiguration {
+	return &admissionregistrationv1.ValidatingWebhookConfiguration{
+		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "ValidatingWebhookConfiguration"},
+		ObjectMeta: metav1.ObjectMeta{Name: ValidatingConfigurationName},
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
+			Name:                    "policy.inject.dagger.io",
+			ClientConfig:            client(PathValidate),
+			AdmissionReviewVersions: []string{"v1"},
+			Rules: []admissionregistrationv1.RuleWithOperations{{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+				Rule: admissionregistrationv1.Rule{
+					APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"},
+					Scope: ptr.To(admissionregistrationv1.NamespacedScope),
+				},
+			}},
+			MatchPolicy: ptr.To(admissionregistrationv1.Equivalent),
+			MatchConditions: []admissionregistrationv1.MatchCondition{{
+				Name:       "a-policy",
+				Expression: "object.metadata.name == '" + config.ConfigMapName + "'",
+			}},
+			FailurePolicy:  ptr.To(admissionregistrationv1.Ignore),
+			SideEffects:    ptr.To(admissionregistrationv1.SideEffectClassNone),
+			TimeoutSeconds: ptr.To[int32](3),
+		}},
+	}
+}
+
+func entry(name string, client admissionregistrationv1.WebhookClientConfig) admissionregistrationv1.MutatingWebhook {
+	return admissionregistrationv1.MutatingWebhook{
+		Name:                    name,
+		ClientConfig:            client,
+		AdmissionReviewVersions: []string{"v1"},
+		Rules: []admissionregistrationv1.RuleWithOperations{{
+			Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+			Rule: admissionregistrationv1.Rule{
+				APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"},
+				Scope: ptr.To(admissionregistrationv1.NamespacedScope),
+			},
+		}},
+		MatchPolicy: ptr.To(admissionregistrationv1.Equivalent),
+		MatchConditions: []admissionregistrationv1.MatchCondition{{
+			Name:       "not-a-mirror-pod",
+			Expression: "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)",
+		}},
+		// Events are written, and not on a dry run.
+		SideEffects:        ptr.To(admissionregistrationv1.SideEffectClassNoneOnDryRun),
+		ReinvocationPolicy: ptr.To(admissionregistrationv1.IfNeededReinvocationPolicy),
+		TimeoutSeconds:     ptr.To[int32](3),
+	}
+}

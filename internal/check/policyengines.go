@@ -1,0 +1,125 @@
+package check
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
+	"github.com/dagger-inject/dagger-inject/internal/cluster"
+)
+
+// lookup is one that a policy made for an engine.
+type lookup struct {
+	namespace string
+	found     *engine.Discovered
+	err       error
+}
+
+// look finds engines for policies, and remembers what was looked for. Where that is the pods' own namespace, it is looked for
+// once the namespaces are known.
+func (c *checker) look(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+	if namespace == "" {
+		return nil, nil
+	}
+	found, err := c.engines.Discover(namespace, selector)
+	c.lookups[namespace+" "+selector.String()] = lookup{namespace, found, err}
+	return found, err
+}
+
+// lookWithin is look for the pods of one namespace.
+func (c *checker) lookWithin(own string) inject.Engines {
+	return func(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+		if namespace == "" {
+			namespace = own
+		}
+		return c.look(namespace, selector)
+	}
+}
+
+// checkEngines tells of each engine that policies look for, and of its ready pods.
+func (c *checker) checkEngines() {
+	if c.policies == nil {
+		return
+	}
+	own := c.policies.LooksInOwnNamespace()
+	for _, policies := range c.refined {
+		own = own || policies.LooksInOwnNamespace()
+	}
+	if own {
+		c.lookInOwnNamespaces()
+	} else if len(c.lookups) == 0 {
+		c.ok("none is looked for: the policy names what pods are given")
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.lookups)) {
+		c.checkEngine(c.lookups[key])
+	}
+}
+
+// lookInOwnNamespaces looks for engines in the namespaces whose pods are given their own.
+func (c *checker) lookInOwnNamespaces() {
+	if cluster.OwnDiscoveryOff(c.ctx, c.Reader, c.ReleaseNamespace) {
+		c.add(Fail, "Set it, or name an engine in the policy.", "%v", inject.ErrOwnNamespaceOff)
+		return
+	}
+	list, err := c.optedIn()
+	if err != nil {
+		c.unreadable("the namespaces, in which engines are looked for", err)
+		return
+	}
+	var names []string
+	for _, ns := range list {
+		names = append(names, ns.Name)
+	}
+	if c.Namespace != "" && len(names) == 0 {
+		names = []string{c.Namespace} // its pods may ask by their own label
+	}
+	looked := 0
+	for _, name := range names {
+		policies := c.policies
+		if refined, ok := c.refined[name]; ok {
+			policies = refined
+		}
+		if !policies.LooksInOwnNamespace() {
+			continue
+		}
+		if looked++; looked <= most {
+			policies.Within(c.lookWithin(name))
+		}
+	}
+	switch {
+	case looked > most:
+		c.ok("%d more namespaces are to have an engine of their own; -n checks one", looked-most)
+	case looked == 0:
+		c.ok("looked for in the pods' own namespaces, of which none is opted in; -n checks one")
+	}
+}
+
+func (c *checker) checkEngine(l lookup) {
+	switch {
+	case c.engines.Err(l.namespace) != nil:
+		c.unreadable("the engines of namespace "+l.namespace, c.engines.Err(l.namespace))
+		return
+	case l.err != nil:
+		c.add(Warn, "Install the Dagger Helm chart there, or name an engine in the policy.", "%v", l.err)
+		return
+	}
+	version := l.found.Version
+	if version == "" {
+		version = "of an unknown version (" + l.found.Image + ")"
+	}
+	pods, err := c.engines.Pods(l.namespace, l.found.Workload.String())
+	if err != nil {
+		c.unreadable("the pods of "+l.found.Workload.String(), err)
+		return
+	}
+	ready := len(slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return !cluster.IsReady(&p) }))
+	if ready == 0 {
+		c.add(Fail, "See kubectl describe pods in namespace "+l.namespace+".", "%s %s: none of %s is ready", l.found.Workload, version, plural(len(pods), "pod"))
+		return
+	}
+	c.ok("%s %s: %d of %s ready", l.found.Workload, version, ready, plural(len(pods), "pod"))
+}

@@ -1,0 +1,281 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
+)
+
+// engineState is what is known of engines at one moment, by namespace. It is never changed.
+type engineState map[string]engineNamespace
+
+type engineNamespace struct {
+	workloads engine.Workloads
+	err       error // the namespace cannot be read
+}
+
+// Discover finds the engine of a namespace.
+func (s engineState) Discover(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+	known, watched := s[namespace]
+	switch {
+	case namespace == "":
+		return nil, inject.ErrOwnNamespaceOff
+	case !watched:
+		return nil, fmt.Errorf("engines of namespace %s are not read: the cluster's policy must name it in engine.discover.namespace", namespace)
+	case known.err != nil:
+		return nil, known.err
+	}
+	found, err := known.workloads.Discover(selector)
+	if err != nil {
+		return nil, fmt.Errorf("namespace %s: %w", namespace, err)
+	}
+	return found, nil
+}
+
+// engineWatcher reads the workloads of the namespaces that policies look for engines in, and no others: a Role in each is all
+// that it needs. A namespace that is missing or forbidden has no engine; it keeps nobody from being ready.
+type engineWatcher struct {
+	config *rest.Config
+	scheme *runtime.Scheme
+	mapper meta.RESTMapper
+	log    *slog.Logger
+	// changed is told of every new state.
+	changed func(engineState)
+
+	mu         sync.Mutex
+	namespaces map[string]*watchedNamespace
+	dirty      chan struct{}
+}
+
+// watchedNamespace is a running cache of one namespace.
+type watchedNamespace struct {
+	cache.Cache
+	stop   context.CancelFunc
+	synced []func() bool
+	err    error // the last failure of a watch, before all were synced
+	// forbidden is true where the service account may not read the namespace: another failure passes, and is waited for.
+	forbidden bool
+	// known is true once decisions are made with what was read, or knowing that nothing may be.
+	known bool
+}
+
+// newEngineWatcher watches nothing yet. The mapper must know engineKinds while the API server is away.
+func newEngineWatcher(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, log *slog.Logger, changed func(engineState)) *engineWatcher {
+	return &engineWatcher{
+		config: config, scheme: scheme, mapper: mapper, log: log, changed: changed,
+		namespaces: map[string]*watchedNamespace{}, dirty: make(chan struct{}, 1),
+	}
+}
+
+// NeedLeaderElection says that every replica watches.
+func (*engineWatcher) NeedLeaderElection() bool { return false }
+
+// settle is how long changes are gathered before a state is made of them: an upgrade changes several objects at once.
+const settle = 20 * time.Millisecond
+
+// Start makes a state of every change, until ctx ends.
+func (w *engineWatcher) Start(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			w.want(nil)
+			return nil
+		case <-w.dirty:
+		}
+		time.Sleep(settle)
+		state, read := w.state(ctx)
+		w.changed(state)
+		w.mu.Lock()
+		for _, watched := range read {
+			watched.known = true
+		}
+		w.mu.Unlock()
+	}
+}
+
+func (w *engineWatcher) touch() {
+	select {
+	case w.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// want watches these namespaces, and no others any more.
+func (w *engineWatcher) want(namespaces []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, watched := range w.namespaces {
+		if !slices.Contains(namespaces, name) {
+			watched.stop()
+			delete(w.namespaces, name)
+			w.touch()
+		}
+	}
+	for _, name := range namespaces {
+		if w.namespaces[name] == nil {
+			w.namespaces[name] = w.watch(name)
+			w.touch()
+		}
+	}
+}
+
+// engineKinds are the objects that an engine is read off.
+func engineKinds() []client.Object {
+	return []client.Object{&appsv1.DaemonSet{}, &appsv1.StatefulSet{}, &appsv1.Deployment{}, &corev1.Service{}}
+}
+
+func (w *engineWatcher) watch(namespace string) *watchedNamespace {
+	handler := toolscache.ResourceEventHandlerFuncs{
+		AddFunc: func(any) { w.touch() }, UpdateFunc: func(any, any) { w.touch() }, DeleteFunc: func(any) { w.touch() },
+	}
+	watched := &watchedNamespace{}
+	watched.start(w.config, w.scheme, w.mapper, namespace, handler, func(err error) { w.failed(watched, namespace, err) }, w.touch)
+	return watched
+}
+
+// start reads the workloads and Services of a namespace, or of all, and tells of every change, of failures, and of having
+// read all.
+func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, namespace string,
+	handler toolscache.ResourceEventHandler, failed func(error), read func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	watched.stop = cancel
+	var err error
+	watched.Cache, err = cache.New(config, cache.Options{
+		Scheme:                       scheme,
+		Mapper:                       mapper,
+		DefaultNamespaces:            map[string]cache.Config{namespace: {}},
+		DefaultTransform:             trimEngine,
+		DefaultUnsafeDisableDeepCopy: ptr.To(true),
+		DefaultWatchErrorHandler: func(ctx context.Context, r *toolscache.Reflector, err error) {
+			toolscache.DefaultWatchErrorHandler(ctx, r, err)
+			failed(err)
+		},
+	})
+	for _, kind := range engineKinds() {
+		if err != nil {
+			break
+		}
+		var informer cache.Informer
+		if informer, err = watched.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err == nil {
+			watched.synced = append(watched.synced, informer.HasSynced)
+			_, err = informer.AddEventHandler(handler)
+		}
+	}
+	if err != nil {
+		go failed(err) // whoever starts may hold what failed needs
+		return
+	}
+	go func() {
+		if err := watched.Start(ctx); err != nil {
+			failed(err)
+		}
+	}()
+	go func() {
+		if watched.WaitForCacheSync(ctx) {
+			read() // an empty namespace tells of nothing else
+		}
+	}()
+}
+
+// trimEngine keeps of a workload or Service what an engine is read off.
+func trimEngine(object any) (any, error) {
+	engine.Trim(object)
+	return object, nil
+}
+
+func (w *engineWatcher) failed(watched *watchedNamespace, namespace string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if apierrors.IsForbidden(err) {
+		watched.forbidden = true
+		err = fmt.Errorf("the service account may not read the workloads of namespace %s", namespace)
+	}
+	if watched.err == nil {
+		w.log.Warn("engines cannot be read", "namespace", namespace, "error", err)
+	}
+	watched.err = err
+	w.touch()
+}
+
+func (watched *watchedNamespace) isSynced() bool {
+	for _, done := range watched.synced {
+		if !done() {
+			return false
+		}
+	}
+	return len(watched.synced) > 0
+}
+
+// ready is the check that every wanted namespace is read, or may not be.
+func (w *engineWatcher) ready(*http.Request) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, watched := range w.namespaces {
+		switch {
+		case watched.known:
+		case watched.err != nil:
+			return fmt.Errorf("the engines of namespace %s are not read yet: %w", name, watched.err)
+		default:
+			return fmt.Errorf("the engines of namespace %s are not read yet", name)
+		}
+	}
+	return nil
+}
+
+// state reads the caches, and also returns those of which something is known.
+func (w *engineWatcher) state(ctx context.Context) (state engineState, read []*watchedNamespace) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	state = engineState{}
+	for name, watched := range w.namespaces {
+		if !watched.isSynced() {
+			err := watched.err
+			if err == nil {
+				err = fmt.Errorf("the workloads of namespace %s are not read yet", name)
+			}
+			if watched.forbidden {
+				read = append(read, watched)
+			}
+			state[name] = engineNamespace{err: err}
+			continue
+		}
+		watched.err = nil
+		state[name] = watched.list(ctx, name)
+		read = append(read, watched)
+	}
+	return state, read
+}
+
+func (watched *watchedNamespace) list(ctx context.Context, namespace string) engineNamespace {
+	var daemonSets appsv1.DaemonSetList
+	var statefulSets appsv1.StatefulSetList
+	var deployments appsv1.DeploymentList
+	var services corev1.ServiceList
+	for _, list := range []client.ObjectList{&daemonSets, &statefulSets, &deployments, &services} {
+		if err := watched.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+			return engineNamespace{err: err}
+		}
+	}
+	return engineNamespace{workloads: engine.Workloads{
+		DaemonSets: daemonSets.Items, StatefulSets: statefulSets.Items, Deployments: deployments.Items, Services: services.Items,
+	}}
+}

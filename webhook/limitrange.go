@@ -1,0 +1,36 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+)
+
+// stripLimitRange keeps what is needed of a LimitRange in the cache: its bounds for containers.
+func stripLimitRange(obj any) (any, error) {
+	if lr, ok := obj.(*corev1.LimitRange); ok {
+		lr.ManagedFields, lr.Annotations, lr.Labels = nil, nil, nil
+		limits := inject.LimitsOf([]corev1.LimitRange{*lr})
+		lr.Spec.Limits = []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Min: limits.Min, Max: limits.Max}}
+	}
+	return obj, nil
+}
+
+// maxLimitRanges bounds how many LimitRanges of a namespace are combined for each of its pods.
+const maxLimitRanges = 64
+
+// containerLimits returns what all LimitRanges of a namespace ask of a container together.
+func containerLimits(ctx context.Context, cache client.Reader, namespace string) (inject.ContainerLimits, error) {
+	var list corev1.LimitRangeList
+	if err := cache.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy, client.Limit(maxLimitRanges+1)); err != nil {
+		return inject.ContainerLimits{}, err
+	}
+	if len(list.Items) > maxLimitRanges {
+		return inject.ContainerLimits{}, fmt.Errorf("there are more than the %d that are read for a pod", maxLimitRanges)
+	}
+	return inject.LimitsOf(list.Items), nil
+}
