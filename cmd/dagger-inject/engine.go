@@ -19,6 +19,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 type engineFlags struct {
@@ -73,7 +74,7 @@ func runEngine(ctx context.Context, s streams, f *engineFlags) error {
 		return fmt.Errorf("%s: %w; an engine elsewhere is found with --namespace and --selector", where, err)
 	}
 	for _, note := range found.Notes {
-		_, _ = fmt.Fprintf(s.err, "%s: %s\n", found.Workload, note)
+		_ = terminal.Line(s.err, "%s: %s", found.Workload, note)
 	}
 	if f.output != "" {
 		return writeObject(s.out, f.output, found)
@@ -197,7 +198,7 @@ func readCluster(ctx context.Context, f *engineFlags) (*engine.Workloads, error)
 func printEngine(out io.Writer, d *engine.Discovered) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-14s"+format+"\n", append([]any{name}, args...)...)
+		_ = terminal.Line(&b, "%-14s"+format, append([]any{name}, args...)...)
 	}
 	line("engine", "%s", d.Workload)
 	line("image", "%s", d.Image)
