@@ -52,31 +52,53 @@ func (policy *placement) addNodeSelection(p *pod, spec *patch.Cursor) (contradic
 		// The kubelet of that node would refuse a pod whose node selection it does not match.
 		return ""
 	}
+	if contradiction := policy.contradiction(p); contradiction != "" {
+		return contradiction
+	}
 	for _, add := range policy.nodeSelector {
-		own := p.nodeSelector.Get(add.key)
-		value, set := own.Str()
+		if _, set := p.nodeSelector.Get(add.key).Str(); !set {
+			spec.Member("nodeSelector").Member(add.key).Set(patch.String(add.value))
+		}
+	}
+	if len(policy.nodeSelector)+len(policy.required) > 0 {
+		policy.addRequiredTerms(p, p.requiredTerms(), spec)
+	}
+	policy.addPreferredTerms(p, spec)
+	return ""
+}
+
+// contradiction returns what contradicts the pod's own node selection, empty for nothing. That there is nothing is remembered
+// of one placement: the one by which the pod's engine was chosen is then added.
+func (policy *placement) contradiction(p *pod) string {
+	if p.fits == policy || len(policy.nodeSelector)+len(policy.required) == 0 {
+		return ""
+	}
+	for _, add := range policy.nodeSelector {
+		value, set := p.nodeSelector.Get(add.key).Str()
 		if other := policy.selects(add.key); other != add.value {
 			return fmt.Sprintf("the engine's nodes and the policy's nodeSelector differ: %s=%s and %s", add.key, other, add.value)
 		}
 		if set && value != add.value {
 			return fmt.Sprintf("the pod's nodeSelector has %s=%s, the policy's has %s", add.key, value, add.value)
 		}
-		if !set {
-			spec.Member("nodeSelector").Member(add.key).Set(patch.String(add.value))
-		}
 	}
-	if len(policy.nodeSelector)+len(policy.required) > 0 {
-		terms := readTerms(p.nodeAffinity.Get(fieldRequired).Get("nodeSelectorTerms"))
-		if len(terms)*len(policy.required) > maxTerms {
-			return fmt.Sprintf("the pod's %d nodeSelectorTerms and the policy's %d combine to more than %d", len(terms), len(policy.required), maxTerms)
-		}
-		if !policy.satisfiable(p, terms) {
-			return "no node can match both the pod's node selection and the policy's"
-		}
-		policy.addRequiredTerms(p, terms, spec)
+	terms := p.requiredTerms()
+	if len(terms)*len(policy.required) > maxTerms {
+		return fmt.Sprintf("the pod's %d nodeSelectorTerms and the policy's %d combine to more than %d", len(terms), len(policy.required), maxTerms)
 	}
-	policy.addPreferredTerms(p, spec)
+	if !policy.satisfiable(p, terms) {
+		return "no node can match both the pod's node selection and the policy's"
+	}
+	p.fits = policy
 	return ""
+}
+
+// requiredTerms returns the pod's own terms, read once.
+func (p *pod) requiredTerms() []podTerm {
+	if !p.termsRead {
+		p.terms, p.termsRead = readTerms(p.nodeAffinity.Get(fieldRequired).Get("nodeSelectorTerms")), true
+	}
+	return p.terms
 }
 
 // selects returns the first value that the placement has for a label.
