@@ -18,20 +18,20 @@ help: ## Show this
 
 .PHONY: demo
 demo: ## Install the chart with Helm and cert-manager, inject an ARC and a GitLab pod, and show what changed
-	@go run ./test/demo
+	@go run ./test/suite/demo
 
 .PHONY: test
 test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens, real API server
 	go vet ./...
-	assets=$$(cd test/cluster && go run .) && KUBEBUILDER_ASSETS=$$assets go test -timeout 30m $(TESTFLAGS) ./...
+	assets=$$(cd test/rig/binaries && go run .) && KUBEBUILDER_ASSETS=$$assets go test -timeout 30m $(TESTFLAGS) ./...
 	cd build/image && go test -timeout 30m $(TESTFLAGS) ./...
-	cd test/chart && go test -timeout 30m ./... # nothing in it runs concurrently: Helm with the race detector would be built for nothing
+	cd test/suite/chart && go test -timeout 30m ./... # nothing in it runs concurrently: Helm with the race detector would be built for nothing
 
-HELM_VERSION = $(shell cd test/chart && go list -m -f '{{.Version}}' helm.sh/helm/v4)
+HELM_VERSION = $(shell cd test/suite/chart && go list -m -f '{{.Version}}' helm.sh/helm/v4)
 
 .PHONY: helm
 helm: ## Build bin/helm, in the version that the chart is tested with
-	cd test/chart && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$(HELM_VERSION)" -o ../../bin/helm helm.sh/helm/v4/cmd/helm
+	cd test/suite/chart && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$(HELM_VERSION)" -o ../../../bin/helm helm.sh/helm/v4/cmd/helm
 
 .PHONY: build
 build: ## Build bin/dagger-inject
@@ -43,33 +43,33 @@ image: ## Build bin/dagger-inject.oci.tar for IMAGE_ARCH (amd64,arm64), without 
 
 .PHONY: cluster-up
 cluster-up: ## Start a real one-node cluster on this machine, as root, and print how to use it
-	@go run ./test/node up
+	@go run ./test/rig/node up
 
 .PHONY: cluster-down
 cluster-down: ## Remove that cluster and all it kept, also after a crash
-	@go run ./test/node down
+	@go run ./test/rig/node down
 
 .PHONY: e2e
 e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFIG set, in that cluster as it is
-	@if [ -n "$$KUBECONFIG" ]; then E2E=1 go test -count=1 -timeout 60m -v $(TESTFLAGS) ./test/e2e; exit; fi; \
-	state=$${XDG_CACHE_HOME:-$$HOME/.cache}/dagger-inject/e2e; trap 'go run ./test/node --state '$$state' down' EXIT; \
-	use=$$(go run ./test/node --state $$state up) && eval "$$use" && E2E=1 E2E_NODE=$$state go test -count=1 -p 1 -timeout 60m -v $(TESTFLAGS) ./test/node ./test/e2e
+	@if [ -n "$$KUBECONFIG" ]; then E2E=1 go test -count=1 -timeout 60m -v $(TESTFLAGS) ./test/suite/e2e; exit; fi; \
+	state=$${XDG_CACHE_HOME:-$$HOME/.cache}/dagger-inject/e2e; trap 'go run ./test/rig/node --state '$$state' down' EXIT; \
+	use=$$(go run ./test/rig/node --state $$state up) && eval "$$use" && E2E=1 E2E_NODE=$$state go test -count=1 -p 1 -timeout 60m -v $(TESTFLAGS) ./test/rig/node ./test/suite/e2e
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart, the reasons
 	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestReadme' -update
 	go test ./internal/policydoc ./internal/chartdoc ./internal/reasondoc -update
-	git --no-pager diff --stat -- test/fixtures test/explain test/check README.md docs charts
+	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check README.md docs charts
 
 .PHONY: bench
 bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces
-	go run ./test/bench
-	assets=$$(cd test/cluster && go run .) && export KUBEBUILDER_ASSETS=$$assets && \
-	  go run ./test/bench/policies -namespaces 1000 && go run ./test/bench/policies
+	go run ./test/suite/bench
+	assets=$$(cd test/rig/binaries && go run .) && export KUBEBUILDER_ASSETS=$$assets && \
+	  go run ./test/suite/bench/policies -namespaces 1000 && go run ./test/suite/bench/policies
 
 .PHONY: soak
 soak: ## Roll, kill, freeze, renew and upgrade the webhook while pods are created (SOAKFLAGS=-quick: in two minutes)
-	go run ./test/soak $(SOAKFLAGS)
+	go run ./test/suite/soak $(SOAKFLAGS)
 
 # Minimizing an input that leads to new code takes up to a minute by default, in which nothing else is tried.
 .PHONY: fuzz
@@ -84,9 +84,9 @@ fuzz: ## Fuzz each target for FUZZTIME (30s)
 lint: ## Check formatting and run golangci-lint's standard set
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-clean: $$unformatted"; exit 1; }
 	go run $(GOLANGCI_LINT) run ./...
-	cd test/cluster && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
-	cd test/certmanager && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml .
-	cd test/chart && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
+	cd test/rig/binaries && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml .
+	cd test/rig/certmanager && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml .
+	cd test/suite/chart && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml ./...
 	cd build/image && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
-	cd test/images && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
-	cd test/coredns && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
+	cd test/rig/images && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml ./...
+	cd test/rig/coredns && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml ./...

@@ -7,7 +7,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
-	"github.com/dagger-inject/dagger-inject/test/fixtures"
+	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 )
 
 // BenchmarkDecide is one decision, the index of the pod's JSON included.

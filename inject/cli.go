@@ -17,8 +17,8 @@ const (
 	cliCopyDir = "/dagger-inject"
 	cliFile    = "dagger"
 
-	// annotationSafeToEvict names volumes that do not keep the cluster autoscaler from draining a node.
-	annotationSafeToEvict = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+	// AnnotationSafeToEvict names volumes that do not keep the cluster autoscaler from draining a node.
+	AnnotationSafeToEvict = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 )
 
 // imagePullPolicy is said, as Kubernetes' default for the tag latest is Always. The image is the engine's, which a node with an

@@ -190,7 +190,7 @@ env: [{name: EXTRA, value: ours}, {name: MORE, value: ours}]
 		{Name: "_EXPERIMENTAL_DAGGER_CLI_BIN", Value: "/opt/dagger"}, {Name: "EXTRA", Value: "mine"},
 		{Name: "_EXPERIMENTAL_DAGGER_RUNNER_HOST", Value: "unix:///run/dagger/engine.sock"}, {Name: "MORE", Value: "ours"},
 	}, pod.Spec.Containers[2].Env)
-	require.Equal(t, "mine", pod.Annotations[annotationSafeToEvict])
+	require.Equal(t, "mine", pod.Annotations[AnnotationSafeToEvict])
 	require.Contains(t, pod.Annotations[AnnotationStatus], `"containers":["own-cli-bin"]`, "a forged status is replaced")
 	require.Equal(t, []LeftContainer{
 		{"own-host", "sets _EXPERIMENTAL_DAGGER_RUNNER_HOST itself"},

@@ -8,7 +8,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
-	"github.com/dagger-inject/dagger-inject/test/invariant"
+	"github.com/dagger-inject/dagger-inject/test/suite/invariant"
 )
 
 // fuzzOne holds the invariants against any JSON, in a namespace that opts in.

@@ -11,8 +11,8 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
-	"github.com/dagger-inject/dagger-inject/test/fixtures"
-	"github.com/dagger-inject/dagger-inject/test/invariant"
+	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
+	"github.com/dagger-inject/dagger-inject/test/suite/invariant"
 )
 
 // decide runs the library on a pod's JSON, with everything else as the case has it.

@@ -46,7 +46,7 @@ func TestAnImageVolumeAddsNoContainer(t *testing.T) {
 	in.Policies, in.ImageVolumes = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {delivery: image-volume, image: 'i:1'}"), true
 	pod := patched(t, in, Decide(in))
 	require.Empty(t, pod.Spec.InitContainers)
-	require.Empty(t, pod.Annotations[annotationSafeToEvict], "it does not hold a node")
+	require.Empty(t, pod.Annotations[AnnotationSafeToEvict], "it does not hold a node")
 	require.Equal(t, &corev1.ImageVolumeSource{Reference: "i:1", PullPolicy: corev1.PullIfNotPresent}, pod.Spec.Volumes[0].Image)
 	require.Equal(t, []corev1.VolumeMount{{Name: "dagger-inject-cli", MountPath: "/opt/dagger/bin", SubPath: "usr/local/bin", ReadOnly: true}}, pod.Spec.Containers[0].VolumeMounts)
 	require.Equal(t, corev1.EnvVar{Name: EnvCLIBin, Value: "/opt/dagger/bin/dagger"}, pod.Spec.Containers[0].Env[1])

@@ -238,8 +238,8 @@ func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) (conf
 // containers prepare, and one of those may run the job's image and want the CLI.
 func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) (conflict string) {
 	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
-	if _, set := i.pod.annotation(annotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
-		annotations.Member(annotationSafeToEvict).Set(patch.String(volumeCLI))
+	if _, set := i.pod.annotation(AnnotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
+		annotations.Member(AnnotationSafeToEvict).Set(patch.String(volumeCLI))
 	}
 	if i.pod.containerNamed(initContainerCLI) != nil {
 		return fmt.Sprintf("the pod has a container %s of its own", initContainerCLI)

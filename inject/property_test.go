@@ -11,7 +11,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
-	"github.com/dagger-inject/dagger-inject/test/fixtures"
+	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 )
 
 // widePolicy adds everything that can be added.

@@ -20,7 +20,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
-	"github.com/dagger-inject/dagger-inject/test/program"
+	"github.com/dagger-inject/dagger-inject/test/rig/program"
 )
 
 // emitter is one with a clock of its own and a client in memory.

@@ -2,189 +2,101 @@ package webhook
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"crypto/tls"
 	"log/slog"
-	"time"
+	"net/http"
+	"sync"
 
-	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/client-go/rest"
-	"k8s.io/utils/ptr"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-
-	policy "github.com/dagger-inject/dagger-inject/config"
-	"github.com/dagger-inject/dagger-inject/inject"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
-const (
-	// PathPod is where the entry pod.inject.dagger.io is served.
-	PathPod = "/inject/pod"
-	// PathNamespace is where the entry namespace.inject.dagger.io is served.
-	PathNamespace = "/inject/namespace"
-	// PathValidate is where policies are validated at the door.
-	PathValidate = "/validate/policy"
-)
-
-// Options is what a server needs.
-type Options struct {
-	// Host is the address to listen on; empty is every address.
-	Host string
-	// Port is the port to serve admission reviews on, from 1 to 65535.
-	Port int
-	// CertDir is the folder with tls.crt and tls.key. They are waited for, and read again when they change.
-	CertDir string
-	// ReleaseNamespace is where the cluster's policy is, in the ConfigMap dagger-inject-policy; those of other namespaces
-	// refine it there. It is not needed where Policies is set.
-	ReleaseNamespace string
-	// Policies returns the policies that hold in a namespace, in place of ConfigMaps. It is called for every request.
-	Policies func(namespace string) *inject.Policies
-	// Events has events written about pods that cannot be injected. Instance names this replica in them.
-	Events   bool
-	Instance string
-	// NodeIPv6 says that the nodes' addresses are IPv6, as the webhook's own is.
-	NodeIPv6 bool
-	// ImageVolumes tells whether the API server has image volumes; nil asks the server, now and again.
-	ImageVolumes func() bool
-	// DiscoverOwnNamespace reads the workloads of all namespaces, for policies that look for the engine in the pod's own.
-	DiscoverOwnNamespace bool
-	// Version is this program's version.
-	Version string
-	// Log gets everything that is logged.
-	Log *slog.Logger
-	// MetricsAddress and HealthAddress are host:port; "0" turns the metrics off, an empty HealthAddress the probes.
-	MetricsAddress, HealthAddress string
-	// DrainQuietPeriod is how long no request must have come, once the context has ended, before the server stops listening.
-	// DrainTimeout bounds how long that is waited for. 0 waits for running requests only.
-	DrainQuietPeriod, DrainTimeout time.Duration
-
-	events *EventEmitter
+// server is controller-runtime's webhook server with a certificate that may come late and an end that fails nobody. To the
+// manager it is a runnable like others and not its webhook server, which would listen before the caches are read and stop after
+// them: so it listens last and stops first.
+type server struct {
+	https       *ctrlwebhook.DefaultServer
+	certificate *certificate
+	drain       *drain
 }
 
-// Run serves with what the cluster knows of namespaces, until ctx ends and the server is drained.
-func Run(ctx context.Context, config *rest.Config, o Options) error {
-	tuneGC()
-	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
-	// Our own limit on live reads is the only one: client-go's, of five a second, fails a burst of new namespaces.
-	config = rest.CopyConfig(config)
-	config.QPS = -1
-	server := newServer(&o)
-	serving, stop := server.drain.outlive(ctx)
-	defer stop()
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Metrics:                 metricsserver.Options{BindAddress: o.MetricsAddress},
-		HealthProbeBindAddress:  o.HealthAddress,
-		Cache:                   cacheOptions(),
-		MapperProvider:          newMapper,
-		GracefulShutdownTimeout: ptr.To(stopTimeout),
-	})
-	if err != nil {
-		return fmt.Errorf("setting up the manager: %w", err)
+func newServer(o *Options) *server {
+	s := &server{certificate: newCertificate(o.CertDir, o.Log), drain: newDrain(o)}
+	s.https = &ctrlwebhook.DefaultServer{Options: ctrlwebhook.Options{
+		Host: o.Host,
+		Port: o.Port,
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
+			c.MinVersion = tls.VersionTLS13
+			c.GetCertificate = s.certificate.get
+		}},
+		WebhookMux: http.NewServeMux(),
+	}}
+	return s
+}
+
+func (s *server) handle(path string, handler http.Handler) {
+	s.https.Options.WebhookMux.Handle(path, s.drain.handle(handler))
+}
+
+// Start serves once there is a certificate. When ctx ends it stops listening, and returns once every request is answered.
+func (s *server) Start(ctx context.Context) error {
+	select {
+	case <-s.certificate.loaded:
+		close(s.drain.serving)
+		return s.https.Start(ctx)
+	case <-ctx.Done():
+		return nil
 	}
-	m := NewMetrics(metrics.Registry)
-	server.certificate.register(metrics.Registry)
-	// Ready is listening with a certificate, knowing the cluster, and not being about to end.
-	checks := server.checks()
-	var store *PolicyStore
-	var feed *policyFeed
-	if o.Events {
-		o.events = NewEventEmitter(mgr.GetClient(), o.Instance, m, o.Log)
-		if err := mgr.Add(o.events); err != nil {
-			return err
-		}
+}
+
+// run runs the manager, which is to start the server, until ctx ends and the server has stopped. Where it has not served yet,
+// there is nothing to wait for, and controller-runtime's manager would not end: while caches are being read, its
+// runnableGroup.Start heeds no cancelled context.
+func (s *server) run(ctx context.Context, mgr manager.Manager) error {
+	go s.certificate.follow(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
 	}
-	if o.Policies == nil {
-		store = NewPolicyStore(o.ReleaseNamespace)
-		watcher := newEngineWatcher(config, mgr.GetScheme(), mgr.GetRESTMapper(), o.Log, store.SetEngines)
-		store.onCluster = func(policies *inject.Policies) {
-			reportIgnored(m, o.Log, policies.Ignored())
-			watcher.want(policies.EngineNamespaces())
-		}
-		if o.DiscoverOwnNamespace {
-			store.own = newOwnEngines(config, mgr.GetScheme(), mgr.GetRESTMapper(), o.Log)
-			checks["own-engines"] = store.own.ready
-			if err := mgr.Add(store.own); err != nil {
-				return err
-			}
-		}
-		o.Policies = store.Policies
-		checks["engines"] = watcher.ready
-		if feed, err = newPolicyFeed(mgr, store); err != nil {
-			return err
-		}
-		if err := errors.Join(mgr.Add(feed), mgr.Add(watcher)); err != nil {
-			return err
-		}
+	if !s.drain.begun() {
+		return nil
 	}
-	if o.ImageVolumes == nil {
-		version, err := newServerVersion(config, o.Log)
+	return <-ended
+}
+
+// NeedLeaderElection says that every replica serves.
+func (*server) NeedLeaderElection() bool { return false }
+
+// checks are what has to hold of the server for it to be ready.
+func (s *server) checks() map[string]healthz.Checker {
+	return map[string]healthz.Checker{
+		"certificate": s.certificate.ready,
+		"listening":   s.https.StartedChecker(),
+		"shutdown":    s.drain.ready,
+	}
+}
+
+// logChanges returns a check that logs when it begins to fail, fails otherwise, or no longer fails. controller-runtime's own
+// line names neither the check nor why it fails.
+func logChanges(log *slog.Logger, name string, check healthz.Checker) healthz.Checker {
+	var mu sync.Mutex
+	var last string
+	return func(req *http.Request) error {
+		err := check(req)
+		said := ""
 		if err != nil {
-			return err
+			said = err.Error()
 		}
-		if err := mgr.Add(version); err != nil {
-			return err
+		mu.Lock()
+		defer mu.Unlock()
+		if said != last {
+			log.Info("readiness", "check", name, "ok", err == nil, "error", said)
 		}
-		o.ImageVolumes, checks["server-version"] = version.imageVolumes, version.ready
-	}
-	read, err := watch(serving, mgr.GetCache(), feed)
-	if err != nil {
+		last = said
 		return err
-	}
-	register(server, &o, newClusterSource(mgr.GetCache(), mgr.GetAPIReader(), o.Policies, store), m)
-	if store != nil {
-		server.handle(PathValidate, &PolicyValidator{Store: store, Log: o.Log})
-	}
-	if err := mgr.Add(server); err != nil {
-		return err
-	}
-	checks["caches"] = read
-	for name, check := range checks {
-		if err := mgr.AddReadyzCheck(name, logChanges(o.Log, name, check)); err != nil {
-			return err
-		}
-	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return err
-	}
-	return server.run(serving, mgr)
-}
-
-// RunStandalone serves without a cluster: what holds is as the source says. It ends when ctx does and the server is drained.
-func RunStandalone(ctx context.Context, o Options, source Source) error {
-	tuneGC()
-	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
-	server := newServer(&o)
-	register(server, &o, source, NewMetrics(prometheus.NewRegistry()))
-	serving, stop := server.drain.outlive(ctx)
-	defer stop()
-	go server.certificate.follow(serving)
-	return server.Start(serving)
-}
-
-// reportIgnored tells of fields that a newer chart's policy has and this program does not know.
-func reportIgnored(m *Metrics, log *slog.Logger, fields policy.Errors) {
-	m.ignored.Set(float64(len(fields)))
-	for _, field := range fields {
-		log.Warn("policy field ignored", "source", field.Source, "field", field.Path, "line", field.Line)
-	}
-}
-
-// register serves both entries directly: controller-runtime's Register would count every request a second time, in
-// histograms too coarse to use.
-func register(s *server, o *Options, source Source, m *Metrics) {
-	for path, entry := range map[string]inject.Entry{PathPod: inject.EntryPod, PathNamespace: inject.EntryNamespace} {
-		s.handle(path, &Handler{
-			Entry:        entry,
-			Source:       source,
-			Metrics:      m,
-			Log:          o.Log,
-			Events:       o.events,
-			NodeIPv6:     o.NodeIPv6,
-			ImageVolumes: o.ImageVolumes,
-			Version:      o.Version,
-		})
 	}
 }

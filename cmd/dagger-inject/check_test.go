@@ -21,7 +21,7 @@ import (
 
 // checkCases is where each folder has a cluster, cluster.yaml, what its API server answers, answer.yaml, and what comes out.
 // The folder itself has the configurations as they are registered, with the CA bundle ca.crt.
-const checkCases = "test/check"
+const checkCases = "test/data/check"
 
 // checkNow is when the clusters are checked: their certificates are valid from January to March.
 var checkNow = time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC)
@@ -52,7 +52,7 @@ func TestCheckGoldens(t *testing.T) {
 	for _, file := range cases {
 		of := filepath.Dir(file)
 		t.Run(filepath.Base(of), func(t *testing.T) {
-			objects, err := readManifests([]string{file, filepath.Join(dir, "webhooks.yaml"), filepath.Join(repository, "test/engines/v0.21.8-default/manifests.yaml")})
+			objects, err := readManifests([]string{file, filepath.Join(dir, "webhooks.yaml"), filepath.Join(repository, "test/data/engines/v0.21.8-default/manifests.yaml")})
 			require.NoError(t, err)
 			text, err := os.ReadFile(filepath.Join(of, "answer.yaml"))
 			require.NoError(t, err)

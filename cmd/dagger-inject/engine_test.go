@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEngineGoldens reads the official chart's own manifests, at many versions and settings: each folder of test/engines has
+// TestEngineGoldens reads the official chart's own manifests, at many versions and settings: each folder of test/data/engines has
 // the chart's output and what is read off it.
 func TestEngineGoldens(t *testing.T) {
-	manifests, err := filepath.Glob(filepath.Join(repository, "test/engines/*/manifests.yaml"))
+	manifests, err := filepath.Glob(filepath.Join(repository, "test/data/engines/*/manifests.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, manifests)
 	for _, file := range manifests {

@@ -14,13 +14,13 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/internal/explain"
-	"github.com/dagger-inject/dagger-inject/test/fixtures"
+	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // explainCases is where each folder has a command line, args.txt, the files that it names, and what comes out. The folder
 // itself has the webhooks as they are registered.
-const explainCases = "test/explain"
+const explainCases = "test/data/explain"
 
 // registered is the MutatingWebhookConfiguration, as its chart installs it.
 func registered(t *testing.T) string {

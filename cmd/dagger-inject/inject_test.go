@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/internal/textdiff"
-	"github.com/dagger-inject/dagger-inject/test/fixtures"
+	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 )
 
 func TestWorkloads(t *testing.T) {
@@ -194,7 +194,7 @@ func TestBadInput(t *testing.T) {
 		"an argument":          {pod, []string{"inject", "pod.yaml"}, `dagger-inject inject takes no arguments, got "pod.yaml"`},
 		"a policy that is bad": {pod, []string{"inject", "-f", "-", "--policy", policy}, policy + ": line 3: engine.sockets: unknown field: did you mean socket?"},
 		"a policy not there":   {pod, []string{"inject", "-f", "-", "--policy", dir + "/none"}, "reading the policy: open"},
-		"a policy that is none": {pod, []string{"inject", "-f", "-", "--policy", filepath.Join(repository, "test/fixtures/readme/pod.yaml")},
+		"a policy that is none": {pod, []string{"inject", "-f", "-", "--policy", filepath.Join(repository, "test/data/fixtures/readme/pod.yaml")},
 			"Pod arc-runner-set-x7k2m is no policy: want apiVersion: inject.dagger.io/v1alpha1 and kind: InjectionPolicy, or a ConfigMap dagger-inject-policy"},
 		"a bad label":            {pod, []string{"inject", "-f", "-", "--namespace-labels", "a"}, "a must be formatted as key=value"},
 		"a kubeconfig not there": {"", []string{"check", "--kubeconfig", dir + "/none"}, "finding the cluster: stat"},

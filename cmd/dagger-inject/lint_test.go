@@ -37,7 +37,7 @@ func TestLint(t *testing.T) {
 		"a namespace's, layered": {[]string{"--cluster-policy", cluster, good}, 0, ""},
 		"locked":                 {[]string{"--cluster-policy", cluster, good, locked}, 1, locked + ": line 4: engine.socket.hostPath: locked"},
 		"a manifest":             {[]string{manifest}, 1, manifest + `: ConfigMap ci/dagger-inject-policy: key "Big.yaml": want policy.yaml`},
-		"no policy at all":       {[]string{filepath.Join(repository, "test/fixtures/readme/pod.yaml")}, 2, ""},
+		"no policy at all":       {[]string{filepath.Join(repository, "test/data/fixtures/readme/pod.yaml")}, 2, ""},
 		"no file":                {nil, 2, ""},
 		"standard input":         {[]string{"-"}, 2, ""},
 		"a list":                 {[]string{write(t, "list.yaml", "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: dagger-inject-policy, namespace: ci}, data: {x: z}}]}")}, 1, `key "x"`},
@@ -50,7 +50,7 @@ func TestLint(t *testing.T) {
 			require.Contains(t, out, c.want)
 		})
 	}
-	code, out, report := execute(t, "", "inject", "-f", filepath.Join(repository, "test/fixtures/readme/pod.yaml"), "-o", "patch",
+	code, out, report := execute(t, "", "inject", "-f", filepath.Join(repository, "test/data/fixtures/readme/pod.yaml"), "-o", "patch",
 		"--namespace-labels", "dagger.io/inject=true", "--policy", filepath.Join(repository, "docs/samples/arc-socket.yaml"))
 	require.Zero(t, code, report)
 	require.Contains(t, out, "unix:///run/dagger/engine.sock", "the ConfigMap among other manifests")

@@ -24,8 +24,8 @@ func generated(t *testing.T) map[string]string {
 	}
 	yaml := func(text string) string { return "```yaml\n" + text + "```" }
 	return map[string]string{
-		"before":  yaml(read("test/fixtures/readme/pod.yaml")),
-		"after":   yaml(read("test/fixtures/readme/expected.yaml")),
+		"before":  yaml(read("test/data/fixtures/readme/pod.yaml")),
+		"after":   yaml(read("test/data/fixtures/readme/expected.yaml")),
 		"policy":  yaml(read("config/default.yaml")),
 		"sample":  yaml(read("docs/samples/tcp.yaml")),
 		"reasons": reasondoc.Table(),

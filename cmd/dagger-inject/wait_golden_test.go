@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/dagger-inject/dagger-inject/test/fixtures"
+	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 )
 
 // TestTheInjectedWaitIsACommandLineOfOurs runs what pods are given: an argument that is not accepted would keep them from

@@ -51,7 +51,7 @@ func chartWorkloads(t *testing.T, file string) *Workloads {
 }
 
 func TestWhatIsTrimmedIsNotRead(t *testing.T) {
-	files, err := filepath.Glob("../../test/engines/*/manifests.yaml")
+	files, err := filepath.Glob("../../test/data/engines/*/manifests.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {

@@ -17,7 +17,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 	"github.com/dagger-inject/dagger-inject/internal/explain"
-	"github.com/dagger-inject/dagger-inject/test/fixtures"
+	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 )
 
 // explainer explains with a case's policies and namespace.

@@ -59,7 +59,7 @@ func (e *Explainer) template(ctx context.Context, pod *unstructured.Unstructured
 	// Anyone can write the annotation: what it names wrongly is only missing from this explanation.
 	_ = json.Unmarshal([]byte(pod.GetAnnotations()[inject.AnnotationStatus]), &status)
 	own := pod.DeepCopy()
-	inject.Without(own.Object, &status)
+	without(own.Object, &status)
 	unstructured.RemoveNestedField(own.Object, "spec", "nodeName") // the scheduler's, and not there at creation
 	unstructured.RemoveNestedField(own.Object, "metadata", "managedFields")
 	judged := "the pod itself, less what injection is recognised to have added, and not scheduled yet"

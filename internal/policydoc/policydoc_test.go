@@ -52,7 +52,7 @@ func TestSchemaAcceptsWhatIsPublished(t *testing.T) {
 // TestSchemaAcceptsTheFixtures leaves out those that are there to be refused.
 func TestSchemaAcceptsTheFixtures(t *testing.T) {
 	v := newValidator(t)
-	files, err := filepath.Glob(filepath.Join(repository, "test/fixtures/*/*policy.yaml"))
+	files, err := filepath.Glob(filepath.Join(repository, "test/data/fixtures/*/*policy.yaml"))
 	require.NoError(t, err)
 	accepted := 0
 	for _, file := range files {

@@ -1,0 +1,116 @@
+// Command binaries provides the binaries that the tests and the demo start.
+//
+//	go run .                                                  # etcd and kube-apiserver
+//	go run . etcd kube-apiserver kubelet kube-proxy           # others too
+//	go run . -module ../containerd containerd ctr             # those of another module
+//	go run . -module ../certmanager certmanager               # one of that module's own packages
+//
+// It prints, on standard output, the folder that holds them: $KUBEBUILDER_ASSETS when it is set and has them all, else a
+// cached folder outside the tree, filled on first use by building them from their Go modules at the versions that the
+// module's go.mod pins. What can be built are the tools that go.mod names; a package of the module itself is built again once
+// a file of the module has changed. Progress goes to standard error.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// controlPlane is what is built where nothing is named: what setup-envtest knows too.
+var controlPlane = []string{"etcd", "kube-apiserver"}
+
+func main() {
+	module := flag.String("module", ".", "folder of the module whose tools are built")
+	flag.Usage = func() {
+		_, _ = fmt.Fprint(flag.CommandLine.Output(), `Build programs from their Go modules once, and print the folder that holds them.
+
+  go run .                                              etcd and kube-apiserver
+  go run . kubelet kubectl                              other tools of this module
+  go run . -module ../containerd containerd ctr         tools of another module
+  go run . -module ../certmanager certmanager           a package of that module's own, which its go.mod names as a tool
+
+`)
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	dir, err := assets(ctx, os.Stderr, *module, flag.Args())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "binaries:", err)
+		os.Exit(1)
+	}
+	fmt.Println(dir)
+}
+
+// assets returns the folder with the binaries, building those that are missing.
+func assets(ctx context.Context, progress io.Writer, module string, names []string) (string, error) {
+	wanted := names
+	if len(names) == 0 {
+		wanted = controlPlane
+	}
+	if dir := os.Getenv("KUBEBUILDER_ASSETS"); dir != "" && module == "." {
+		missing := slices.IndexFunc(wanted, func(name string) bool { return !exists(filepath.Join(dir, name)) })
+		if missing < 0 {
+			return dir, nil
+		}
+		// setup-envtest has the control plane alone: what else is asked for is built.
+		if len(names) == 0 {
+			return "", fmt.Errorf("KUBEBUILDER_ASSETS is %q, but it has no %s", dir, wanted[missing])
+		}
+	}
+	known, err := tools(ctx, module)
+	if err != nil {
+		return "", err
+	}
+	var binaries []tool
+	for _, name := range wanted {
+		n := slices.IndexFunc(known, func(t tool) bool { return t.name == name })
+		if n < 0 {
+			return "", fmt.Errorf("%q is not one of the binaries that this builds: the tools of %s", name, filepath.Join(module, "go.mod"))
+		}
+		binaries = append(binaries, known[n])
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding a cache folder: %w (set KUBEBUILDER_ASSETS to use binaries of your own)", err)
+	}
+	dir := filepath.Join(cache, "dagger-inject", folder(known))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	for _, b := range binaries {
+		if exists(filepath.Join(dir, b.name)) {
+			continue
+		}
+		if err := build(ctx, progress, module, b, dir); err != nil {
+			return "", fmt.Errorf("building %s: %w", b.name, err)
+		}
+	}
+	return dir, nil
+}
+
+// folder names the folder of a module's tools after the versions that they have, so that none is of another one.
+func folder(known []tool) string {
+	var versions []string
+	for _, t := range known {
+		versions = append(versions, base(t.module)+"-"+t.version)
+	}
+	slices.Sort(versions)
+	versions = slices.Compact(versions)
+	slices.Reverse(versions)
+	return strings.Join(append(versions, runtime.GOOS, runtime.GOARCH), "-")
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}

@@ -1,0 +1,52 @@
+package localcluster
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// certManager is cert-manager, as the program of test/rig/certmanager runs it.
+type certManager struct {
+	binary, crds string
+	process      *process
+}
+
+func (c *Cluster) startCertManager() (err error) {
+	c.certs.process, err = c.start("cert-manager", c.certs.binary, "run", "--kubeconfig", c.Kubeconfig, "--crds", c.certs.crds)
+	if err != nil {
+		return fmt.Errorf("starting cert-manager: %w", err)
+	}
+	return nil
+}
+
+// waitReady waits until its custom resources are served and its controllers run.
+func (m *certManager) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if strings.Contains("\n"+m.process.output(), "\nready\n") {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-m.process.done:
+			return fmt.Errorf("cert-manager ended: %w\n%s", m.process.err, m.process.output())
+		case <-ctx.Done():
+			return fmt.Errorf("cert-manager is not ready: %w\n%s", ctx.Err(), m.process.output())
+		}
+	}
+}
+
+// Renew has a Certificate issued anew, as cmctl renew does, and returns once its Secret has the new certificate.
+func (c *Cluster) Renew(ctx context.Context, namespace, certificate string) error {
+	out, err := exec.CommandContext(ctx, c.certs.binary, "renew", "--kubeconfig", c.Kubeconfig, "--namespace", namespace, certificate).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("renewing the certificate %s/%s: %w\n%s", namespace, certificate, err, out)
+	}
+	return nil
+}

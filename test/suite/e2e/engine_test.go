@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// engineNamespace is where the default policy looks for the engine.
+const engineNamespace = "dagger"
+
+// defaultEngine is what the chart deploys without values.
+const defaultEngine = "v0.21.8-default"
+
+// deployEngine deploys the official chart's manifests of a folder of test/data/engines, and takes them away after the test. change
+// may change the DaemonSet before. In another cluster the engine that is there serves as the default one.
+func deployEngine(t *testing.T, name string, change func(*appsv1.DaemonSet)) {
+	t.Helper()
+	if cluster.node == "" && name == defaultEngine && change == nil {
+		pods, err := enginePods(t.Context())
+		require.NoError(t, err)
+		if len(pods) == 0 {
+			t.Skip("skipped: the namespace " + engineNamespace + " has no engine of the official chart")
+		}
+		return
+	}
+	needsOurNode(t, "it needs an engine of its own")
+	// After the deletions below: what is asked for last is done first.
+	t.Cleanup(func() {
+		eventually(t, "the engine's pods are gone", func(ctx context.Context) error {
+			return none(enginePods(ctx))
+		})
+	})
+	text, err := os.ReadFile(filepath.Join("../../data/engines", name, "manifests.yaml"))
+	require.NoError(t, err)
+	documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		err := documents.Decode(object)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		if object.Object == nil {
+			continue
+		}
+		object.SetNamespace(engineNamespace)
+		create(t, changed(t, object, change))
+	}
+}
+
+// changed applies a change to the object if it is the DaemonSet.
+func changed(t *testing.T, object *unstructured.Unstructured, change func(*appsv1.DaemonSet)) client.Object {
+	t.Helper()
+	if object.GetKind() != "DaemonSet" || change == nil {
+		return object
+	}
+	set := &appsv1.DaemonSet{}
+	require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, set))
+	change(set)
+	return set
+}
+
+// gated has the engine's container wait for the file /go before it starts the engine.
+func gated(set *appsv1.DaemonSet) {
+	c := &set.Spec.Template.Spec.Containers[0]
+	c.Command = []string{"sh", "-c", `trap exit TERM; until [ -e /go ]; do sleep 0.1; done; exec dagger-engine "$@"`, "engine"}
+	// What asks the engine is not to restart it meanwhile.
+	c.LivenessProbe = nil
+}
+
+// openGate lets a gated engine start.
+func openGate(t *testing.T) {
+	t.Helper()
+	kubectl(t, "exec", "-n", engineNamespace, runningEngine(t), "--", "touch", "/go")
+}
+
+func enginePods(ctx context.Context) ([]corev1.Pod, error) {
+	var pods corev1.PodList
+	err := cluster.List(ctx, &pods, client.InNamespace(engineNamespace), client.MatchingLabels{"app.kubernetes.io/part-of": "dagger-helm"})
+	return pods.Items, err
+}
+
+// readyEngine waits for the engine and returns the name of its pod, by which it answers.
+func readyEngine(t *testing.T) string {
+	t.Helper()
+	return awaitEngine(t, "is ready", func(s corev1.ContainerStatus) bool { return s.Ready })
+}
+
+// runningEngine waits for the engine's container and returns the name of its pod.
+func runningEngine(t *testing.T) string {
+	t.Helper()
+	return awaitEngine(t, "runs", func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
+}
+
+func awaitEngine(t *testing.T, what string, done func(corev1.ContainerStatus) bool) (name string) {
+	t.Helper()
+	eventually(t, "the engine "+what, func(ctx context.Context) error {
+		pods, err := enginePods(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range pods {
+			if p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.ContainerStatuses, done) {
+				name = p.Name
+				return nil
+			}
+		}
+		return errors.New(describe(pods))
+	})
+	return name
+}
+
+// requireAnswer holds what a job printed to the engine that it was to reach.
+func requireAnswer(t *testing.T, output, engine, version string) {
+	t.Helper()
+	if cluster.node == "" { // A real CLI prints the version of the engine, whatever that is here.
+		require.Regexp(t, `v\d+\.\d+\.\d+`, output)
+		return
+	}
+	require.Contains(t, output, fmt.Sprintf("engine=%s version=%s cli=%s ", engine, version, version))
+}
+
+func none(pods []corev1.Pod, err error) error {
+	if err == nil && len(pods) > 0 {
+		return errors.New(describe(pods))
+	}
+	return err
+}

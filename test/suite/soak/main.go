@@ -1,0 +1,110 @@
+// Command soak creates pods at a steady rate, on both entries of the webhook, while its replicas are rolled, killed and
+// frozen, its certificates renewed, its policy edited, and its chart upgraded and rolled back. It counts what was created,
+// injected, refused and missed, and fails where the objectives are not met. It stops by itself.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/localcluster"
+)
+
+// settings is how long and how hard the soak is.
+type settings struct {
+	// rate is how many pods are created a second, by so many clients.
+	rate    float64
+	clients int
+	// rolling is how many pods each entry has to get while replicas are rolled.
+	rolling int
+	// calm is how long phases are in which nothing is waited for.
+	calm time.Duration
+	// rounds is how often a disturbance is repeated.
+	rounds int
+	// limit ends the soak as a failure.
+	limit time.Duration
+}
+
+var (
+	full  = settings{rate: 100, clients: 6, rolling: 10000, calm: 20 * time.Second, rounds: 3, limit: 25 * time.Minute}
+	quick = settings{rate: 50, clients: 4, rolling: 0, calm: 5 * time.Second, rounds: 1, limit: 8 * time.Minute}
+)
+
+func main() {
+	log.SetLogger(logr.New(log.NullLogSink{}))
+	flags := flag.NewFlagSet("soak", flag.ExitOnError)
+	flags.Usage = func() {
+		_, _ = fmt.Fprint(flags.Output(), `Creates pods while the webhook is rolled, killed, frozen, renewed and upgraded, and counts what is missed.
+The exit code is 1 if an objective is not met.
+
+Example:
+  go run ./test/suite/soak -quick
+
+Flags:
+`)
+		flags.PrintDefaults()
+	}
+	short := flags.Bool("quick", false, "one round of everything, in about two minutes")
+	rate := flags.Float64("rate", 0, "pods created a second, on both entries together (default: 100, or 50 with -quick)")
+	// ExitOnError: an error does not come back.
+	_ = flags.Parse(os.Args[1:])
+	s := full
+	if *short {
+		s = quick
+	}
+	if *rate > 0 {
+		s.rate = *rate
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, fmt.Errorf("the soak did not end within %s", s.limit))
+	defer cancel()
+	if err := run(ctx, s); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, s settings) (err error) {
+	cluster, err := localcluster.Start(ctx, localcluster.Options{Output: os.Stdout})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cluster.Stop()) }()
+	soak, err := newSoak(ctx, cluster, s)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%g pods a second from %d clients, half with the label, half in a namespace with it\n", s.rate, s.clients)
+	load := soak.startLoad(ctx)
+	for _, p := range soak.phases() {
+		if err := soak.runPhase(ctx, p); err != nil {
+			load.stop()
+			soak.print(os.Stdout)
+			return fmt.Errorf("phase %s: %w", p.name, errors.Join(err, soak.describe(ctx)))
+		}
+	}
+	load.stop()
+	soak.print(os.Stdout)
+	return soak.verdict()
+}
+
+// chartDir returns the folder of the chart.
+func chartDir() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..", "..", "charts", "dagger-inject")
+}
