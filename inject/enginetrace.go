@@ -64,7 +64,7 @@ func (c *choice) against(e *compiledEngine) string {
 	case c.held == e:
 		return ""
 	case !c.asksFor(e):
-		return "it is draining, and not asked for by its name or its whole version"
+		return "it is draining, and is not asked for by name or whole version"
 	case connection == nil:
 		_, detail := c.refusal(e)
 		return detail
@@ -80,8 +80,8 @@ func (c *choice) inFavour(e *compiledEngine) string {
 		return "the pod is connected to it already"
 	}
 	because := map[engine.Readiness]string{
-		engine.HalfReady: "the newest of which half is ready or more", engine.SomeReady: "the newest of which any is ready",
-		engine.NoneReady: "the newest, and none has a replica that is known to be ready",
+		engine.HalfReady: "the newest that has half of its replicas ready, or more", engine.SomeReady: "the newest that has a replica ready",
+		engine.NoneReady: "the newest, as none is known to have a replica ready",
 	}[e.Rollout.Readiness()]
 	if !c.wanted.IsAny() {
 		because += ", among those that " + c.asker() + " asks for"
@@ -95,9 +95,9 @@ func (c *choice) behind(e, taken *compiledEngine) string {
 	case taken == c.held:
 		return "the pod is connected to another already"
 	case e.Rollout.Readiness() == engine.NoneReady && taken.Rollout.Readiness() > engine.NoneReady:
-		return "none of it is known to be ready" + counts(e)
+		return "none of its replicas is known to be ready" + counts(e)
 	case e.Rollout.Readiness() < taken.Rollout.Readiness():
-		return "less than half of it is ready" + counts(e)
+		return "less than half of its replicas are ready" + counts(e)
 	case semver.Compare(e.Version, taken.Version) < 0:
 		return "it is older than " + taken.Version
 	case engine.Compare(&e.Identity, &taken.Identity) < 0:
