@@ -36,6 +36,7 @@ type choice struct {
 	byPod     bool
 	// forbids is what forbids hostPath volumes, empty for nothing.
 	forbids string
+	stop    interruption
 
 	// held is the engine that the pod is connected to already, nil for none, and replica which of its replicas.
 	held    *compiledEngine
@@ -50,7 +51,7 @@ const noReplica = -1
 
 // chooseEngine returns the engine of a pod and how the pod reaches it, or why there is none.
 func (policy *Policy) chooseEngine(p *pod, chosen *choices, targets []*container, in *Input) (*compiledEngine, *connection, Reason, string) {
-	c := &choice{policy: policy, in: in, pod: p, transport: chosen.transport, wanted: chosen.wanted, byPod: chosen.wantedByPod, replica: noReplica}
+	c := &choice{policy: policy, in: in, pod: p, transport: chosen.transport, wanted: chosen.wanted, byPod: chosen.wantedByPod, replica: noReplica, stop: in.Interrupted}
 	if !policy.ignorePodSecurity {
 		c.forbids = in.Namespace.forbidsHostPath(policy.podSecurity)
 	}
@@ -76,6 +77,9 @@ func (c *choice) choose(targets []*container) (*compiledEngine, *connection) {
 	}
 	var candidate, reachable *compiledEngine
 	for i, e := range engines {
+		if i > 0 && c.stop.now() {
+			break // what was found is not asked for
+		}
 		if !c.asksFor(e) {
 			continue
 		}
@@ -117,7 +121,11 @@ func (c *choice) connect(e *compiledEngine) *connection {
 
 // canGoTo reports whether the pod can run where the connection works. Tolerations that it lacks it is given.
 func (c *choice) canGoTo(e *compiledEngine, connection *connection) bool {
-	return !connection.nodeLocal || c.pod.nodeName != "" || e.nodes.contradiction(c.pod) == ""
+	if !connection.nodeLocal || c.pod.nodeName != "" {
+		return true
+	}
+	reason, _ := e.nodes.contradiction(c.pod, c.stop)
+	return reason == ""
 }
 
 // preferTolerated applies the fifth rule to the engine at an index, which fits, and those that are as good.
@@ -150,7 +158,7 @@ func asGood(a, b *compiledEngine) bool {
 
 // tolerates reports whether the engine's nodes have taints, as far as its tolerations tell, and the pod tolerates all.
 func (c *choice) tolerates(e *compiledEngine, connection *connection) bool {
-	if !connection.nodeLocal || e.tolerations == 0 {
+	if !connection.nodeLocal || e.tolerations == 0 || e.nodes.problem != "" {
 		return false
 	}
 	own := readTolerations(c.pod, 0)

@@ -37,6 +37,9 @@ type engineFacts struct {
 	pullSecrets []string
 }
 
+// maxPullSecrets bounds how many of an engine's are compared with a pod's, to warn of one that the pod lacks.
+const maxPullSecrets = 16
+
 // compileEngines compiles the engines that are discovered, each under what the policy says of all. The policy like is one to
 // share memory with.
 func (policy *Policy) compileEngines(effective *config.Effective, engines Engines, like *Policy) {
@@ -71,7 +74,7 @@ func (policy *Policy) compileEngine(c *config.InjectionPolicy, e *engine.Engine)
 	compiled := &compiledEngine{replicas: e.Replicas, onNode: policy.anywhere}
 	compiled.engineFacts = &engineFacts{
 		Identity: e.Identity, unixSocket: e.Socket, unsafe: e.Unsafe, notCopied: e.Placement.NotCopied,
-		tolerations: len(e.Placement.Tolerations), skew: e.Skew(), pullSecrets: e.PullSecrets,
+		tolerations: len(e.Placement.Tolerations), skew: e.Skew(), pullSecrets: e.PullSecrets[:min(len(e.PullSecrets), maxPullSecrets)],
 	}
 	if e.Workload != (engine.Workload{}) {
 		compiled.workload = e.Workload.String()

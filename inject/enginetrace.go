@@ -71,7 +71,8 @@ func (c *choice) against(e *compiledEngine) string {
 	case c.canGoTo(e, connection):
 		return ""
 	}
-	return e.nodes.contradiction(c.pod)
+	_, problem := e.nodes.contradiction(c.pod, c.stop)
+	return problem
 }
 
 // inFavour says why an engine was taken.

@@ -27,7 +27,7 @@ func (c *choice) holds(targets []*container) {
 	have := c.pod.additions(targets)
 	best := 0
 	for _, e := range c.policy.engines {
-		if !c.wanted.Matches(&e.Identity) {
+		if !c.wanted.Matches(&e.Identity) || c.stop.now() {
 			continue
 		}
 		likeness, replica := c.likeness(e, have)
@@ -76,7 +76,7 @@ func (c *choice) likeness(e *compiledEngine, have *additions) (likeness int, rep
 		return 0, noReplica
 	}
 	likeness = 1
-	if e.nodes.contradiction(c.pod) == "" {
+	if reason, _ := e.nodes.contradiction(c.pod, c.stop); reason == "" {
 		likeness++
 	}
 	if e.cli != nil && e.cli.container.image == have.cliImage {

@@ -32,6 +32,9 @@ type pod struct {
 	terms     []podTerm
 	termsRead bool
 	fits      *placement
+	// defaultContainer is what the annotation names, and hasDefault whether there is one.
+	defaultContainer string
+	hasDefault       bool
 }
 
 type container struct {
@@ -118,6 +121,7 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 		name:        r.str(metadata.Get("name")),
 		namePrefix:  r.str(metadata.Get("generateName")),
 	}
+	p.defaultContainer, p.hasDefault = p.annotation(annotationDefault)
 	for _, owner := range r.objects(metadata.Get("ownerReferences")).Elements() {
 		p.ownedByJob = p.ownedByJob || r.str(owner.Get("kind")) == "Job"
 		p.owner = cmp.Or(p.owner, r.str(owner.Get("uid")))

@@ -36,6 +36,7 @@ type Policy struct {
 	discoverErr error
 
 	env      []envAddition
+	envBytes int            // of all of env
 	envIndex map[string]int // nil where env is short
 
 	// anywhere is what the policy adds to every pod.
@@ -80,7 +81,8 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 		}}})
 	}
 	for _, e := range env {
-		p.env = append(p.env, envAddition{e.Name, mustMarshal(e)})
+		add := envAddition{e.Name, mustMarshal(e)}
+		p.env, p.envBytes = append(p.env, add), p.envBytes+len(add.json)
 	}
 	p.indexEnv()
 	anywhere := newPlacement(&c.Scheduling)

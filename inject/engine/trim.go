@@ -70,7 +70,7 @@ func trim(object any) {
 
 // trimStatefulSet also keeps what its replicas' names are made of.
 func trimStatefulSet(o *appsv1.StatefulSet) {
-	r, offer, spec := statefulSetRollout(o), offered(o), &o.Spec
+	r, offer, spec := statefulSetRollout(o), offered(o), o.Spec
 	o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), appsv1.StatefulSetStatus{}
 	o.Spec = appsv1.StatefulSetSpec{Replicas: spec.Replicas, Template: trimTemplate(&spec.Template)}
 	if len(o.Spec.Template.Spec.Containers) == 0 {
