@@ -69,20 +69,33 @@ func (p *pod) additions(targets []*container) *additions {
 }
 
 // likeness tells how much of an engine the pod has: 0 where it is not connected to it. Two engines may have the same address on
-// different nodes: the CLI's image, then the nodes tell them apart.
+// different nodes: the CLI's image, then the labels that the pod selects tell them apart.
 func (c *choice) likeness(e *compiledEngine, have *additions) (likeness int, replica int32) {
 	connected, replica := c.isConnected(e, have)
 	if !connected {
 		return 0, noReplica
 	}
 	likeness = 1
-	if reason, _ := e.nodes.contradiction(c.pod, c.stop); reason == "" {
-		likeness++
+	if e.onNode.boundBy(c.pod) {
+		likeness += 1 + len(e.onNode.nodeSelector)
 	}
 	if e.cli != nil && e.cli.container.image == have.cliImage {
-		likeness += 2
+		likeness += sameImage
 	}
 	return likeness, replica
+}
+
+// sameImage outweighs all labels of a placement.
+const sameImage = 1000
+
+// boundBy reports whether the pod selects all labels that the placement does.
+func (policy *placement) boundBy(p *pod) bool {
+	for _, add := range policy.nodeSelector {
+		if value, _ := p.nodeSelector.Get(add.key).Str(); value != add.value {
+			return false
+		}
+	}
+	return true
 }
 
 // isConnected reports whether the pod has one of an engine's connections, and to which of its replicas.

@@ -149,19 +149,23 @@ func engineKinds() []client.Object {
 }
 
 func (w *engineWatcher) watch(namespace string) *watchedNamespace {
+	watched := &watchedNamespace{}
+	watched.start(w.config, w.scheme, w.mapper, namespace, w.handler(), func(err error) { w.failed(watched, namespace, err) }, w.touch)
+	return watched
+}
+
+// handler has a state made of the changes that matter.
+func (w *engineWatcher) handler() toolscache.ResourceEventHandler {
 	changed := func(object, old any) {
 		if _, matters := changeOfEngine(object, old); matters {
 			w.touch()
 		}
 	}
-	handler := toolscache.ResourceEventHandlerFuncs{
+	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { changed(object, nil) },
 		UpdateFunc: func(old, object any) { changed(object, old) },
 		DeleteFunc: func(object any) { changed(object, nil) },
 	}
-	watched := &watchedNamespace{}
-	watched.start(w.config, w.scheme, w.mapper, namespace, handler, func(err error) { w.failed(watched, namespace, err) }, w.touch)
-	return watched
 }
 
 // start reads the workloads and Services of a namespace, or of all, and tells of every change, of failures, and of having
