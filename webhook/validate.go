@@ -108,11 +108,11 @@ func (v *PolicyValidator) judge(ctx context.Context, cm *corev1.ConfigMap, respo
 		v.Log.Info("policy refused", "namespace", cm.Namespace, "errors", len(problems))
 	} else if cm.Namespace == v.Store.releaseNamespace {
 		for _, warning := range v.Store.breaks(ctx, policies) {
-			response.Warnings = append(response.Warnings, "dagger-inject: "+warning)
+			response.Warnings = append(response.Warnings, inject.WarningPrefix+warning)
 		}
 	}
 	for _, ignored := range policies.Ignored() {
-		response.Warnings = append(response.Warnings, "dagger-inject: "+ignored.Error())
+		response.Warnings = append(response.Warnings, inject.WarningPrefix+ignored.Error())
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
 
 // TestEngineGoldens reads the official chart's own manifests, at many versions and settings: each folder of test/data/engines has
@@ -21,13 +23,7 @@ func TestEngineGoldens(t *testing.T) {
 			code, out, notes := execute(t, "", "engine", "-f", file, "-o", "json")
 			require.Zero(t, code, notes)
 			for name, text := range map[string]string{"expected.json": out, "expected.txt": notes} {
-				golden := filepath.Join(dir, name)
-				if *update {
-					require.NoError(t, os.WriteFile(golden, []byte(text), 0o644))
-				}
-				want, err := os.ReadFile(golden)
-				require.NoError(t, err)
-				require.Equal(t, string(want), text, "stale golden: see `make golden`")
+				golden.Require(t, filepath.Join(dir, name), text)
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dagger-inject/dagger-inject/internal/reasondoc"
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
 
 const repository = "../.."
@@ -47,12 +48,7 @@ func TestReadme(t *testing.T) {
 		return "<!-- generated: " + name + " -->\n" + content + "\n<!-- end -->"
 	})
 	require.Empty(t, parts, "parts that the README does not have")
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(written), 0o644))
-	}
-	current, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, written, string(current), "the README is stale: see `make golden`")
+	golden.Require(t, file, written)
 }
 
 // TestSamplesAreValid checks them as an operator can, since most are ConfigMaps and one is layered on the built-in policy.
