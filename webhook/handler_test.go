@@ -227,7 +227,7 @@ func TestTenThousandContainersAreRefused(t *testing.T) {
 	pod := strings.Replace(asking, `{"name":"a","image":"i"}`, strings.TrimSuffix(strings.Repeat(`{"name":"a","image":"i"},`, 10000), ","), 1)
 	answer := response(t, newFixture(t).post(reviewOf(pod)))
 	require.False(t, answer.Allowed)
-	require.Contains(t, answer.Result.Message, "10000 of its containers would be injected, more than 256")
+	require.Contains(t, answer.Result.Message, "it has 10000 containers, more than 1024")
 }
 
 func manyLabels(n int) string {

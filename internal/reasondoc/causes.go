@@ -32,7 +32,9 @@ var causes = map[inject.Reason]string{
 	inject.ReasonHostPathForbidden: "The namespace's label `pod-security.kubernetes.io/enforce`, the policy's `podSecurity.default` or OpenShift forbids hostPath volumes, and the engine offers only its socket.",
 	inject.ReasonContradiction:     "No node can match both the pod's nodeSelector and node affinity and those that lead to an engine.",
 	inject.ReasonNameConflict:      "The pod has a volume `dagger-inject-...` or a container `dagger-...` that injection did not add.",
-	inject.ReasonPodTooLarge:       "The webhook would inject more containers than a pod can sensibly have.",
+	inject.ReasonPodTooLarge: "What would be added to the pod exceeds 1 MiB, which etcd would hardly take: the policy's `env`, once for each container. " +
+		"Or the pod has more than 1,024 containers or more than 256 to inject. " +
+		"Or its node affinity and the policy's, which combine as a cross product, are too large. The message names the numbers.",
 	inject.ReasonBadRequest: "Something other than the API server called the webhook, or a MutatingWebhookConfiguration sends it objects that are not pods. " +
 		"The answer is HTTP 400.",
 	inject.ReasonInternalError: "The webhook could not read the namespace in time, had too many requests at once, or has a defect. The answer is HTTP 500 or 503.",
