@@ -84,7 +84,7 @@ func runCheckAPI(ctx context.Context, s streams, f *checkAPIFlags) error {
 	return errors.New(explainAnswer(answer))
 }
 
-// explainAnswer names what usually is the matter.
+// explainAnswer names the usual cause.
 func explainAnswer(a apicheck.Answer) string {
 	var b strings.Builder
 	b.WriteString(a.String())

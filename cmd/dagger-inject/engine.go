@@ -81,7 +81,7 @@ func runEngine(ctx context.Context, s streams, f *engineFlags) error {
 	return printEngine(s.out, found)
 }
 
-// workloads reads what an engine is looked for among.
+// workloads reads the objects among which engines are looked for.
 func (f *engineFlags) workloads(ctx context.Context, stdin io.Reader) (*engine.Workloads, error) {
 	if len(f.files) == 0 {
 		return readCluster(ctx, f)
@@ -148,7 +148,7 @@ func readObjects(files []string, stdin io.Reader) ([]manifestObject, error) {
 	return objects, nil
 }
 
-// workloadsIn takes the workloads and Services of a namespace out of manifests; those that name no namespace belong to it.
+// workloadsIn returns the workloads and Services of a namespace from manifests. Objects that name no namespace belong to it.
 func workloadsIn(objects []manifestObject, namespace string) (*engine.Workloads, error) {
 	var w engine.Workloads
 	for _, object := range objects {
