@@ -8,7 +8,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
-// discover finds an engine as the webhook that is installed does.
+// discover finds an engine as the installed webhook does.
 func (j *job) discover(namespace string, selector labels.Selector) (*engine.Discovered, error) {
 	if namespace == "" && cluster.OwnDiscoveryOff(j.ctx, j.Reader, j.ReleaseNamespace) {
 		return nil, webhook.ErrOwnNamespaceOff
