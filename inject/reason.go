@@ -1,7 +1,7 @@
 package inject
 
-// Reason is why a request ended as it did. The set is closed, and the same value is the metric label, the audit
-// annotation and what a person reads.
+// Reason is why a request ended as it did. The set is closed. The same value is the metric label, the audit annotation and the
+// word that people read.
 type Reason string
 
 // The reasons.
@@ -24,7 +24,7 @@ const (
 	ReasonNamespaceNotSelected   Reason = "namespace_not_selected"
 	ReasonNamespaceLabelRequired Reason = "namespace_label_required"
 
-	// Injection was asked for and is impossible: the policy's onError decides.
+	// The pod asked, and injection is impossible: the policy's onError decides.
 	ReasonPolicyInvalid     Reason = "policy_invalid"
 	ReasonAnnotationInvalid Reason = "annotation_invalid"
 	ReasonNoEngine          Reason = "no_engine"
@@ -43,11 +43,11 @@ type Class string
 
 // The classes of reasons.
 const (
-	// ClassInjected is a pod that leaves admission able to use an engine.
+	// ClassInjected is a pod that can use an engine after admission.
 	ClassInjected Class = "injected"
-	// ClassDoesNotApply is a pod that is none of our business: it is always admitted.
+	// ClassDoesNotApply is a pod that injection does not concern: it is always admitted.
 	ClassDoesNotApply Class = "does not apply"
-	// ClassCannot is a pod that asked and cannot have it: the policy's onError decides.
+	// ClassCannot is a pod that asked and cannot be injected: the policy's onError decides.
 	ClassCannot Class = "cannot"
 	// ClassFault is a request that could not be answered.
 	ClassFault Class = "fault"
@@ -127,11 +127,11 @@ func (r Reason) Class() Class { return explanations[r].class }
 // Sentence returns what the reason means, in one sentence.
 func (r Reason) Sentence() string { return explanations[r].sentence }
 
-// Remedy returns what a person can do about it, empty where nothing is wrong.
+// Remedy returns what a person can do about it, or empty if nothing is wrong.
 func (r Reason) Remedy() string { return explanations[r].remedy }
 
-// troubleshooting is the page that messages lead to.
+// troubleshooting is the page that messages link to.
 const troubleshooting = "https://github.com/dagger-inject/dagger-inject/blob/main/docs/troubleshooting.md"
 
-// URL returns where the reason's causes and remedy are written at length.
+// URL returns the link to the reason's causes and remedy.
 func (r Reason) URL() string { return troubleshooting + "#" + string(r) }
