@@ -25,7 +25,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// engineState is what is known of engines at one moment, by namespace. It is never changed.
+// engineState is what is known of engines at one moment, by namespace. It is immutable.
 type engineState map[string]engineNamespace
 
 type engineNamespace struct {
@@ -51,18 +51,19 @@ func (s engineState) Discover(namespace string, selector labels.Selector) (*engi
 	return found, nil
 }
 
-// ErrOwnNamespaceOff is why there is no engine where a policy looks for one in the pod's own namespace, and those are not read.
+// ErrOwnNamespaceOff reports that a policy looks for the engine in the pod's own namespace, and the webhook does not read
+// those.
 var ErrOwnNamespaceOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the chart's value discover.ownNamespace is true " +
 	"(the webhook's flag --discover-own-namespace)")
 
-// engineWatcher reads the workloads of the namespaces that policies look for engines in, and no others: a Role in each is all
-// that it needs. A namespace that is missing or forbidden has no engine; it keeps nobody from being ready.
+// engineWatcher reads the workloads of the namespaces in which policies look for engines, and no others, so that a Role in each
+// is enough. A namespace that is missing or forbidden has no engine; it does not keep the replica from becoming ready.
 type engineWatcher struct {
 	config *rest.Config
 	scheme *runtime.Scheme
 	mapper meta.RESTMapper
 	log    *slog.Logger
-	// changed is told of every new state.
+	// changed is called with every new state.
 	changed func(engineState)
 
 	mu         sync.Mutex
@@ -76,9 +77,10 @@ type watchedNamespace struct {
 	stop   context.CancelFunc
 	synced []func() bool
 	err    error // the last failure of a watch, before all were synced
-	// forbidden is true where the service account may not read the namespace: another failure passes, and is waited for.
+	// forbidden is true if the service account may not read the namespace. Any other failure is temporary, and readiness waits
+	// for it to pass.
 	forbidden bool
-	// known is true once decisions are made with what was read, or knowing that nothing may be.
+	// known is true once decisions use what was read, or know that reading is forbidden.
 	known bool
 }
 
@@ -93,10 +95,10 @@ func newEngineWatcher(config *rest.Config, scheme *runtime.Scheme, mapper meta.R
 // NeedLeaderElection says that every replica watches.
 func (*engineWatcher) NeedLeaderElection() bool { return false }
 
-// settle is how long changes are gathered before a state is made of them: an upgrade changes several objects at once.
+// settle is how long changes are collected before a new state is computed: an upgrade changes several objects at once.
 const settle = 20 * time.Millisecond
 
-// Start makes a state of every change, until ctx ends.
+// Start computes a new state after every change, until ctx ends.
 func (w *engineWatcher) Start(ctx context.Context) error {
 	for {
 		select {
@@ -123,7 +125,7 @@ func (w *engineWatcher) touch() {
 	}
 }
 
-// want watches these namespaces, and no others any more.
+// want watches these namespaces and stops watching all others.
 func (w *engineWatcher) want(namespaces []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -156,7 +158,7 @@ func (w *engineWatcher) watch(namespace string) *watchedNamespace {
 	return watched
 }
 
-// start reads the workloads and Services of a namespace, or of all, and tells of every change, of failures, and of having
+// start reads the workloads and Services of a namespace, or of all. It reports every change, every failure, and that it has
 // read all.
 func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, namespace string,
 	handler toolscache.ResourceEventHandler, failed func(error), read func()) {
@@ -185,7 +187,7 @@ func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Sche
 		}
 	}
 	if err != nil {
-		go failed(err) // whoever starts may hold what failed needs
+		go failed(err) // the caller may hold the lock that failed takes
 		return
 	}
 	go func() {
@@ -195,12 +197,12 @@ func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Sche
 	}()
 	go func() {
 		if watched.WaitForCacheSync(ctx) {
-			read() // an empty namespace tells of nothing else
+			read() // an empty namespace causes no other event
 		}
 	}()
 }
 
-// trimEngine keeps of a workload or Service what an engine is read off.
+// trimEngine keeps the parts of a workload or Service that an engine is read off.
 func trimEngine(object any) (any, error) {
 	engine.Trim(object)
 	return object, nil
@@ -229,7 +231,7 @@ func (watched *watchedNamespace) isSynced() bool {
 	return len(watched.synced) > 0
 }
 
-// ready is the check that every wanted namespace is read, or may not be.
+// ready is the readiness check that every wanted namespace was read, or may not be read.
 func (w *engineWatcher) ready(*http.Request) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -30,19 +30,19 @@ type ownEngines struct {
 
 	mu      sync.RWMutex
 	isRead  bool
-	failure error // why nothing is read, while that is so
+	failure error // why nothing can be read now
 	// changes counts what happened in a namespace. It is emptied, with a new epoch, before it has grown large: namespaces come and go.
 	changes map[string]uint64
 	epoch   uint64
 }
 
-// ownStamp is a moment in what is known of a namespace's engines: two that are equal are of the same knowledge.
+// ownStamp identifies what is known of a namespace's engines: equal stamps mean equal knowledge.
 type ownStamp struct {
 	err           error
 	epoch, change uint64
 }
 
-// maxRemembered is how many namespaces are remembered of those that have come and gone.
+// maxRemembered is how many deleted namespaces are remembered.
 const maxRemembered = 20_000
 
 var (
@@ -55,7 +55,7 @@ func newOwnEngines(config *rest.Config, scheme *runtime.Scheme, mapper meta.REST
 	o := &ownEngines{log: log, changes: map[string]uint64{}, failure: errOwnNotRead}
 	o.start(config, scheme, mapper, metav1.NamespaceAll, toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(object any, initial bool) {
-			if !initial { // nobody was told anything before all was read
+			if !initial { // before the first sync there is nothing to invalidate
 				o.changed(object, nil)
 			}
 		},
@@ -100,7 +100,8 @@ func (o *ownEngines) failed(err error) {
 	o.log.Warn("engines cannot be read", "namespace", "all", "error", err)
 }
 
-// ready is the check that all is read, or may not be. Another failure passes, and is waited for.
+// ready is the readiness check that all was read, or may not be read. Any other failure is temporary, and readiness waits for
+// it to pass.
 func (o *ownEngines) ready(*http.Request) error {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -110,7 +111,7 @@ func (o *ownEngines) ready(*http.Request) error {
 	return o.failure
 }
 
-// changed notes a change that may be one of an engine. Most are of other workloads' status.
+// changed records a change that may concern an engine. Most changes are of other workloads' status.
 func (o *ownEngines) changed(object, old any) {
 	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
 		object = gone.Obj
@@ -134,7 +135,7 @@ func (o *ownEngines) changed(object, old any) {
 	o.changes[now.GetNamespace()]++
 }
 
-// sameButVersion reports whether two states of a trimmed object differ in nothing that is read.
+// sameButVersion reports whether two states of a trimmed object differ only in their resource version.
 func sameButVersion(a, b client.Object) bool {
 	a, b = a.DeepCopyObject().(client.Object), b.DeepCopyObject().(client.Object)
 	a.SetResourceVersion("")
@@ -142,7 +143,7 @@ func sameButVersion(a, b client.Object) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// stamp tells what is known of a namespace's engines now. It is called for every request.
+// stamp returns the current stamp of a namespace. It is called for every request.
 func (o *ownEngines) stamp(namespace string) ownStamp {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
