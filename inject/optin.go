@@ -2,8 +2,6 @@ package inject
 
 import (
 	"fmt"
-
-	corev1 "k8s.io/api/core/v1"
 )
 
 const (
@@ -32,12 +30,6 @@ type Namespace struct {
 	Annotations map[string]string
 	// Limits are the bounds of the namespace's LimitRanges for each container.
 	Limits ContainerLimits
-}
-
-// ContainerLimits are the bounds that the LimitRanges of a namespace set for containers. The API server answers 403 to a
-// container outside them, and a runner controller then gives its runner up for good.
-type ContainerLimits struct {
-	Min, Max corev1.ResourceList
 }
 
 // optIn is what the labels ask for.

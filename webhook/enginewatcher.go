@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -22,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
@@ -38,7 +38,7 @@ func (s engineState) Discover(namespace string, selector labels.Selector) (*engi
 	known, watched := s[namespace]
 	switch {
 	case namespace == "":
-		return nil, ErrOwnNamespaceOff
+		return nil, inject.ErrOwnNamespaceOff
 	case !watched:
 		return nil, fmt.Errorf("engines of namespace %s are not read: the cluster's policy must name it in engine.discover.namespace", namespace)
 	case known.err != nil:
@@ -50,11 +50,6 @@ func (s engineState) Discover(namespace string, selector labels.Selector) (*engi
 	}
 	return found, nil
 }
-
-// ErrOwnNamespaceOff reports that a policy looks for the engine in the pod's own namespace, and the webhook does not read
-// those.
-var ErrOwnNamespaceOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the chart's value discover.ownNamespace is true " +
-	"(the webhook's flag --discover-own-namespace)")
 
 // engineWatcher reads the workloads of the namespaces in which policies look for engines, and no others, so that a Role in each
 // is enough. A namespace that is missing or forbidden has no engine; it does not keep the replica from becoming ready.
