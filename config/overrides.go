@@ -10,8 +10,8 @@ import (
 // clusterOnly are the fields that no lower layer may ever set, because they guard the others.
 var clusterOnly = []string{"apiVersion", "kind", "namespaces", "podSecurity", "overrides"}
 
-// podFields are the fields that a pod's annotations can set.
-var podFields = []string{FieldProfile, "containers.include", "engine.transport", "cli.delivery", "wait.enabled"}
+// podFields are the fields that a pod's annotations can set at all.
+var podFields = []string{FieldProfile, "containers.include", FieldEngineVersion, "engine.transport", "cli.delivery", "wait.enabled"}
 
 func (v *validator) overrides(o *Overrides) {
 	for i, path := range o.FromNamespaces {

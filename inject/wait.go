@@ -50,7 +50,7 @@ func newWaitTemplates(w *config.Wait, cliImage string) *waitTemplates {
 		cliVersion: anyVersion,
 		pullSecret: w.ImagePullSecret,
 	}
-	if version := engine.CLIVersion(cliImage); version != "" {
+	if version := engine.ImageVersion(cliImage); version != "" {
 		t.cliVersion = version
 	}
 	if t.pullSecret != "" {
@@ -92,7 +92,7 @@ func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
 		i.status.Wait = "on"
 	}
 	i.status.InitContainers = append(i.status.InitContainers, initContainerWait)
-	wait := i.policy.wait
+	wait := i.engine.wait
 	if wait == nil {
 		return "" // the pod has a wait from an earlier call, under another policy
 	}
@@ -114,7 +114,7 @@ func (i *injection) noWait() string {
 	switch {
 	case i.waitOff != "":
 		return i.waitOff
-	case i.policy.wait == nil:
+	case i.engine.wait == nil:
 		return "no wait.image"
 	case i.defeated.count(defeatCloudEngine) == len(i.status.Containers):
 		return "DAGGER_CLOUD_ENGINE chooses another engine"
@@ -172,7 +172,7 @@ func (t *waitTemplates) fields(c *connection, timeout time.Duration, usesCLI boo
 // only to a pod that has none. It has run before webhooks are called, so ours does not displace them; when it runs again after
 // a change, it finds some and adds none. The kubelet ignores a Secret that the namespace does not have.
 func (i *injection) addPullSecret(spec *patch.Cursor) {
-	wait := i.policy.wait
+	wait := i.engine.wait
 	if wait.pullSecret == "" {
 		return
 	}

@@ -84,6 +84,13 @@ func (p *page) chain(e *Explanation) {
 		p.line("recognised", "as %s", system)
 	}
 	p.containers(e)
+	for _, choice := range e.EngineChoices {
+		word := "left"
+		if choice.Taken {
+			word = "taken"
+		}
+		p.line("engines", "%s: %s: %s", strings.TrimSpace(choice.Workload+" "+choice.Version), word, choice.Because)
+	}
 	for _, t := range e.Transports {
 		word := "left"
 		if t.Taken {
