@@ -30,17 +30,18 @@ const (
 	fieldHostIP = "status.hostIP"
 )
 
-// connection is what a container is given to reach an engine.
+// connection is what a container gets to reach an engine.
 type connection struct {
 	transport config.Transport
 	// host is the runner host, and hostJSON the variable with it.
 	host     string
 	hostJSON json.RawMessage
-	// nodeIPJSON is the variable that the runner host refers to; it must stand before it. Nil where it does not.
+	// nodeIPJSON is the variable that the runner host refers to, which must come before it; nil if it refers to none.
 	nodeIPJSON json.RawMessage
-	// nodeLocal is true where the engine is the one of the pod's own node.
+	// nodeLocal is true if the engine is the one on the pod's own node.
 	nodeLocal bool
-	// discovered is true where it leads to the engine that was read off a workload, whoever named it.
+	// discovered is true if the connection leads to the engine that was read off a workload, even if the policy names the same
+	// address.
 	discovered bool
 	// volume is the name of the volume that the container mounts, empty for none.
 	volume     string
@@ -74,7 +75,7 @@ func (c *compiledEngine) connect(e *engine.Engine, mountPath string) {
 	}
 }
 
-// sameConnection returns the other connection where it is the same. What a connection mounts follows from its volume.
+// sameConnection returns other if the two are equal. What a connection mounts follows from its volume.
 func sameConnection(made, other *connection) *connection {
 	if made == nil || other == nil {
 		return made
@@ -90,11 +91,12 @@ func newConnection(transport config.Transport, host string) *connection {
 	return &connection{transport: transport, host: host, hostJSON: envJSON(EnvRunnerHost, host)}
 }
 
-// socketConnection mounts the socket's directory, not its file: a restarted engine makes that anew.
+// socketConnection mounts the socket's directory, not the file: an engine that restarts creates the file anew.
 func socketConnection(s *engine.Socket, mountPath string) *connection {
 	c := newConnection(config.TransportSocket, "unix://"+mountPath+"/"+s.File)
 	c.nodeLocal = true
-	// The volume has no type: a missing directory is then the wait's to report, not an endless FailedMount of the kubelet's.
+	// The volume has no type, so that the wait reports a missing directory. With a type the kubelet would report FailedMount
+	// forever.
 	c.mount(volumeSocket, mountPath, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: s.HostPath}})
 	c.isVolume = func(v rawjson.Value) bool {
 		path, _ := v.Get("hostPath").Get("path").Str()
@@ -110,7 +112,7 @@ func nodeConnection(prefix string, port int32) *connection {
 	return c
 }
 
-// tlsConnection puts the files of the Secret into the query of the runner host, as the client reads them from there.
+// tlsConnection puts the paths of the Secret's files into the query of the runner host, where the client reads them.
 func tlsConnection(t *engine.TLS) *connection {
 	if t.SecretName == "" {
 		return newConnection(config.TransportTLS, "tls://"+t.Address)
@@ -135,7 +137,7 @@ func (c *connection) mount(volume, mountPath string, source corev1.VolumeSource)
 	c.mountPath, c.mountJSON = mountPath, mustMarshal(corev1.VolumeMount{Name: volume, MountPath: mountPath, ReadOnly: true})
 }
 
-// connectionFor returns what the container is given: for the socket, at a path that its own mounts cannot hide.
+// connectionFor returns what a container gets. For the socket it uses a path that the container's own mounts cannot hide.
 func (i *injection) connectionFor(c *container) *connection {
 	shared := i.connection
 	if shared.transport != config.TransportSocket {

@@ -17,7 +17,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// Workloads reads what an engine is looked for among in a namespace.
+// Workloads reads the objects of a namespace among which engines are looked for.
 func Workloads(ctx context.Context, r client.Reader, namespace string) (*engine.Workloads, error) {
 	var daemonSets appsv1.DaemonSetList
 	var statefulSets appsv1.StatefulSetList
@@ -33,7 +33,7 @@ func Workloads(ctx context.Context, r client.Reader, namespace string) (*engine.
 	}, nil
 }
 
-// Engines reads engines off the cluster, as the webhook does, each namespace once.
+// Engines reads engines from the cluster, as the webhook does, each namespace once.
 type Engines struct {
 	ctx    context.Context
 	reader client.Reader
@@ -46,8 +46,8 @@ type namespace struct {
 	err error
 }
 
-// NewEngines returns Engines that read with a context. Where a namespace is asked for by the empty name, it is own, the pods';
-// own is empty where there is no one namespace of theirs.
+// NewEngines returns Engines that read with a context. The empty name stands for own, the namespace of the pods; own is empty
+// if they have no common namespace.
 func NewEngines(ctx context.Context, r client.Reader, own string) *Engines {
 	return &Engines{ctx: ctx, reader: r, own: own, read: map[string]namespace{}}
 }
@@ -78,7 +78,7 @@ func (e *Engines) workloads(name string) namespace {
 	return known
 }
 
-// Err returns why a namespace cannot be read, nil where it can be or was not asked for.
+// Err returns why a namespace cannot be read, or nil if it can be or was never read.
 func (e *Engines) Err(namespace string) error { return e.read[cmp.Or(namespace, e.own)].err }
 
 // Pods returns the pods of a workload of the namespace, by the workload's name in the form Kind namespace/name.
