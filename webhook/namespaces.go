@@ -77,7 +77,7 @@ func (c *clusterSource) Lookup(ctx context.Context, name string) (inject.Namespa
 		return inject.Namespace{}, nil, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
 	facts := inject.Namespace{Name: name, Labels: ns.Labels, Annotations: ns.Annotations}
-	if facts.Limits, err = ContainerLimits(ctx, c.cache, name); err != nil {
+	if facts.Limits, err = containerLimits(ctx, c.cache, name); err != nil {
 		return facts, nil, fmt.Errorf("reading the LimitRanges of %s: %w", name, err)
 	}
 	if c.store == nil || c.now().Sub(ns.CreationTimestamp.Time) > young || c.store.Has(name) || name == c.store.releaseNamespace {

@@ -25,8 +25,8 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/rig/localcluster"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // hostileNamespace belongs to a tenant who wants others to suffer.
@@ -158,7 +158,7 @@ func poster(address string) func(context.Context, string) (string, error) {
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec
 	}}
 	return func(ctx context.Context, body string) (string, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+address+webhook.PathPod, bytes.NewReader([]byte(body)))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+address+registration.PathPod, bytes.NewReader([]byte(body)))
 		if err != nil {
 			return "", err
 		}
