@@ -50,7 +50,7 @@ func newWaitTemplates(w *config.Wait, cliImage string) *waitTemplates {
 		cliVersion: anyVersion,
 		pullSecret: w.ImagePullSecret,
 	}
-	if version := engine.CLIVersion(cliImage); version != "" {
+	if version := engine.ImageVersion(cliImage); version != "" {
 		t.cliVersion = version
 	}
 	if t.pullSecret != "" {

@@ -128,12 +128,14 @@ func TestTheWaitJudgesNoVersionThatIsNotKnown(t *testing.T) {
 	for image, want := range map[string]string{
 		"registry.dagger.io/engine:v0.18.3":              "v0.18.3",
 		"registry.dagger.io/engine:v0.21.8" + digest:     "v0.21.8",
-		"mirror.example.com:5000/dagger/engine:v1.0.0-b": "v1.0.0-b",
+		"mirror.example.com:5000/dagger/engine:v1.0.0-b": "v1.0.0",
+		"registry.dagger.io/engine:v1.0.0-beta.10":       "v1.0.0-beta.10",
+		"registry.dagger.io/engine:v0.19.0-wolfi-gpu":    "v0.19.0",
 		"registry.dagger.io/engine" + digest:             "any",
 		"registry.dagger.io/engine:latest":               "any",
 		"registry.dagger.io/engine:v0.21":                "any",
 		"registry.dagger.io/engine:v0.021.8":             "any",
-		"registry.dagger.io/engine:v0.21.8_gpu":          "any",
+		"registry.dagger.io/engine:v0.21.8gpu":           "any",
 		"example.com/our-engine:v2.0.0":                  "any",
 	} {
 		in := waiting(t, bySocket+"cli: {image: '"+image+"'}\nwait: {image: w}", noMetadata, oneJob)

@@ -131,27 +131,6 @@ func (d *Discovered) note(format string, args ...any) {
 	d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
 }
 
-// version is the image's tag where it is one, else what the chart says of a digest.
-func version(image string, labels map[string]string) string {
-	_, tag := splitImage(image)
-	if tag == "" && strings.Contains(image, "@") {
-		tag = labels["app.kubernetes.io/version"]
-	}
-	parts := strings.SplitN(strings.TrimPrefix(tag, "v"), ".", 3)
-	if len(parts) != 3 || !strings.HasPrefix(tag, "v") {
-		return ""
-	}
-	for _, part := range parts[:2] {
-		if _, err := strconv.ParseUint(part, 10, 32); err != nil {
-			return ""
-		}
-	}
-	if parts[2] == "" || parts[2][0] < '0' || parts[2][0] > '9' {
-		return ""
-	}
-	return tag
-}
-
 // group is the one that the engine gives its socket to: --group, else the group that it runs as.
 func group(spec *corev1.PodSpec, engine *corev1.Container) *int64 {
 	for _, value := range flagValues(engine, "group") {

@@ -2,6 +2,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -138,12 +139,15 @@ func (e *Engine) Skew() string {
 		return ""
 	}
 	// The chart's label is not asked for the version of a digest: it may be the chart's alone.
-	client, version := releaseOf(e.named), releaseOf(e.discovered.Image)
+	client, version := ImageVersion(e.named), ImageVersion(e.discovered.Image)
 	if client == "" || version == "" {
 		return ""
 	}
 	if _, err := Compatible(version, client); err != nil {
 		return err.Error()
+	}
+	if differInIDs(version, client) {
+		return fmt.Sprintf("a client of %s connects to an engine of %s, but %s", client, version, idsDiffer)
 	}
 	return ""
 }
