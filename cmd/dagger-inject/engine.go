@@ -23,6 +23,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 	"github.com/dagger-inject/dagger-inject/internal/engines"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 type engineFlags struct {
@@ -201,7 +202,7 @@ func (f *engineFlags) watchEngines(ctx context.Context, s streams, selector labe
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			fmt.Fprintf(&b, "%v\n", err) // it may be there the next time
+			_ = terminal.Line(&b, "%v", err) // it may be there the next time
 		default:
 			if err := f.write(&b, looked.report); err != nil {
 				return err
@@ -236,7 +237,7 @@ func (seen *enginesSeen) writeNotes(out io.Writer, name string) {
 	for _, d := range seen.all {
 		for _, note := range d.Notes {
 			if name == "" || name == d.Workload.Name {
-				_, _ = fmt.Fprintf(out, "%s: %s\n", d.Workload, note)
+				_ = terminal.Line(out, "%s: %s", d.Workload, note)
 			}
 		}
 	}
@@ -395,7 +396,7 @@ func appendObject[T any, P interface {
 func printEngine(out io.Writer, d *engine.Discovered) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-14s"+format+"\n", append([]any{name}, args...)...)
+		_ = terminal.Line(&b, "%-14s"+format, append([]any{name}, args...)...)
 	}
 	line("engine", "%s", d.Workload)
 	line("image", "%s", d.Image)

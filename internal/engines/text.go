@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 // Text writes the report as a table, with its conclusions below.
@@ -22,17 +24,21 @@ func (r *Report) Text(w io.Writer) error {
 		if e.Default {
 			given = "yes: "
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Workload, or(e.Version), ready, or(join(e)), running, pending, given+e.Because)
+		row := []string{e.Workload.String(), or(e.Version), ready, or(join(e)), running, pending, given + e.Because}
+		for i := range row {
+			row[i] = terminal.Escape(row[i])
+		}
+		_, _ = fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	var b strings.Builder
 	if r.PodsUnknown != "" {
-		fmt.Fprintf(&b, "Which pods use them is not known: %s.\n", r.PodsUnknown)
+		_ = terminal.Line(&b, "Which pods use them is not known: %s.", r.PodsUnknown)
 	}
 	for _, sentence := range r.Conclusions {
-		b.WriteString(sentence + "\n")
+		_ = terminal.Line(&b, "%s", sentence)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
