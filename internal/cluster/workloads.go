@@ -84,38 +84,17 @@ func (e *Engines) Err(namespace string) error { return e.read[cmp.Or(namespace, 
 // Pods returns the pods of a workload of the namespace, by the workload's name in the form Kind namespace/name.
 func (e *Engines) Pods(namespace, workload string) ([]corev1.Pod, error) {
 	namespace = cmp.Or(namespace, e.own)
-	selector, err := e.workloads(namespace).selector(workload)
+	runs, err := e.Runs(namespace, workload)
+	if err != nil {
+		return nil, err
+	}
+	selector, err := metav1.LabelSelectorAsSelector(runs.Selector)
 	if err != nil {
 		return nil, err
 	}
 	var pods corev1.PodList
 	err = e.reader.List(e.ctx, &pods, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector})
 	return pods.Items, err
-}
-
-func (n namespace) selector(workload string) (labels.Selector, error) {
-	if n.err != nil {
-		return nil, n.err
-	}
-	is := func(kind string, o metav1.Object) bool {
-		return engine.Workload{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}.String() == workload
-	}
-	for i := range n.DaemonSets {
-		if d := &n.DaemonSets[i]; is("DaemonSet", d) {
-			return metav1.LabelSelectorAsSelector(d.Spec.Selector)
-		}
-	}
-	for i := range n.StatefulSets {
-		if s := &n.StatefulSets[i]; is("StatefulSet", s) {
-			return metav1.LabelSelectorAsSelector(s.Spec.Selector)
-		}
-	}
-	for i := range n.Deployments {
-		if d := &n.Deployments[i]; is("Deployment", d) {
-			return metav1.LabelSelectorAsSelector(d.Spec.Selector)
-		}
-	}
-	return nil, fmt.Errorf("%s is not there", workload)
 }
 
 // IsReady reports whether a pod is ready.
