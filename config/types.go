@@ -89,7 +89,8 @@ type Socket struct {
 	HostPath string `json:"hostPath,omitempty"`
 	// File is the socket's name in that directory. Default: engine.sock.
 	File string `json:"file,omitempty"`
-	// MountPath is where the directory is mounted in containers, an absolute path. Default: /run/dagger.
+	// MountPath is where the directory is mounted in containers, an absolute path. In a container whose own mounts are in the
+	// way, a read-only one above it say, it is /dagger-inject/run instead. Default: /run/dagger.
 	MountPath string `json:"mountPath,omitempty"`
 	// Group is the numeric group that may connect to the socket, from 0 to 2147483647. Default: 1001, the chart's.
 	Group int64 `json:"group,omitempty"`
@@ -155,7 +156,9 @@ type CLI struct {
 	// the engine itself, so that the versions agree. It is pulled only where the node does not have it (IfNotPresent), which a
 	// node with an engine does.
 	Image string `json:"image,omitempty"`
-	// Path is where the CLI appears in containers, an absolute path of a file. Default: /usr/local/bin/dagger.
+	// Path is where the CLI appears in containers, an absolute path of a file. In a container whose own mounts are in the way, a
+	// ConfigMap at /usr/local/bin say, it is /dagger-inject/bin/dagger instead, which _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH
+	// does not. Default: /usr/local/bin/dagger.
 	Path string `json:"path,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
 	// the two may be left out. Default: 100m CPU, 64Mi memory.

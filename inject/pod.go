@@ -15,6 +15,7 @@ type pod struct {
 	containers     []container
 	initContainers []container
 	volumes        rawjson.Value
+	volumeIndex    map[string]volumeFacts // nil until volumeNamed is asked
 
 	nodeName         string
 	nodeSelector     rawjson.Value

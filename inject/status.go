@@ -26,6 +26,8 @@ type Status struct {
 	Containers []string `json:"containers,omitempty"`
 	// Left are containers that would be injected and are left as they are, or in part, with the reason.
 	Left []LeftContainer `json:"left,omitempty"`
+	// Moved is what containers have elsewhere than at its usual path, with what is in the way there.
+	Moved []MovedMount `json:"moved,omitempty"`
 	// InitContainers are the names of the added init containers.
 	InitContainers []string `json:"initContainers,omitempty"`
 	// Volumes are the names of the added volumes.
@@ -49,6 +51,15 @@ type PolicyStatus struct {
 // LeftContainer is a container that the user's own settings kept from being injected.
 type LeftContainer struct {
 	Name    string `json:"name"`
+	Because string `json:"because"`
+}
+
+// MovedMount is something of ours in a container whose own mounts are in its usual place.
+type MovedMount struct {
+	// Name is the container's.
+	Name string `json:"name"`
+	// Path is where it is: the socket's directory, the client's certificates, or the dagger command.
+	Path    string `json:"path"`
 	Because string `json:"because"`
 }
 
@@ -85,6 +96,10 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	if len(s.Left) > 0 {
 		dst = append(dst, `,"left":`...)
 		dst = append(dst, mustMarshal(s.Left)...)
+	}
+	if len(s.Moved) > 0 {
+		dst = append(dst, `,"moved":`...)
+		dst = append(dst, mustMarshal(s.Moved)...)
 	}
 	dst = appendNames(dst, "initContainers", s.InitContainers)
 	dst = appendNames(dst, "volumes", s.Volumes)

@@ -99,7 +99,7 @@ func (t *Trace) container(c *container, reached bool, because string) {
 	}
 }
 
-// settle takes in which containers their own settings keep as they are, or in part.
+// settle takes in which containers their own settings keep as they are, or in part, and where others have what they are given.
 func (t *Trace) settle(s *Status) {
 	if t == nil {
 		return
@@ -109,6 +109,14 @@ func (t *Trace) settle(s *Status) {
 		for _, left := range s.Left {
 			if c.Reached && left.Name == c.Name {
 				c.Reached, c.Because = slices.Contains(s.Containers, c.Name), left.Because
+			}
+		}
+		for _, moved := range s.Moved {
+			if c.Reached && moved.Name == c.Name {
+				if c.Because != "" {
+					c.Because += "; it "
+				}
+				c.Because += "has " + moved.Path + ", " + moved.Because
 			}
 		}
 	}

@@ -17,7 +17,8 @@ var causes = map[inject.Reason]string{
 	inject.ReasonRunnerController: "The label was set on everything that the runner controller's chart makes, its controller or listener included.",
 	inject.ReasonNoTargetContainer: "No container has a name that the CI system gives to those that run jobs; or the annotation `dagger.io/containers` or the policy's `containers` " +
 		"match none, or only such as never run jobs: docker daemons, helpers, service containers, mesh proxies.",
-	inject.ReasonAlreadyWired:           "The container sets `_EXPERIMENTAL_DAGGER_RUNNER_HOST` itself, or mounts something of its own where the socket would be. What a user sets wins.",
+	inject.ReasonAlreadyWired:           "The container sets `_EXPERIMENTAL_DAGGER_RUNNER_HOST` itself, or mounts a directory of the node exactly where the socket's would be. What a user sets wins. " +
+		"Whatever else is in the socket's place is no reason: the socket is then mounted below `/dagger-inject`.",
 	inject.ReasonNamespaceNotSelected:   "The cluster's policy has `namespaces.selector`, and the namespace's labels do not match it.",
 	inject.ReasonNamespaceLabelRequired: "The cluster's policy has `namespaces.podLabel: requireNamespaceLabel`, as job authors can set pod labels there.",
 	inject.ReasonPolicyInvalid: "The cluster's or the namespace's ConfigMap `dagger-inject-policy` is missing, does not parse, or sets a field that is locked. " +
