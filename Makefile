@@ -58,7 +58,7 @@ e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFI
 .PHONY: golden
 golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart, the reasons
 	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestReadme' -update
-	go test ./internal/policydoc ./internal/chartdoc ./internal/reasondoc -update
+	go test -p 1 ./internal/policydoc ./internal/chartdoc ./internal/reasondoc -update # in this order: the chart has the policy's schema in its own
 	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check README.md docs charts
 
 .PHONY: bench
