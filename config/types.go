@@ -97,6 +97,10 @@ type Socket struct {
 	// IgnorePodSecurity offers the socket also where the namespace's Pod Security level forbids hostPath volumes, for clusters
 	// that exempt the jobs' users, runtime classes or namespaces from it. Elsewhere such pods are refused by Pod Security.
 	IgnorePodSecurity bool `json:"ignorePodSecurity,omitempty"`
+	// RuntimeClasses are the runtime classes whose pods share the node's kernel, and so can use its sockets. Those of Kata and
+	// gVisor do not: auto passes over the socket for pods of a class that is not named here. Names may have the wildcards of
+	// path.Match. Default: those that NVIDIA's GPU operator makes: nvidia, nvidia-cdi and nvidia-legacy.
+	RuntimeClasses []string `json:"runtimeClasses,omitempty"`
 	// SELinuxOptions are given to the injected containers that use the socket and to the wait for it, unless they or their pod
 	// have some. They are for nodes that enforce SELinux, where a container of the usual type, container_t, may not connect to the
 	// engine's socket: that lies in a directory of the node, and its listener is privileged (spc_t). A type of one's own that may

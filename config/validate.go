@@ -94,6 +94,7 @@ func (v *validator) engine(e *Engine) {
 	if e.Socket.Group < 0 || e.Socket.Group > 1<<31-1 {
 		v.fail("engine.socket.group", "want a numeric group from 0 to 2147483647, got %d", e.Socket.Group)
 	}
+	v.globs("engine.socket.runtimeClasses", e.Socket.RuntimeClasses)
 	v.seLinux("engine.socket.seLinuxOptions", &e.Socket.SELinuxOptions)
 	if e.NodeTCP.Port < 0 || e.NodeTCP.Port > 65535 {
 		v.fail("engine.nodeTCP.port", "want a port from 1 to 65535, got %d", e.NodeTCP.Port)
@@ -299,7 +300,7 @@ func (v *validator) globs(at string, globs []string) {
 	v.atMost(at, len(globs), 64)
 	for i, glob := range globs {
 		if _, err := path.Match(glob, ""); err != nil || glob == "" {
-			v.fail(fmt.Sprintf("%s[%d]", at, i), "want a container's name or a pattern, as in build or step-*, got %.60q", glob)
+			v.fail(fmt.Sprintf("%s[%d]", at, i), "want a name or a pattern, as in build or step-*, got %.60q", glob)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func Decide(in Input) *Plan {
 	if len(targets) > maxTargets {
 		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("%d of its containers would be injected, more than %d", len(targets), maxTargets), onError, asked)
 	}
-	connection, reason, detail := policy.chooseTransport(chosen.transport, &in)
+	connection, reason, detail := policy.chooseTransport(chosen.transport, p, &in)
 	if reason != "" {
 		return plan.cannot(reason, detail, onError, asked)
 	}
@@ -135,6 +135,9 @@ func leftDetail(left []LeftContainer) string {
 func (plan *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
 	if i.delivery != config.DeliveryNone && !i.policy.cli.enabled() {
 		plan.warn("the pod gets no dagger command: the policy names no cli.image.")
+	}
+	if because := i.policy.sandbox(i.pod); because != "" && i.connection.transport == config.TransportSocket {
+		plan.warn("the pod is given the node's socket, as engine.transport names it, and may be unable to use it: " + because + ".")
 	}
 	i.defeated.warn(plan)
 	i.warnAboutImage(plan)

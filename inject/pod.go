@@ -17,6 +17,8 @@ type pod struct {
 	volumes        rawjson.Value
 	volumeIndex    map[string]volumeFacts // nil until volumeNamed is asked
 
+	runtimeClass     string
+	ownUsers         bool // hostUsers: false
 	nodeName         string
 	nodeSelector     rawjson.Value
 	tolerations      rawjson.Value
@@ -124,6 +126,9 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 	for _, volume := range p.volumes.Elements() {
 		r.str(volume.Get("name"))
 	}
+	p.runtimeClass = r.str(p.spec.Get("runtimeClassName"))
+	hostUsers, set := r.typed(p.spec.Get("hostUsers"), rawjson.Bool).Bool()
+	p.ownUsers = set && !hostUsers
 	p.nodeName = r.str(p.spec.Get("nodeName"))
 	p.nodeSelector = r.strings(p.spec.Get("nodeSelector"))
 	p.tolerations = r.objects(p.spec.Get("tolerations"))

@@ -54,6 +54,7 @@ type settings struct {
 	podSecurity     config.PodSecurity
 	// ignorePodSecurity offers the socket whatever the namespace's level is.
 	ignorePodSecurity bool
+	runtimeClasses    []string // patterns of those whose pods share the node's kernel
 	podLabel          config.PodLabel
 	namespaces        labels.Selector // nil selects all
 	fromPods          []string
@@ -123,7 +124,8 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 func newSettings(c *config.InjectionPolicy) *settings {
 	s := &settings{
 		onError: c.OnError, delivery: c.CLI.Delivery, fromEngine: c.Scheduling.FromEngine, engineNamespace: lookIn(&c.Engine.Discover),
-		podSecurity: c.PodSecurity, ignorePodSecurity: c.Engine.Socket.IgnorePodSecurity, podLabel: c.Namespaces.PodLabel, fromPods: c.Overrides.FromPods,
+		podSecurity: c.PodSecurity, ignorePodSecurity: c.Engine.Socket.IgnorePodSecurity,
+		runtimeClasses: c.Engine.Socket.RuntimeClasses, podLabel: c.Namespaces.PodLabel, fromPods: c.Overrides.FromPods,
 	}
 	if selector := c.Namespaces.Selector; len(selector.MatchLabels)+len(selector.MatchExpressions) > 0 {
 		// Validation has made the same selector.

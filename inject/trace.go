@@ -123,14 +123,14 @@ func (t *Trace) settle(s *Status) {
 }
 
 // transports records the verdict on every transport, and which of them was taken.
-func (t *Trace) transports(policy *Policy, wanted config.Transport, in *Input, forbids string, taken *connection) {
+func (t *Trace) transports(policy *Policy, wanted config.Transport, in *Input, b bars, taken *connection) {
 	if t == nil {
 		return
 	}
 	passed := false
 	for _, transport := range autoOrder {
-		c, verdict := policy.offer(transport, wanted, in, forbids)
-		entry := TransportTrace{Transport: transport, Because: policy.why(transport, verdict, wanted, forbids)}
+		c, verdict := policy.offer(transport, wanted, in, b)
+		entry := TransportTrace{Transport: transport, Because: policy.why(transport, verdict, wanted, b)}
 		if offered := policy.connection(transport, in.NodeIPv6); offered != nil {
 			entry.Engine, entry.NodeLocal = offered.host, offered.nodeLocal
 		}
@@ -145,13 +145,18 @@ func (t *Trace) transports(policy *Policy, wanted config.Transport, in *Input, f
 }
 
 // why says a verdict in words.
-func (policy *Policy) why(transport config.Transport, v verdict, wanted config.Transport, forbids string) string {
+func (policy *Policy) why(transport config.Transport, v verdict, wanted config.Transport, b bars) string {
 	switch v {
 	case notWanted:
 		return "engine.transport is " + string(wanted)
 	case forbidden:
-		return "hostPath volumes are forbidden by " + forbids
+		return "hostPath volumes are forbidden by " + b.hostPath
+	case sandboxed:
+		return b.sandbox
 	case offered:
+		if transport == config.TransportSocket && b.sandbox != "" {
+			return "engine.transport names it, though " + b.sandbox
+		}
 		if wanted == config.TransportAuto {
 			return "the first that the engine offers and the namespace allows"
 		}

@@ -28,12 +28,27 @@ const (
 	offered    verdict = iota // it can be taken
 	notWanted                 // engine.transport names another
 	forbidden                 // the namespace forbids hostPath volumes
+	sandboxed                 // the socket is of no use to the pod
 	notOffered                // the engine does not have it
 )
 
-// offer returns what a pod is given to reach the engine by a transport, nil with the reason why it cannot. The text forbids
-// says what forbids hostPath volumes, empty for nothing.
-func (policy *Policy) offer(transport, wanted config.Transport, in *Input, forbids string) (*connection, verdict) {
+// bars are what keeps a pod from the node's socket, empty for nothing.
+type bars struct {
+	hostPath string // what forbids hostPath volumes
+	sandbox  string // why the socket would be of no use
+}
+
+func (policy *Policy) bars(p *pod, ns *Namespace) bars {
+	b := bars{sandbox: policy.sandbox(p)}
+	if !policy.ignorePodSecurity {
+		b.hostPath = ns.forbidsHostPath(policy.podSecurity)
+	}
+	return b
+}
+
+// offer returns what a pod is given to reach the engine by a transport, nil with the reason why it cannot. Who asks for the
+// socket by name is given it in a sandbox too: a runtime can be set up to pass sockets through.
+func (policy *Policy) offer(transport, wanted config.Transport, in *Input, b bars) (*connection, verdict) {
 	if wanted != config.TransportAuto && wanted != transport {
 		return nil, notWanted
 	}
@@ -41,28 +56,29 @@ func (policy *Policy) offer(transport, wanted config.Transport, in *Input, forbi
 	switch {
 	case c == nil:
 		return nil, notOffered
-	case transport == config.TransportSocket && forbids != "":
+	case transport == config.TransportSocket && b.hostPath != "":
 		return nil, forbidden
+	case transport == config.TransportSocket && wanted == config.TransportAuto && b.sandbox != "":
+		return nil, sandboxed
 	}
 	return c, offered
 }
 
 // chooseTransport returns how the pod reaches the engine, or why it cannot.
-func (policy *Policy) chooseTransport(wanted config.Transport, in *Input) (*connection, Reason, string) {
-	forbids := in.Namespace.forbidsHostPath(policy.podSecurity)
-	if policy.ignorePodSecurity {
-		forbids = ""
-	}
+func (policy *Policy) chooseTransport(wanted config.Transport, p *pod, in *Input) (*connection, Reason, string) {
+	b := policy.bars(p, &in.Namespace)
 	for _, transport := range autoOrder {
-		if c, _ := policy.offer(transport, wanted, in, forbids); c != nil {
-			in.Trace.transports(policy, wanted, in, forbids, c)
+		if c, _ := policy.offer(transport, wanted, in, b); c != nil {
+			in.Trace.transports(policy, wanted, in, b, c)
 			return c, "", ""
 		}
 	}
-	in.Trace.transports(policy, wanted, in, forbids, nil)
+	in.Trace.transports(policy, wanted, in, b, nil)
 	switch {
-	case forbids != "" && policy.socket != nil && (wanted == config.TransportAuto || wanted == config.TransportSocket):
-		return nil, ReasonHostPathForbidden, "hostPath volumes are forbidden by " + forbids
+	case b.hostPath != "" && policy.socket != nil && (wanted == config.TransportAuto || wanted == config.TransportSocket):
+		return nil, ReasonHostPathForbidden, "hostPath volumes are forbidden by " + b.hostPath
+	case b.sandbox != "" && policy.socket != nil && wanted == config.TransportAuto:
+		return nil, ReasonSandboxed, b.sandbox
 	case policy.discoverErr != nil:
 		return nil, ReasonNoEngine, policy.discoverErr.Error()
 	case policy.engine.unsafe != "" && (wanted == config.TransportAuto || wanted == config.TransportTCP):

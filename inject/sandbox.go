@@ -1,0 +1,27 @@
+package inject
+
+import "fmt"
+
+// ownGroups is how many groups a pod's user namespace has where the kubelet is not told otherwise (k8s.io/kubernetes,
+// pkg/kubelet/userns).
+const ownGroups = 1 << 16
+
+// sandbox returns why the node's socket would be of no use to a pod, empty where it can be used.
+//
+// A runtime class may be one of Kata or gVisor, whose pods have a kernel of their own: they see the socket's file, and nobody
+// listens behind it. What a class is, only its name says here.
+//
+// hostUsers: false alone does no harm. The kubelet has the runtime map the owners of every mount as it maps the pod's users
+// (k8s.io/kubernetes, kuberuntime_container_linux.go), so that the socket's group is in the pod the one that it is on the node, and
+// connect checks the socket's mode by the mount's mapping. A group that the pod's user namespace does not have cannot be set,
+// and the container does not start. Nor does supplementalGroupsPolicy: Strict: it drops the groups of the image's /etc/group, not
+// those of the pod's supplementalGroups.
+func (policy *Policy) sandbox(p *pod) string {
+	if p.runtimeClass != "" && !matchesAny(policy.runtimeClasses, p.runtimeClass) {
+		return fmt.Sprintf("the pod's runtime class, %s, is not among engine.socket.runtimeClasses, which share the node's kernel", joinNames([]string{p.runtimeClass}))
+	}
+	if socket := policy.engine.socket; p.ownUsers && socket != nil && socket.Group >= ownGroups {
+		return fmt.Sprintf("the socket's group, %d, is not in the user namespace of a pod with hostUsers: false", socket.Group)
+	}
+	return ""
+}
