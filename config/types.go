@@ -165,7 +165,8 @@ type CLI struct {
 	// does not. Default: /usr/local/bin/dagger.
 	Path string `json:"path,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
-	// the two may be left out. Default: 100m CPU, 64Mi memory.
+	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
+	// BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
@@ -195,7 +196,8 @@ type Wait struct {
 	// namespace need not have it.
 	ImagePullSecret string `json:"imagePullSecret,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
-	// the two may be left out. Default: 100m CPU, 64Mi memory.
+	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
+	// BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
