@@ -56,9 +56,10 @@ e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFI
 	use=$$(go run ./test/rig/node --state $$state up) && eval "$$use" && E2E=1 E2E_NODE=$$state go test -count=1 -p 1 -timeout 60m -v $(TESTFLAGS) ./test/rig/node ./test/suite/e2e
 
 .PHONY: golden
-golden: ## Rewrite the expected outputs, the README's generated parts, the schemas and references of policy and chart, the reasons
-	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestReadme' -update
-	go test -p 1 ./internal/policydoc ./internal/chartdoc ./internal/reasondoc -update # in this order: the chart has the policy's schema in its own
+golden: ## Rewrite the expected outputs, the generated parts of docs, the schemas and references of policy and chart, the reasons
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestDocsAreNotStale' -update
+	go test ./internal/policydoc ./internal/reasondoc -update
+	go test ./internal/chartdoc -update # the chart's schema contains the policy's
 	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check README.md docs charts
 
 .PHONY: bench

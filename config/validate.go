@@ -137,6 +137,9 @@ func (v *validator) all(path string, problems []string) {
 	}
 }
 
+// maxPath is far more than any path here needs: each container gets some of them.
+const maxPath = 1024
+
 // absolute refuses what the kubelet or the API server would refuse in a hostPath or mountPath.
 func (v *validator) absolute(at, p string) {
 	switch {
@@ -146,6 +149,8 @@ func (v *validator) absolute(at, p string) {
 		v.fail(at, "want an absolute path, got %.100q", p)
 	case slices.Contains(strings.Split(p, "/"), ".."):
 		v.fail(at, "must not contain .., got %.100q", p)
+	case len(p) > maxPath:
+		v.fail(at, "want at most %d bytes, got %d", maxPath, len(p))
 	case path.Clean(p) != p || p == "/":
 		v.fail(at, "want a plain path below /, as in %q, got %.100q", "/run/dagger", p)
 	case strings.ContainsFunc(p, func(r rune) bool { return r == ':' || unicode.IsControl(r) }):

@@ -120,10 +120,15 @@ func (v *validator) quantities(at string, list corev1.ResourceList) {
 	}
 }
 
+// maxEnvBytes bounds what every injected container gets, and so what a small pod can be made to grow by.
+const maxEnvBytes = 32 << 10
+
 func (v *validator) env(at string, env []corev1.EnvVar) {
 	v.atMost(at, len(env), 256)
 	seen := map[string]bool{}
+	bytes := 0
 	for i, e := range env {
+		bytes += len(e.Name) + len(e.Value)
 		path := fmt.Sprintf("%s[%d]", at, i)
 		v.all(path+".name", validation.IsEnvVarName(e.Name))
 		if why, is := reserved(e.Name); is {
@@ -140,6 +145,9 @@ func (v *validator) env(at string, env []corev1.EnvVar) {
 			v.fail(path, "value and valueFrom exclude each other")
 		}
 		v.envSource(path+".valueFrom", e.ValueFrom)
+	}
+	if bytes > maxEnvBytes {
+		v.fail(at, "its names and values have %d bytes, more than the %d accepted in all: each injected container gets them", bytes, maxEnvBytes)
 	}
 }
 

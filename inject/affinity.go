@@ -3,8 +3,9 @@ package inject
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -12,14 +13,32 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
-// maxTerms bounds the cross product of the pod's terms and the policy's.
-const maxTerms = 512
+const (
+	// maxTerms bounds how many terms the cross product of the pod's and the policy's may have.
+	maxTerms = 512
+	// maxTermBytes bounds what is read and copied to make it: the pod's node selection, once for each of the policy's terms.
+	maxTermBytes = 1 << 20
+)
 
 // requirement is a NodeSelectorRequirement and whether it is one of matchFields.
 type requirement struct {
 	corev1.NodeSelectorRequirement
 	field bool
+	id    string // the same for equal requirements only
 	json  json.RawMessage
+}
+
+func newRequirement(r corev1.NodeSelectorRequirement, field bool) requirement {
+	return requirement{r, field, requirementID(&r, field), mustMarshal(r)}
+}
+
+// requirementID joins what makes a requirement with a byte that no valid part contains.
+func requirementID(r *corev1.NodeSelectorRequirement, field bool) string {
+	list := "expression"
+	if field {
+		list = "field"
+	}
+	return strings.Join(append([]string{list, r.Key, string(r.Operator)}, r.Values...), "\x00")
 }
 
 func (r *requirement) list() string {
@@ -35,7 +54,7 @@ type termAddition struct {
 }
 
 type preferredAddition struct {
-	term corev1.PreferredSchedulingTerm
+	id   string
 	json json.RawMessage
 }
 
@@ -44,38 +63,61 @@ type podTerm struct {
 	index        int
 	raw          rawjson.Value
 	requirements []requirement
+	ids          map[string]struct{} // of its requirements
 }
 
-// addNodeSelection adds the policy's nodeSelector and node affinity, and returns what contradicts the pod's own.
-func (policy *placement) addNodeSelection(p *pod, spec *patch.Cursor) (contradiction string) {
+// addNodeSelection adds the policy's nodeSelector and node affinity, or returns what keeps them from being added. Its first loop
+// looks up at most maxOfEngine and 64 labels in the pod's nodeSelector.
+func (policy *placement) addNodeSelection(p *pod, spec *patch.Cursor, stop interruption) (Reason, string) {
 	if p.nodeName != "" {
 		// The kubelet of that node would refuse a pod whose node selection it does not match.
-		return ""
+		return "", ""
+	}
+	if policy.problem != "" {
+		return ReasonContradiction, policy.problem
 	}
 	for _, add := range policy.nodeSelector {
 		own := p.nodeSelector.Get(add.key)
 		value, set := own.Str()
 		if other := policy.selects(add.key); other != add.value {
-			return fmt.Sprintf("the engine's nodes and the policy's nodeSelector differ: %s=%s and %s", add.key, other, add.value)
+			return ReasonContradiction, fmt.Sprintf("the engine's nodes and the policy's nodeSelector differ: %s=%s and %s", add.key, other, add.value)
 		}
 		if set && value != add.value {
-			return fmt.Sprintf("the pod's nodeSelector has %s=%s, the policy's has %s", add.key, value, add.value)
+			return ReasonContradiction, fmt.Sprintf("the pod's nodeSelector has %s=%s, the policy's has %s", add.key, value, add.value)
 		}
 		if !set {
 			spec.Member("nodeSelector").Member(add.key).Set(patch.String(add.value))
 		}
 	}
 	if len(policy.nodeSelector)+len(policy.required) > 0 {
-		terms := readTerms(p.nodeAffinity.Get(fieldRequired).Get("nodeSelectorTerms"))
-		if len(terms)*len(policy.required) > maxTerms {
-			return fmt.Sprintf("the pod's %d nodeSelectorTerms and the policy's %d combine to more than %d", len(terms), len(policy.required), maxTerms)
+		own := p.nodeAffinity.Get(fieldRequired).Get("nodeSelectorTerms")
+		if problem := policy.tooLarge(p, own); problem != "" {
+			return ReasonPodTooLarge, problem
 		}
-		if !policy.satisfiable(p, terms) {
-			return "no node can match both the pod's node selection and the policy's"
+		terms := readTerms(own)
+		if !slices.ContainsFunc(policy.constraints, func(c constraints) bool { return c != nil }) {
+			return ReasonContradiction, "no node can match all that the policy and the engine ask of a node"
 		}
-		policy.addRequiredTerms(p, terms, spec)
+		if !policy.satisfiable(p, terms, stop) {
+			return ReasonContradiction, "no node can match both the pod's node selection and the policy's"
+		}
+		policy.addRequiredTerms(p, terms, spec, stop)
 	}
 	policy.addPreferredTerms(p, spec)
+	return "", ""
+}
+
+// tooLarge says that the pod's node selection is too large to be combined with the policy's. With one term of the policy's, the
+// work grows with the pod alone; with more, it grows with the product, which this bounds.
+func (policy *placement) tooLarge(p *pod, terms rawjson.Value) string {
+	if n := terms.Len() * len(policy.required); n > maxTerms {
+		return fmt.Sprintf("the pod's %d nodeSelectorTerms and the policy's %d combine to more than %d", terms.Len(), len(policy.required), maxTerms)
+	}
+	bytes := len(terms.Text()) + len(p.nodeSelector.Text())
+	if len(policy.required) > 1 && bytes*len(policy.required) > maxTermBytes {
+		return fmt.Sprintf("the pod's node selection of %d bytes and the policy's %d nodeSelectorTerms combine to more than %d bytes",
+			bytes, len(policy.required), maxTermBytes)
+	}
 	return ""
 }
 
@@ -97,8 +139,8 @@ const (
 // addRequiredTerms ANDs the policy's terms into the pod's. Terms are ORed, so the result is the cross product: each of the
 // pod's terms gains the requirements of the policy's first term where it stands, and a copy of it is appended for each
 // further one. A term that already holds all of one of the policy's stays as it is; an empty term matches no node, and
-// must not begin to.
-func (policy *placement) addRequiredTerms(p *pod, terms []podTerm, spec *patch.Cursor) {
+// must not begin to. See tooLarge for what bounds it.
+func (policy *placement) addRequiredTerms(p *pod, terms []podTerm, spec *patch.Cursor, stop interruption) {
 	if len(policy.required) == 0 {
 		return
 	}
@@ -110,6 +152,9 @@ func (policy *placement) addRequiredTerms(p *pod, terms []podTerm, spec *patch.C
 		return
 	}
 	for _, own := range terms {
+		if stop.now() {
+			return
+		}
 		if slices.ContainsFunc(policy.required, own.holdsAll) {
 			continue
 		}
@@ -129,32 +174,38 @@ func (policy *placement) addRequiredTerms(p *pod, terms []podTerm, spec *patch.C
 func readTerms(list rawjson.Value) []podTerm {
 	var terms []podTerm
 	for i, v := range list.Elements() {
-		t := podTerm{index: i, raw: v}
-		for _, field := range []bool{false, true} {
-			r := requirement{field: field}
-			for _, e := range v.Get(r.list()).Elements() {
-				r.Key, _ = e.Get("key").Str()
-				operator, _ := e.Get("operator").Str()
-				r.Operator = corev1.NodeSelectorOperator(operator)
-				r.Values = nil
-				for _, value := range e.Get("values").Elements() {
-					s, _ := value.Str()
-					r.Values = append(r.Values, s)
-				}
-				t.requirements = append(t.requirements, r)
-			}
+		t := podTerm{index: i, raw: v, requirements: readRequirements(v)}
+		if len(t.requirements) == 0 {
+			continue
 		}
-		if len(t.requirements) > 0 {
-			terms = append(terms, t)
+		t.ids = make(map[string]struct{}, len(t.requirements))
+		for _, r := range t.requirements {
+			t.ids[r.id] = struct{}{}
 		}
+		terms = append(terms, t)
 	}
 	return terms
 }
 
-func (t *podTerm) holds(r requirement) bool {
-	return slices.ContainsFunc(t.requirements, func(own requirement) bool {
-		return own.field == r.field && own.Key == r.Key && own.Operator == r.Operator && slices.Equal(own.Values, r.Values)
-	})
+// readRequirements returns the requirements of a NodeSelectorTerm.
+func readRequirements(term rawjson.Value) []requirement {
+	var requirements []requirement
+	for _, field := range []bool{false, true} {
+		r := requirement{field: field}
+		for _, e := range term.Get(r.list()).Elements() {
+			r.Key, _ = e.Get("key").Str()
+			operator, _ := e.Get("operator").Str()
+			r.Operator = corev1.NodeSelectorOperator(operator)
+			r.Values = nil
+			for _, value := range e.Get("values").Elements() {
+				s, _ := value.Str()
+				r.Values = append(r.Values, s)
+			}
+			r.id = requirementID(&r.NodeSelectorRequirement, field)
+			requirements = append(requirements, r)
+		}
+	}
+	return requirements
 }
 
 func (t podTerm) holdsAll(add termAddition) bool { return len(t.missing(add)) == 0 }
@@ -162,7 +213,7 @@ func (t podTerm) holdsAll(add termAddition) bool { return len(t.missing(add)) ==
 func (t *podTerm) missing(add termAddition) []requirement {
 	var missing []requirement
 	for _, r := range add.requirements {
-		if !t.holds(r) {
+		if _, held := t.ids[r.id]; !held {
 			missing = append(missing, r)
 		}
 	}
@@ -193,88 +244,29 @@ func (t *podTerm) with(add termAddition) json.RawMessage {
 	return mustMarshal(term)
 }
 
-// satisfiable reports whether a node could match both the pod's node selection and the policy's, as far as their values
-// tell without knowing the nodes.
-func (policy *placement) satisfiable(p *pod, terms []podTerm) bool {
-	var podSelects, policySelects []requirement
-	for key, v := range p.nodeSelector.Members() {
-		value, _ := v.Str()
-		podSelects = append(podSelects, isIn(key, value))
-	}
-	for _, add := range policy.nodeSelector {
-		policySelects = append(policySelects, isIn(add.key, add.value))
-	}
-	if excludes(podSelects, policySelects) {
-		return false
-	}
-	if len(terms) == 0 {
-		terms = []podTerm{{}}
-	}
-	required := policy.required
-	if len(required) == 0 {
-		required = []termAddition{{}}
-	}
-	for _, add := range required {
-		if excludes(podSelects, add.requirements) {
-			continue
-		}
-		for _, own := range terms {
-			if !excludes(own.requirements, add.requirements) && !excludes(own.requirements, policySelects) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// isIn is what a nodeSelector's key and value mean as a requirement.
-func isIn(key, value string) requirement {
-	return requirement{NodeSelectorRequirement: corev1.NodeSelectorRequirement{
-		Key: key, Operator: corev1.NodeSelectorOpIn, Values: []string{value}}}
-}
-
-func excludes(a, b []requirement) bool {
-	for _, x := range a {
-		for _, y := range b {
-			if x.field == y.field && x.Key == y.Key && (disjoint(x, y) || disjoint(y, x)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// disjoint reports whether no label value can meet both requirements on the same key.
-func disjoint(x, y requirement) bool {
-	in, notIn := corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn
-	exists, absent := corev1.NodeSelectorOpExists, corev1.NodeSelectorOpDoesNotExist
-	switch {
-	case x.Operator == in && y.Operator == in:
-		return !slices.ContainsFunc(x.Values, func(v string) bool { return slices.Contains(y.Values, v) })
-	case x.Operator == in && y.Operator == notIn:
-		return !slices.ContainsFunc(x.Values, func(v string) bool { return !slices.Contains(y.Values, v) })
-	case x.Operator == absent:
-		return y.Operator == in || y.Operator == exists
-	}
-	return false
-}
-
-// addPreferredTerms appends the policy's preferences that the pod does not have already.
+// addPreferredTerms appends the policy's preferences that the pod does not have already. Each of the pod's is read once, and
+// compared with all of the policy's by one look-up.
 func (policy *placement) addPreferredTerms(p *pod, spec *patch.Cursor) {
 	if len(policy.preferred) == 0 {
 		return
 	}
-	var own []corev1.PreferredSchedulingTerm
+	own := map[string]struct{}{}
 	for _, v := range p.nodeAffinity.Get(fieldPreferred).Elements() {
-		var term corev1.PreferredSchedulingTerm
-		if json.Unmarshal([]byte(v.Text()), &term) == nil {
-			own = append(own, term)
-		}
+		weight, _ := v.Get("weight").Int64()
+		own[preferenceID(weight, readRequirements(v.Get("preference")))] = struct{}{}
 	}
 	for _, add := range policy.preferred {
-		same := func(t corev1.PreferredSchedulingTerm) bool { return reflect.DeepEqual(t, add.term) }
-		if !slices.ContainsFunc(own, same) {
+		if _, has := own[add.id]; !has {
 			spec.Member("affinity").Member("nodeAffinity").Member(fieldPreferred).Append(add.json)
 		}
 	}
+}
+
+// preferenceID is the same for equal preferences only.
+func preferenceID(weight int64, requirements []requirement) string {
+	ids := []string{strconv.FormatInt(weight, 10)}
+	for _, r := range requirements {
+		ids = append(ids, r.id)
+	}
+	return strings.Join(ids, "\x01")
 }

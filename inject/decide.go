@@ -3,6 +3,7 @@
 package inject
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -35,7 +36,15 @@ type Input struct {
 	Version string
 	// Trace, where it is not nil, is told how the decision comes about.
 	Trace *Trace
+	// Interrupted, where it is not nil, is asked in loops over what tenants write. Once it has returned true it must go on to: the
+	// decision then ends with ReasonInternalError. It is the second line behind the bounds of those loops.
+	Interrupted func() bool
 }
+
+// interruption is Input.Interrupted.
+type interruption func() bool
+
+func (i interruption) now() bool { return i != nil && i() }
 
 // Decide returns what is to be done with a pod. The same input always gives the same plan, and deciding on the patched pod
 // gives a plan without operations.
@@ -78,6 +87,9 @@ func Decide(in Input) *Plan {
 	if detail != "" {
 		return plan.cannot(ReasonAnnotationInvalid, detail, onError, asked)
 	}
+	if len(p.containers) > maxContainers {
+		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("it has %d containers, more than %d", len(p.containers), maxContainers), onError, asked)
+	}
 	targets, detail := chooseTargets(p, plan.System, chosen, policy.exclude, in.Trace)
 	if len(targets) == 0 {
 		return plan.skip(ReasonNoTargetContainer, detail, true)
@@ -96,16 +108,25 @@ func Decide(in Input) *Plan {
 		connection: connection,
 		waitOff:    chosen.waitOff,
 		system:     plan.System,
-		session:    patch.New(in.Pod, in.Pointer),
+		session:    patch.New(in.Pod, in.Pointer, maxAdded),
+		stop:       in.Interrupted,
 		status:     &Status{Version: in.Version, Policy: PolicyStatus{Source: policy.source, Hash: policy.hash}},
 	}
 	i.chooseDelivery(chosen.delivery, plan.System, in.ImageVolumes)
-	if reason, detail := i.add(targets); reason != "" {
+	reason, detail = i.add(targets)
+	if i.stop.now() {
+		return plan.interrupted()
+	}
+	if reason != "" {
 		return plan.cannot(reason, detail, onError, asked)
 	}
 	in.Trace.settle(i.status)
 	ops, err := i.session.Operations()
-	if err != nil {
+	switch {
+	case errors.Is(err, patch.ErrTooLarge):
+		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("more than %d bytes would be added to it: the policy's env alone has %d bytes for each of %d containers",
+			maxAdded, policy.envBytes, len(targets)), onError, asked)
+	case err != nil:
 		return plan.bad(err)
 	}
 	plan.Operations, plan.Status = ops, i.status
@@ -121,8 +142,14 @@ func Decide(in Input) *Plan {
 	return plan
 }
 
-// maxTargets bounds what a small request can make of itself: an empty container of two bytes gains several hundred.
-const maxTargets = 256
+const (
+	// maxContainers bounds how many containers are compared with patterns. No pod that runs has as many.
+	maxContainers = 1024
+	// maxTargets bounds how many are injected: an empty container of two bytes gains several hundred.
+	maxTargets = 256
+	// maxAdded bounds the bytes of a patch. etcd refuses objects of more than 1.5 MiB.
+	maxAdded = 1 << 20
+)
 
 func leftDetail(left []LeftContainer) string {
 	if len(left) == 0 {

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"errors"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +14,10 @@ import (
 // Engines tells what is known of the engines of a cluster; nil knows of none. The namespace is empty where the engine is looked
 // for in the pod's own.
 type Engines func(namespace string, selector labels.Selector) (*engine.Discovered, error)
+
+// ErrOwnNamespaceOff is why there is no engine where a policy looks for one in the pod's own namespace, and those are not read.
+var ErrOwnNamespaceOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the chart's value " +
+	"discover.ownNamespace is true (the webhook's flag --discover-own-namespace)")
 
 func (e Engines) find(d *config.Discover) (*engine.Discovered, error) {
 	namespace := lookIn(d)

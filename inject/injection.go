@@ -21,17 +21,22 @@ type injection struct {
 	system     System
 	session    *patch.Session
 	status     *Status
+	stop       interruption
 
 	usesCLI  bool // a container is to have the CLI
 	defeated defeatedContainers
 }
 
-// add journals everything that the pod is to have and does not have. A reason means that nothing may be done.
+// add journals everything that the pod is to have and does not have. A reason means that nothing may be done. It passes over
+// each container's own lists, and over the policy's env, once for each of at most maxTargets containers.
 func (i *injection) add(targets []*container) (Reason, string) {
 	metadata := i.session.Root().Member("metadata")
 	annotations := metadata.Member("annotations")
 	spec := i.session.Root().Member("spec")
 	for _, c := range targets {
+		if i.stop.now() {
+			return "", ""
+		}
 		i.addToContainer(c, spec)
 	}
 	if len(i.status.Containers) > 0 {
@@ -171,10 +176,7 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
 		}
 	}
 	where.addTolerations(i.pod, spec)
-	if contradiction := where.addNodeSelection(i.pod, spec); contradiction != "" {
-		return ReasonContradiction, contradiction
-	}
-	return "", ""
+	return where.addNodeSelection(i.pod, spec, i.stop)
 }
 
 // addVolume adds a volume unless the pod has it; a volume of that name that is something else is a conflict.

@@ -2,8 +2,6 @@ package inject
 
 import (
 	"fmt"
-
-	corev1 "k8s.io/api/core/v1"
 )
 
 const (
@@ -32,12 +30,6 @@ type Namespace struct {
 	Annotations map[string]string
 	// Limits is what LimitRanges of the namespace ask of each container.
 	Limits ContainerLimits
-}
-
-// ContainerLimits are the bounds that the LimitRanges of a namespace set for containers. A container outside of them is
-// refused with 403, on which a runner controller gives a runner up for good.
-type ContainerLimits struct {
-	Min, Max corev1.ResourceList
 }
 
 // optIn is what the labels ask for.

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -17,7 +18,19 @@ type placement struct {
 	nodeSelector []labelAddition
 	required     []termAddition
 	preferred    []preferredAddition
+	// constraints are what each of the required terms and the nodeSelector ask together; there is one even without a term.
+	constraints []constraints
+	// problem is why the engine's own placement cannot be copied, empty for nothing.
+	problem string
 }
+
+// The bounds of what is copied from an engine. Whoever may write a workload in a namespace that is its own engine's may write
+// thousands of each; the policy's own are bounded alike when it is validated.
+const (
+	maxOfEngine      = 64
+	maxTermsOfEngine = 16
+	maxCombinedBytes = 256 << 10
+)
 
 type tolerationAddition struct {
 	corev1.Toleration
@@ -37,14 +50,35 @@ func newPlacement(s *config.Scheduling) placement {
 	}
 	p.required = newTerms(s.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution)
 	for _, term := range s.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
-		p.preferred = append(p.preferred, preferredAddition{term, mustMarshal(term)})
+		id := preferenceID(int64(term.Weight), requirementsOf(&term.Preference))
+		p.preferred = append(p.preferred, preferredAddition{id, mustMarshal(term)})
 	}
+	p.constrain()
 	return p
+}
+
+// constrain merges the nodeSelector and each of the required terms.
+func (p *placement) constrain() {
+	var selector []requirement
+	for _, add := range p.nodeSelector {
+		selector = append(selector, requirement{NodeSelectorRequirement: corev1.NodeSelectorRequirement{
+			Key: add.key, Operator: corev1.NodeSelectorOpIn, Values: []string{add.value}}})
+	}
+	p.constraints = nil
+	for _, term := range p.required {
+		p.constraints = append(p.constraints, newConstraints(selector, term.requirements))
+	}
+	if len(p.required) == 0 {
+		p.constraints = []constraints{newConstraints(selector)}
+	}
 }
 
 // with returns the placement that also brings a pod to where an engine runs. Where the two name another value for the same
 // label, both stay: no node matches, and that is reported as the contradiction that it is.
 func (p placement) with(e *engine.Placement) placement {
+	if p.problem = tooMuchToCopy(e); p.problem != "" {
+		return p
+	}
 	p.tolerations = slices.Clip(p.tolerations)
 	for _, t := range e.Tolerations {
 		p.tolerations = append(p.tolerations, tolerationAddition{t, mustMarshal(t)})
@@ -58,6 +92,12 @@ func (p placement) with(e *engine.Placement) placement {
 	terms := newTerms(e.Required)
 	if len(p.required) == 0 || len(terms) == 0 {
 		p.required = slices.Concat(p.required, terms)
+		p.constrain()
+		return p
+	}
+	if bytes := len(terms)*jsonBytes(p.required) + len(p.required)*jsonBytes(terms); bytes > maxCombinedBytes {
+		p.problem = fmt.Sprintf("the policy's %d nodeSelectorTerms and the engine's %d combine to %d bytes, more than %d",
+			len(p.required), len(terms), bytes, maxCombinedBytes)
 		return p
 	}
 	var both []termAddition
@@ -67,7 +107,36 @@ func (p placement) with(e *engine.Placement) placement {
 		}
 	}
 	p.required = both
+	p.constrain()
 	return p
+}
+
+// tooMuchToCopy says that an engine's workload has more of something than is copied to pods, empty where it has not.
+func tooMuchToCopy(e *engine.Placement) string {
+	terms := 0
+	if e.Required != nil {
+		terms = len(e.Required.NodeSelectorTerms)
+	}
+	for _, list := range []struct {
+		of         string
+		have, most int
+	}{
+		{"tolerations", len(e.Tolerations), maxOfEngine}, {"nodeSelector labels", len(e.NodeSelector), maxOfEngine},
+		{"required nodeSelectorTerms", terms, maxTermsOfEngine},
+	} {
+		if list.have > list.most {
+			return fmt.Sprintf("the engine's workload has %d %s, more than the %d that are copied to pods", list.have, list.of, list.most)
+		}
+	}
+	return ""
+}
+
+func jsonBytes(terms []termAddition) int {
+	n := 0
+	for _, t := range terms {
+		n += len(t.json)
+	}
+	return n
 }
 
 func newTerms(s *corev1.NodeSelector) []termAddition {
@@ -76,18 +145,23 @@ func newTerms(s *corev1.NodeSelector) []termAddition {
 	}
 	var terms []termAddition
 	for _, term := range s.NodeSelectorTerms {
-		var requirements []requirement
-		for _, r := range term.MatchExpressions {
-			requirements = append(requirements, requirement{r, false, mustMarshal(r)})
-		}
-		for _, r := range term.MatchFields {
-			requirements = append(requirements, requirement{r, true, mustMarshal(r)})
-		}
+		requirements := requirementsOf(&term)
 		if len(requirements) > 0 { // an empty term matches no node
 			terms = append(terms, termOf(requirements))
 		}
 	}
 	return terms
+}
+
+func requirementsOf(term *corev1.NodeSelectorTerm) []requirement {
+	var requirements []requirement
+	for _, r := range term.MatchExpressions {
+		requirements = append(requirements, newRequirement(r, false))
+	}
+	for _, r := range term.MatchFields {
+		requirements = append(requirements, newRequirement(r, true))
+	}
+	return requirements
 }
 
 func termOf(requirements []requirement) termAddition {

@@ -108,6 +108,12 @@ func (p *Plan) cannot(reason Reason, detail string, onError config.OnError, aske
 	return p
 }
 
+// interrupted ends with a decision that took too long.
+func (p *Plan) interrupted() *Plan {
+	p.Decision, p.Reason, p.Detail, p.Operations, p.Status = DecisionError, ReasonInternalError, "the decision took too long", nil, nil
+	return p
+}
+
 // bad ends with a pod that cannot be read.
 func (p *Plan) bad(err error) *Plan {
 	p.Decision, p.Reason, p.Detail, p.Operations, p.Status = DecisionError, ReasonBadRequest, err.Error(), nil, nil

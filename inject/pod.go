@@ -28,6 +28,9 @@ type pod struct {
 	imagePullSecrets rawjson.Value
 	ownedByJob       bool
 	name, namePrefix string
+	// defaultContainer is what the annotation names, and hasDefault whether there is one.
+	defaultContainer string
+	hasDefault       bool
 }
 
 type container struct {
@@ -114,6 +117,7 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 		name:        r.str(metadata.Get("name")),
 		namePrefix:  r.str(metadata.Get("generateName")),
 	}
+	p.defaultContainer, p.hasDefault = p.annotation(annotationDefault)
 	for _, owner := range r.objects(metadata.Get("ownerReferences")).Elements() {
 		p.ownedByJob = p.ownedByJob || r.str(owner.Get("kind")) == "Job"
 	}

@@ -141,6 +141,17 @@ func (p *Policies) Ignored() config.Errors { return p.ignored }
 // Err returns what is wrong with the default policy, nil for nothing.
 func (p *Policies) Err() error { return p.standard.err }
 
+// MostAdded returns how many bytes Decide can add to a pod of that many containers at most, whatever its profile: an upper bound
+// that costs nothing to work out.
+func (p *Policies) MostAdded(containers int) int {
+	each := p.standard.envBytes
+	for _, profile := range p.profiles {
+		each = max(each, profile.envBytes)
+	}
+	const fixed = 4 << 10 // what a container and the pod get besides env
+	return min(maxAdded, fixed+min(containers, maxTargets)*(fixed+each))
+}
+
 func (p *Policies) onError() config.OnError { return p.standard.onError }
 
 // choose returns the policy that a pod's annotation chooses. A detail says why there is none.

@@ -38,6 +38,7 @@ type Policy struct {
 	wait *waitTemplates // nil where there is no image
 
 	env      []envAddition
+	envBytes int            // of all of env
 	envIndex map[string]int // nil where env is short
 
 	// anywhere is what the policy adds to every pod; onNode adds what brings a pod to a node with an engine.
@@ -74,6 +75,9 @@ type engineFacts struct {
 	pullSecrets []string
 }
 
+// maxPullSecrets bounds how many of an engine's are compared with a pod's, to warn of one that the pod lacks.
+const maxPullSecrets = 16
+
 type envAddition struct {
 	name string
 	json json.RawMessage
@@ -91,7 +95,7 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 	e := engine.Resolve(c, discovered, effective.IsSet)
 	p.engine = &engineFacts{
 		socket: e.Socket, workload: e.Workload, unsafe: e.Unsafe, notCopied: e.Placement.NotCopied,
-		seLinux: newSELinux(&c.Engine.Socket.SELinuxOptions), skew: e.Skew(), pullSecrets: e.PullSecrets,
+		seLinux: newSELinux(&c.Engine.Socket.SELinuxOptions), skew: e.Skew(), pullSecrets: e.PullSecrets[:min(len(e.PullSecrets), maxPullSecrets)],
 	}
 	p.connect(&e, c.Engine.Socket.MountPath)
 	p.markDiscovered(&e)
@@ -108,7 +112,8 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 		}}})
 	}
 	for _, e := range env {
-		p.env = append(p.env, envAddition{e.Name, mustMarshal(e)})
+		add := envAddition{e.Name, mustMarshal(e)}
+		p.env, p.envBytes = append(p.env, add), p.envBytes+len(add.json)
 	}
 	p.indexEnv()
 	anywhere := newPlacement(&c.Scheduling)

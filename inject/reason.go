@@ -102,8 +102,8 @@ var explanations = map[Reason]explanation{
 		"Change the policy's scheduling or the pod's nodeSelector and node affinity."},
 	ReasonNameConflict: {ClassCannot, "The pod uses a name that injection needs for something else.",
 		"Rename the pod's container or volume."},
-	ReasonPodTooLarge: {ClassCannot, "The pod is larger than any that injection takes on.",
-		"Choose fewer containers with the annotation dagger.io/containers."},
+	ReasonPodTooLarge: {ClassCannot, "The pod, or what would be added to it, is larger than injection takes on.",
+		"Choose fewer containers with the annotation dagger.io/containers, or shorten the policy's env or the pod's node selection."},
 
 	ReasonBadRequest: {ClassFault, "The request is not an admission review of a pod that can be read.",
 		"Send an admission.k8s.io/v1 AdmissionReview of a v1 Pod."},

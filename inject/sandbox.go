@@ -1,6 +1,10 @@
 package inject
 
-import "fmt"
+import (
+	"fmt"
+	"path"
+	"slices"
+)
 
 // ownGroups is how many groups a pod's user namespace has where the kubelet is not told otherwise (k8s.io/kubernetes,
 // pkg/kubelet/userns).
@@ -17,11 +21,22 @@ const ownGroups = 1 << 16
 // and the container does not start. Nor does supplementalGroupsPolicy: Strict: it drops the groups of the image's /etc/group, not
 // those of the pod's supplementalGroups.
 func (policy *Policy) sandbox(p *pod) string {
-	if p.runtimeClass != "" && !matchesAny(policy.runtimeClasses, p.runtimeClass) {
+	if p.runtimeClass != "" && !policy.sharesKernel(p.runtimeClass) {
 		return fmt.Sprintf("the pod's runtime class, %s, is not among engine.socket.runtimeClasses, which share the node's kernel", joinNames([]string{p.runtimeClass}))
 	}
 	if socket := policy.engine.socket; p.ownUsers && socket != nil && socket.Group >= ownGroups {
 		return fmt.Sprintf("the socket's group, %d, is not in the user namespace of a pod with hostUsers: false", socket.Group)
 	}
 	return ""
+}
+
+// maxRuntimeClass is how long the name of a runtime class is that the API server accepts (RFC 1123 subdomain).
+const maxRuntimeClass = 253
+
+// sharesKernel reports whether pods of a runtime class share the node's kernel.
+func (policy *Policy) sharesKernel(class string) bool {
+	return len(class) <= maxRuntimeClass && slices.ContainsFunc(policy.runtimeClasses, func(pattern string) bool {
+		ok, _ := path.Match(pattern, class)
+		return ok
+	})
 }

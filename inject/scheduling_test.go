@@ -155,8 +155,13 @@ func TestContradictionsAreReported(t *testing.T) {
 			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: Exists}]}]")},
 		"affinity excludes": {"affinity: " + affinity("[{matchExpressions: [{key: zone, operator: NotIn, values: [a, b]}]}]"),
 			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: In, values: [a, b]}]}]")},
-		"too many combinations": {"affinity: " + affinity("["+strings.Repeat("{matchExpressions: [{key: k, operator: Exists}]},", 600)+"]"),
-			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: Exists}]}]")},
+		"selector against both": {"nodeSelector: {zone: b}", "nodeSelector: {zone: a}, nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: disk, operator: Exists}]}]")},
+		"affinity excludes in any order": {"affinity: " + affinity("[{matchExpressions: [{key: zone, operator: In, values: [a, a, b]}]}]"),
+			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: NotIn, values: [c, b, a]}]}]")},
+		"the policy against itself": {"nodeSelector: {disk: ssd}",
+			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: In, values: [a]}, {key: zone, operator: NotIn, values: [a]}]}]")},
+		"a number and no label": {"affinity: " + affinity("[{matchExpressions: [{key: cores, operator: DoesNotExist}]}]"),
+			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: cores, operator: Gt, values: ['8']}]}]")},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

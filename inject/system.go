@@ -114,13 +114,13 @@ func (s System) runsJobs(p *pod, c *container) bool {
 	case SystemTekton:
 		return strings.HasPrefix(c.name, "step-")
 	case SystemArgo:
-		if name, ok := p.annotation(annotationDefault); ok {
-			return c.name == name
+		if p.hasDefault {
+			return c.name == p.defaultContainer
 		}
 		return c.name == "main"
 	case SystemNone:
-		if name, ok := p.annotation(annotationDefault); ok {
-			return c.name == name
+		if p.hasDefault {
+			return c.name == p.defaultContainer
 		}
 	}
 	return !isInfrastructure(c) && !isDockerDaemon(c)

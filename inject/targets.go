@@ -8,7 +8,8 @@ import (
 )
 
 // chooseTargets returns the containers that injection should reach, or why there are none. The annotation's choice comes
-// before the policy's include, and that before what the system implies; the policy's exclude always holds.
+// before the policy's include, and that before what the system implies; the policy's exclude always holds. It compares at most
+// maxContainers names of at most maxName bytes with at most 64 patterns of the policy's, twice.
 func chooseTargets(p *pod, system System, chosen choices, exclude []string, trace *Trace) (targets []*container, detail string) {
 	include, source := chosen.include, "the policy's containers.include"
 	if chosen.included {
@@ -79,7 +80,13 @@ func malformed(globs []string) string {
 	return ""
 }
 
+// maxName is how long the name of a container is that the API server accepts (RFC 1123 label).
+const maxName = 63
+
 func matchesAny(globs []string, name string) bool {
+	if len(name) > maxName {
+		return false
+	}
 	for _, glob := range globs {
 		if ok, _ := path.Match(glob, name); ok {
 			return true

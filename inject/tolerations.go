@@ -7,7 +7,8 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
-// addTolerations appends the policy's tolerations that no toleration of the pod covers.
+// addTolerations appends the policy's tolerations that no toleration of the pod covers. It compares each of the pod's with at
+// most 64 of the policy's and maxOfEngine of an engine's.
 func (policy *placement) addTolerations(p *pod, spec *patch.Cursor) {
 	if len(policy.tolerations) == 0 {
 		return

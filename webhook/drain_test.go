@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 const (
@@ -47,7 +49,7 @@ func newDraining(t *testing.T) *draining {
 func (d *draining) ask(t *testing.T) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	d.handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, PathPod, nil))
+	d.handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, registration.PathPod, nil))
 	synctest.Wait()
 	require.Equal(t, http.StatusOK, w.Code)
 	return w.Header().Get("Connection")
@@ -105,7 +107,7 @@ func TestDrainEndsUnderRequestsThatNeverCease(t *testing.T) {
 				case <-d.served.Done():
 					return
 				case <-time.After(time.Second):
-					d.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, PathPod, nil))
+					d.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, registration.PathPod, nil))
 				}
 			}
 		}()

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -22,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
@@ -38,7 +38,7 @@ func (s engineState) Discover(namespace string, selector labels.Selector) (*engi
 	known, watched := s[namespace]
 	switch {
 	case namespace == "":
-		return nil, ErrOwnNamespaceOff
+		return nil, inject.ErrOwnNamespaceOff
 	case !watched:
 		return nil, fmt.Errorf("engines of namespace %s are not read: the cluster's policy must name it in engine.discover.namespace", namespace)
 	case known.err != nil:
@@ -50,10 +50,6 @@ func (s engineState) Discover(namespace string, selector labels.Selector) (*engi
 	}
 	return found, nil
 }
-
-// ErrOwnNamespaceOff is why there is no engine where a policy looks for one in the pod's own namespace, and those are not read.
-var ErrOwnNamespaceOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the chart's value discover.ownNamespace is true " +
-	"(the webhook's flag --discover-own-namespace)")
 
 // engineWatcher reads the workloads of the namespaces that policies look for engines in, and no others: a Role in each is all
 // that it needs. A namespace that is missing or forbidden has no engine; it keeps nobody from being ready.

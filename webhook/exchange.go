@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
@@ -124,7 +123,7 @@ func (b *buffer) read(req *http.Request, weight *weight) (string, error) {
 			return "", tooLarge()
 		}
 		if !weight.take(n) {
-			return "", &httpError{http.StatusServiceUnavailable, inject.ReasonInternalError, "too many requests at one time: try again"}
+			return "", tooMany()
 		}
 		if errors.Is(err, io.EOF) {
 			break

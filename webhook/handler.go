@@ -49,6 +49,9 @@ type Handler struct {
 	decide func(inject.Input) *inject.Plan
 }
 
+// decideTimeout bounds one decision, well inside the webhook's own time-out.
+const decideTimeout = time.Second
+
 // httpError is an answer other than 200. The API server counts it as a failed call, and shows the message where the body is
 // a Status.
 type httpError struct {
@@ -138,11 +141,13 @@ func (h *Handler) serve(req *http.Request, x *exchange, o *outcome) ([]byte, err
 	}
 	o.request, o.name = *r, r.podName()
 	// The server cancels the contexts of running requests when it stops. A request that is half answered is still answered.
-	plan, err := h.plan(context.WithoutCancel(req.Context()), r)
-	if err != nil {
+	plan, err := h.plan(context.WithoutCancel(req.Context()), r, x.weight)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if plan.Decision == inject.DecisionError {
+	case plan.Reason == inject.ReasonInternalError:
+		return nil, errors.New(plan.Detail)
+	case plan.Decision == inject.DecisionError:
 		return nil, badRequest(http.StatusBadRequest, "request.object: %s", plan.Detail)
 	}
 	answer, err := respond(r, plan, x.buffer)
@@ -152,7 +157,7 @@ func (h *Handler) serve(req *http.Request, x *exchange, o *outcome) ([]byte, err
 	return answer, err
 }
 
-func (h *Handler) plan(ctx context.Context, r *request) (*inject.Plan, error) {
+func (h *Handler) plan(ctx context.Context, r *request, held *weight) (*inject.Plan, error) {
 	if r.operation != string(admissionv1.Create) {
 		// Only creations are ours. A webhook registered for more must not stop anybody's updates.
 		return &inject.Plan{Decision: inject.DecisionSkipped, Reason: inject.ReasonNotRequested, Detail: "the operation is not CREATE"}, nil
@@ -161,13 +166,18 @@ func (h *Handler) plan(ctx context.Context, r *request) (*inject.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := held.takeAnswer(ctx, policies.MostAdded(r.pod.Get("spec").Get("containers").Len())); err != nil {
+		return nil, err
+	}
 	decide := h.decide
 	if decide == nil {
 		decide = inject.Decide
 	}
+	deadline := time.Now().Add(decideTimeout)
 	return decide(inject.Input{
 		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, NodeIPv6: h.NodeIPv6,
 		ImageVolumes: h.ImageVolumes != nil && h.ImageVolumes(), Version: h.Version,
+		Interrupted: func() bool { return time.Now().After(deadline) },
 	}), nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 // fixture is a handler with everything around it in reach.
@@ -44,7 +45,7 @@ func newFixture(t *testing.T) *fixture {
 }
 
 func (f *fixture) post(body string) *httptest.ResponseRecorder {
-	return f.do(httptest.NewRequest(http.MethodPost, PathPod, strings.NewReader(body)), "application/json")
+	return f.do(httptest.NewRequest(http.MethodPost, registration.PathPod, strings.NewReader(body)), "application/json")
 }
 
 func (f *fixture) do(r *http.Request, contentType string) *httptest.ResponseRecorder {
@@ -159,12 +160,12 @@ func TestBadRequests(t *testing.T) {
 
 func TestRequestsThatAreNotReviews(t *testing.T) {
 	f := newFixture(t)
-	get := f.do(httptest.NewRequest(http.MethodGet, PathPod, nil), "application/json")
+	get := f.do(httptest.NewRequest(http.MethodGet, registration.PathPod, nil), "application/json")
 	require.Equal(t, http.StatusMethodNotAllowed, get.Code)
-	text := f.do(httptest.NewRequest(http.MethodPost, PathPod, strings.NewReader("{}")), "text/plain")
+	text := f.do(httptest.NewRequest(http.MethodPost, registration.PathPod, strings.NewReader("{}")), "text/plain")
 	require.Equal(t, http.StatusUnsupportedMediaType, text.Code)
 	require.Contains(t, text.Body.String(), "application/json")
-	charset := f.do(httptest.NewRequest(http.MethodPost, PathPod, strings.NewReader(reviewOf(asking))), "application/json; charset=utf-8")
+	charset := f.do(httptest.NewRequest(http.MethodPost, registration.PathPod, strings.NewReader(reviewOf(asking))), "application/json; charset=utf-8")
 	require.Equal(t, http.StatusOK, charset.Code)
 }
 
@@ -175,13 +176,13 @@ func TestSizesAreBounded(t *testing.T) {
 	f := newFixture(t)
 	huge := reviewOf(`{"x":"` + strings.Repeat("x", MaxRequestBytes) + `"}`)
 	require.Equal(t, http.StatusRequestEntityTooLarge, f.post(huge).Code)
-	chunked := httptest.NewRequest(http.MethodPost, PathPod, unsized{strings.NewReader(huge)})
+	chunked := httptest.NewRequest(http.MethodPost, registration.PathPod, unsized{strings.NewReader(huge)})
 	require.EqualValues(t, -1, chunked.ContentLength)
 	require.Equal(t, http.StatusRequestEntityTooLarge, f.do(chunked, "application/json").Code)
-	chunked = httptest.NewRequest(http.MethodPost, PathPod, unsized{strings.NewReader(reviewOf(asking))})
+	chunked = httptest.NewRequest(http.MethodPost, registration.PathPod, unsized{strings.NewReader(reviewOf(asking))})
 	require.NotEmpty(t, response(t, f.do(chunked, "application/json")).Patch)
 
-	short := httptest.NewRequest(http.MethodPost, PathPod, strings.NewReader("{"))
+	short := httptest.NewRequest(http.MethodPost, registration.PathPod, strings.NewReader("{"))
 	short.ContentLength = 100
 	require.Equal(t, http.StatusBadRequest, f.do(short, "application/json").Code)
 }
@@ -227,7 +228,7 @@ func TestTenThousandContainersAreRefused(t *testing.T) {
 	pod := strings.Replace(asking, `{"name":"a","image":"i"}`, strings.TrimSuffix(strings.Repeat(`{"name":"a","image":"i"},`, 10000), ","), 1)
 	answer := response(t, newFixture(t).post(reviewOf(pod)))
 	require.False(t, answer.Allowed)
-	require.Contains(t, answer.Result.Message, "10000 of its containers would be injected, more than 256")
+	require.Contains(t, answer.Result.Message, "it has 10000 containers, more than 1024")
 }
 
 func manyLabels(n int) string {
@@ -267,7 +268,7 @@ func TestACancelledRequestIsStillAnswered(t *testing.T) {
 	f := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r := httptest.NewRequest(http.MethodPost, PathPod, strings.NewReader(reviewOf(asking))).WithContext(ctx)
+	r := httptest.NewRequest(http.MethodPost, registration.PathPod, strings.NewReader(reviewOf(asking))).WithContext(ctx)
 	require.NotEmpty(t, response(t, f.do(r, "application/json")).Patch, "the server cancels what runs when it stops")
 }
 
@@ -283,7 +284,7 @@ func FuzzHandler(f *testing.F) {
 		Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		r := httptest.NewRequest(http.MethodPost, PathNamespace, strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, registration.PathNamespace, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)

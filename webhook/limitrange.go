@@ -2,9 +2,9 @@ package webhook
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -14,42 +14,23 @@ import (
 func stripLimitRange(obj any) (any, error) {
 	if lr, ok := obj.(*corev1.LimitRange); ok {
 		lr.ManagedFields, lr.Annotations, lr.Labels = nil, nil, nil
-		var kept []corev1.LimitRangeItem
-		for _, item := range lr.Spec.Limits {
-			if item.Type == corev1.LimitTypeContainer {
-				kept = append(kept, corev1.LimitRangeItem{Type: item.Type, Min: item.Min, Max: item.Max})
-			}
-		}
-		lr.Spec.Limits = kept
+		limits := inject.LimitsOf([]corev1.LimitRange{*lr})
+		lr.Spec.Limits = []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Min: limits.Min, Max: limits.Max}}
 	}
 	return obj, nil
 }
 
-// ContainerLimits returns what all LimitRanges of a namespace ask of a container together.
-func ContainerLimits(ctx context.Context, cache client.Reader, namespace string) (inject.ContainerLimits, error) {
+// maxLimitRanges bounds how many LimitRanges of a namespace are combined for each of its pods.
+const maxLimitRanges = 64
+
+// containerLimits returns what all LimitRanges of a namespace ask of a container together.
+func containerLimits(ctx context.Context, cache client.Reader, namespace string) (inject.ContainerLimits, error) {
 	var list corev1.LimitRangeList
-	if err := cache.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+	if err := cache.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy, client.Limit(maxLimitRanges+1)); err != nil {
 		return inject.ContainerLimits{}, err
 	}
-	var limits inject.ContainerLimits
-	for i := range list.Items {
-		for _, item := range list.Items[i].Spec.Limits {
-			limits.Min = combine(limits.Min, item.Min, func(have, more resource.Quantity) bool { return more.Cmp(have) > 0 })
-			limits.Max = combine(limits.Max, item.Max, func(have, more resource.Quantity) bool { return more.Cmp(have) < 0 })
-		}
+	if len(list.Items) > maxLimitRanges {
+		return inject.ContainerLimits{}, fmt.Errorf("there are more than the %d that are read for a pod", maxLimitRanges)
 	}
-	return limits, nil
-}
-
-// combine takes in the quantities that are stricter than those there are.
-func combine(into, more corev1.ResourceList, stricter func(have, more resource.Quantity) bool) corev1.ResourceList {
-	for name, quantity := range more {
-		if have, set := into[name]; !set || stricter(have, quantity) {
-			if into == nil {
-				into = corev1.ResourceList{}
-			}
-			into[name] = quantity
-		}
-	}
-	return into
+	return inject.LimitsOf(list.Items), nil
 }

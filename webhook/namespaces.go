@@ -2,18 +2,15 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"reflect"
-	"sync"
+	"net/http"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -34,13 +31,8 @@ func (s Static) Lookup(_ context.Context, name string) (inject.Namespace, *injec
 const (
 	// liveTimeout bounds all reading for one request, well inside the webhook's own time-out.
 	liveTimeout = time.Second
-	// liveRate is how many reads are made of the API server a second, by all requests together.
-	liveRate  = 50
-	liveBurst = 100
 	// young is how long after its creation a namespace may have a policy that the cache does not show yet.
 	young = 30 * time.Second
-	// missTTL is how long it is remembered that a young namespace has no policy.
-	missTTL = time.Second
 )
 
 // namespaceType is what is read of a namespace: its metadata only.
@@ -51,25 +43,23 @@ func namespaceType() *metav1.PartialObjectMetadata {
 }
 
 // clusterSource answers from caches. Only what may have been created in the same breath as the pod is read live, with a
-// bound on the time and on the rate of all such reads: a namespace that the cache does not have, and the policy of one that
-// is young and has none in the store.
+// bound on the time and on the rate of such reads: a namespace that the cache does not have, and the policy of one that
+// is young and has none in the store. The two have budgets of their own: anybody who can post to the Service can name
+// namespaces that do not exist, and must not use up what young ones need.
 type clusterSource struct {
-	cache, live client.Reader
-	policies    func(namespace string) *inject.Policies
-	store       *PolicyStore // nil where policies are not in ConfigMaps
-	limit       *rate.Limiter
-	reads       singleflight.Group // one live read at a time for what many pods ask for at once
-	now         func() time.Time
+	cache    client.Reader
+	policies func(namespace string) *inject.Policies
+	store    *PolicyStore // nil where policies are not in ConfigMaps
+	now      func() time.Time
 
-	mu     sync.Mutex
-	misses map[string]time.Time
+	unknown, youngPolicies *liveReader
 }
 
 func newClusterSource(cache, live client.Reader, policies func(string) *inject.Policies, store *PolicyStore) *clusterSource {
-	return &clusterSource{
-		cache: cache, live: live, policies: policies, store: store,
-		limit: rate.NewLimiter(liveRate, liveBurst), now: time.Now, misses: map[string]time.Time{},
-	}
+	c := &clusterSource{cache: cache, policies: policies, store: store, now: time.Now}
+	now := func() time.Time { return c.now() }
+	c.unknown, c.youngPolicies = newLiveReader(live, now), newLiveReader(live, now)
+	return c
 }
 
 // Lookup returns what is known of a namespace, and the policies that hold in it. Maps are the cache's own and must not be
@@ -81,78 +71,45 @@ func (c *clusterSource) Lookup(ctx context.Context, name string) (inject.Namespa
 	ns, key := namespaceType(), types.NamespacedName{Name: name}
 	err := c.cache.Get(ctx, key, ns)
 	if apierrors.IsNotFound(err) {
-		err = c.readLive(ctx, key, ns)
+		err = c.readUnknown(ctx, key, ns)
 	}
 	if err != nil {
 		return inject.Namespace{}, nil, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
 	facts := inject.Namespace{Name: name, Labels: ns.Labels, Annotations: ns.Annotations}
-	if facts.Limits, err = ContainerLimits(ctx, c.cache, name); err != nil {
+	if facts.Limits, err = containerLimits(ctx, c.cache, name); err != nil {
 		return facts, nil, fmt.Errorf("reading the LimitRanges of %s: %w", name, err)
 	}
-	if c.store == nil || c.now().Sub(ns.CreationTimestamp.Time) > young || c.store.Has(name) || name == c.store.releaseNamespace || c.missed(name) {
+	if c.store == nil || c.now().Sub(ns.CreationTimestamp.Time) > young || c.store.Has(name) || name == c.store.releaseNamespace {
 		return facts, c.policies(name), nil
 	}
 	policies, err := c.readPolicy(ctx, name)
 	return facts, policies, err
 }
 
-// readLive reads one object. The burst of pods that a controller creates in a new namespace shares the read.
-func (c *clusterSource) readLive(ctx context.Context, key types.NamespacedName, into client.Object) error {
-	type answer struct {
-		object client.Object
-		err    error
+// readUnknown reads a namespace that the cache does not have. While there is no budget for it, it looks into the cache again: the
+// API server has seen the namespace of every pod that it asks about, and the cache is soon to.
+func (c *clusterSource) readUnknown(ctx context.Context, key types.NamespacedName, into client.Object) error {
+	if problems := validation.IsDNS1123Label(key.Name); len(problems) > 0 {
+		return badRequest(http.StatusBadRequest, "%.63q is not the name of a namespace: %s", key.Name, problems[0])
 	}
-	result, err, _ := c.reads.Do(fmt.Sprintf("%T %s", into, key), func() (any, error) {
-		// Not the first asker's context alone: others wait for the same answer.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), liveTimeout)
-		defer cancel()
-		if err := c.limit.Wait(ctx); err != nil {
-			return nil, errors.New("not in the cache, and too many live reads already")
-		}
-		object := into.DeepCopyObject().(client.Object)
-		return answer{object, c.live.Get(ctx, key, object)}, nil
-	})
-	if err != nil {
-		return err
-	}
-	got := result.(answer)
-	if got.err == nil {
-		reflect.ValueOf(into).Elem().Set(reflect.ValueOf(got.object).Elem())
-	}
-	return got.err
+	return c.unknown.read(ctx, key, into, func() bool { return c.cache.Get(ctx, key, into) == nil })
 }
 
 // readPolicy reads the policy of a young namespace.
 func (c *clusterSource) readPolicy(ctx context.Context, namespace string) (*inject.Policies, error) {
 	var cm corev1.ConfigMap
-	err := c.readLive(ctx, types.NamespacedName{Namespace: namespace, Name: config.ConfigMapName}, &cm)
+	key := types.NamespacedName{Namespace: namespace, Name: config.ConfigMapName}
+	seen := false
+	err := c.youngPolicies.read(ctx, key, &cm, func() bool {
+		seen = c.store.Has(namespace)
+		return seen
+	})
 	switch {
-	case apierrors.IsNotFound(err):
-		c.remember(namespace)
+	case seen || apierrors.IsNotFound(err):
 		return c.policies(namespace), nil
 	case err != nil:
 		return nil, fmt.Errorf("reading the policy of %s: %w", namespace, err)
 	}
 	return c.store.within(namespace, c.store.With(config.FromConfigMap(&cm, config.OriginNamespace))), nil
-}
-
-// missed reports whether it is known that the young namespace has no policy.
-func (c *clusterSource) missed(namespace string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at, ok := c.misses[namespace]
-	return ok && c.now().Sub(at) < missTTL
-}
-
-func (c *clusterSource) remember(namespace string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.now()
-	for name, at := range c.misses {
-		if now.Sub(at) >= missTTL {
-			delete(c.misses, name)
-		}
-	}
-	c.misses[namespace] = now
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -168,8 +169,80 @@ func TestLimitRangesAreCombined(t *testing.T) {
 		require.NoError(t, err)
 		objects = append(objects, stripped.(client.Object))
 	}
-	limits, err := ContainerLimits(t.Context(), fake.NewClientBuilder().WithObjects(objects...).Build(), "a")
+	limits, err := containerLimits(t.Context(), fake.NewClientBuilder().WithObjects(objects...).Build(), "a")
 	require.NoError(t, err)
 	require.Equal(t, "200m", limits.Min.Cpu().String())
 	require.Equal(t, "2", limits.Max.Cpu().String())
+}
+
+func TestMadeUpNamespacesDoNotUseUpTheReadsOfYoungOnes(t *testing.T) {
+	s := newSource([]client.Object{(&source{}).namespace("young", time.Second)}, nil)
+	s.unknown.limit.SetLimit(0) // what is used up does not come back meanwhile
+	var wg sync.WaitGroup
+	for i := range 5 * liveBurst {
+		wg.Go(func() { _, _, _ = s.Lookup(t.Context(), fmt.Sprintf("nowhere-%d", i)) })
+	}
+	wg.Wait()
+	require.Less(t, s.unknown.limit.Tokens(), 1.0, "they have used up their own")
+	_, _, err := s.Lookup(t.Context(), "young")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, s.youngPolicies.limit.Tokens(), liveBurst-1.0)
+}
+
+func TestANamespaceThatDoesNotExistIsReadOnceInAWhile(t *testing.T) {
+	s := newSource(nil, nil)
+	for range 100 {
+		_, _, err := s.Lookup(t.Context(), "nowhere")
+		require.ErrorContains(t, err, "not found")
+	}
+	require.Equal(t, 1, s.reads())
+	s.clock = s.clock.Add(missTTL)
+	_, _, err := s.Lookup(t.Context(), "nowhere")
+	require.Error(t, err)
+	require.Equal(t, 2, s.reads())
+}
+
+func TestWithoutABudgetTheCacheIsAwaited(t *testing.T) {
+	s := newSource(nil, nil)
+	require.True(t, s.unknown.limit.AllowN(time.Now(), liveBurst))
+	s.unknown.limit.SetLimit(0)
+	answer := make(chan error)
+	go func() {
+		_, _, err := s.Lookup(t.Context(), "late")
+		answer <- err
+	}()
+	require.Eventually(t, func() bool { return len(s.unknown.waiting) == 1 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, s.cache.(client.Client).Create(t.Context(), (&source{}).namespace("late", time.Minute)))
+	require.NoError(t, <-answer)
+	require.Zero(t, s.reads())
+}
+
+func TestANameThatNoNamespaceCanHaveIsRefused(t *testing.T) {
+	s := newSource(nil, nil)
+	for _, name := range []string{"UPPER", "a.b", "a/b", "-a", "a\nb"} {
+		_, _, err := s.Lookup(t.Context(), name)
+		var refused *httpError
+		require.ErrorAs(t, err, &refused, name)
+		require.Equal(t, http.StatusBadRequest, refused.code)
+	}
+	require.Zero(t, s.reads())
+}
+
+func TestLimitRangesAreBounded(t *testing.T) {
+	large := &corev1.LimitRange{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Min: corev1.ResourceList{}}}}}
+	for i := range 1000 {
+		large.Spec.Limits[0].Min[corev1.ResourceName(fmt.Sprintf("example.com/r%04d", i))] = resource.MustParse("1")
+	}
+	stripped, err := stripLimitRange(large)
+	require.NoError(t, err, "an error would stop the cache for all namespaces")
+	least := stripped.(*corev1.LimitRange).Spec.Limits[0].Min
+	require.Len(t, least, 64)
+	require.Contains(t, least, corev1.ResourceName("example.com/r0000"))
+
+	var many []client.Object
+	for i := range maxLimitRanges + 1 {
+		many = append(many, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: fmt.Sprintf("l%d", i)}})
+	}
+	_, err = containerLimits(t.Context(), fake.NewClientBuilder().WithObjects(many...).Build(), "a")
+	require.ErrorContains(t, err, "more than the 64")
 }

@@ -18,15 +18,7 @@ import (
 
 	policy "github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
-)
-
-const (
-	// PathPod is where the entry pod.inject.dagger.io is served.
-	PathPod = "/inject/pod"
-	// PathNamespace is where the entry namespace.inject.dagger.io is served.
-	PathNamespace = "/inject/namespace"
-	// PathValidate is where policies are validated at the door.
-	PathValidate = "/validate/policy"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 // Options is what a server needs.
@@ -135,7 +127,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	}
 	register(server, &o, newClusterSource(mgr.GetCache(), mgr.GetAPIReader(), o.Policies, store), m)
 	if store != nil {
-		server.handle(PathValidate, &PolicyValidator{Store: store, Log: o.Log})
+		server.handle(registration.PathValidate, &PolicyValidator{Store: store, Log: o.Log})
 	}
 	if err := mgr.Add(server); err != nil {
 		return err
@@ -175,7 +167,7 @@ func reportIgnored(m *Metrics, log *slog.Logger, fields policy.Errors) {
 // register serves both entries directly: controller-runtime's Register would count every request a second time, in
 // histograms too coarse to use.
 func register(s *server, o *Options, source Source, m *Metrics) {
-	for path, entry := range map[string]inject.Entry{PathPod: inject.EntryPod, PathNamespace: inject.EntryNamespace} {
+	for path, entry := range map[string]inject.Entry{registration.PathPod: inject.EntryPod, registration.PathNamespace: inject.EntryNamespace} {
 		s.handle(path, &Handler{
 			Entry:        entry,
 			Source:       source,

@@ -16,6 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 // validate posts a review of a ConfigMap, and of the one before it, nil for none.
@@ -40,7 +42,7 @@ func validateIn(t *testing.T, store *PolicyStore, cm, old *corev1.ConfigMap) *ad
 		Request:  &admissionv1.AdmissionRequest{UID: "u", Namespace: cm.Namespace, Object: encode(cm), OldObject: encode(old)},
 	})
 	require.NoError(t, err)
-	request := httptest.NewRequest(http.MethodPost, PathValidate, strings.NewReader(string(body)))
+	request := httptest.NewRequest(http.MethodPost, registration.PathValidate, strings.NewReader(string(body)))
 	request.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	(&PolicyValidator{Store: store, Log: slog.New(slog.DiscardHandler)}).ServeHTTP(w, request)
@@ -100,7 +102,7 @@ func TestAChangeOfTheClustersPolicyWarnsOfNamespacesThatItBreaks(t *testing.T) {
 func TestTheDoorIsBoundedAsTheOthersAre(t *testing.T) {
 	door := &PolicyValidator{Store: NewPolicyStore("release"), Log: slog.New(slog.DiscardHandler)}
 	post := func(body, contentType string) int {
-		request := httptest.NewRequest(http.MethodPost, PathValidate, strings.NewReader(body))
+		request := httptest.NewRequest(http.MethodPost, registration.PathValidate, strings.NewReader(body))
 		request.Header.Set("Content-Type", contentType)
 		w := httptest.NewRecorder()
 		door.ServeHTTP(w, request)

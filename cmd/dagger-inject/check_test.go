@@ -14,9 +14,9 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
 	"github.com/dagger-inject/dagger-inject/internal/check"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // checkCases is where each folder has a cluster, cluster.yaml, what its API server answers, answer.yaml, and what comes out.
@@ -34,9 +34,9 @@ func bothConfigurations(t *testing.T, bundle []byte) string {
 			Namespace: "dagger-inject", Name: "dagger-inject", Path: &path,
 		}}
 	}
-	mutating, err := yaml.Marshal(webhook.Configuration(client, "dagger-inject"))
+	mutating, err := yaml.Marshal(registration.Configuration(client, "dagger-inject"))
 	require.NoError(t, err)
-	validating, err := yaml.Marshal(webhook.ValidatingConfiguration(client))
+	validating, err := yaml.Marshal(registration.ValidatingConfiguration(client))
 	require.NoError(t, err)
 	return string(mutating) + "---\n" + string(validating)
 }

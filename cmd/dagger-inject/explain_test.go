@@ -13,9 +13,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/internal/explain"
 	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // explainCases is where each folder has a command line, args.txt, the files that it names, and what comes out. The folder
@@ -25,7 +25,7 @@ const explainCases = "test/data/explain"
 // registered is the MutatingWebhookConfiguration, as its chart installs it.
 func registered(t *testing.T) string {
 	t.Helper()
-	text, err := yaml.Marshal(webhook.Configuration(func(path string) admissionregistrationv1.WebhookClientConfig {
+	text, err := yaml.Marshal(registration.Configuration(func(path string) admissionregistrationv1.WebhookClientConfig {
 		return admissionregistrationv1.WebhookClientConfig{
 			Service: &admissionregistrationv1.ServiceReference{Namespace: "dagger-inject", Name: "dagger-inject", Path: &path},
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
@@ -193,6 +194,6 @@ func serveStandalone(cmd *cobra.Command, s streams, f *webhookFlags, options web
 		_, _ = fmt.Fprintf(s.err, "made a self-signed certificate for localhost in %s\n", options.CertDir)
 	}
 	_, _ = fmt.Fprintf(s.err, "serving on https://%s; try:\n  curl --cacert %s/tls.crt -H 'Content-Type: application/json' --data @review.json https://localhost:%d%s\n",
-		net.JoinHostPort(options.Host, strconv.Itoa(options.Port)), options.CertDir, options.Port, webhook.PathPod)
+		net.JoinHostPort(options.Host, strconv.Itoa(options.Port)), options.CertDir, options.Port, registration.PathPod)
 	return webhook.RunStandalone(cmd.Context(), options, source)
 }

@@ -15,7 +15,7 @@ func session(t *testing.T, text, pointer string) *Session {
 	var d rawjson.Document
 	root, err := d.Parse(text)
 	require.NoError(t, err)
-	return New(root, pointer)
+	return New(root, pointer, 0)
 }
 
 func operations(t *testing.T, s *Session) string {

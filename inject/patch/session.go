@@ -8,6 +8,7 @@ package patch
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,12 +23,22 @@ type Session struct {
 	pointer string
 	top     Cursor
 	err     error
+
+	size, limit int
 }
 
+// ErrTooLarge is what Operations returns where the additions came to more bytes than the session's limit.
+var ErrTooLarge = errors.New("the additions are larger than the limit")
+
+// operationBytes is about what an addition takes in a patch besides its value.
+const operationBytes = 64
+
 // New returns a Session on target, an object. The pointer is where target lies in the document that the operations will
-// be applied to: empty for the document itself, "/spec/template" for a workload's pod template (RFC 6901).
-func New(target rawjson.Value, pointer string) *Session {
-	s := &Session{pointer: pointer}
+// be applied to: empty for the document itself, "/spec/template" for a workload's pod template (RFC 6901). The limit is how
+// many bytes the additions may come to, 0 for any number. A session journals nothing beyond its limit, so that a small
+// request cannot make it hold a large answer.
+func New(target rawjson.Value, pointer string, limit int) *Session {
+	s := &Session{pointer: pointer, limit: limit}
 	s.top = Cursor{session: s, raw: target}
 	if target.Kind() != rawjson.Object {
 		s.err = fmt.Errorf("want an object, got %s", target.Kind())
@@ -101,18 +112,35 @@ func (c *Cursor) Element(index int, raw rawjson.Value) *Cursor {
 	return c.below(child)
 }
 
+// take counts a value against the session's limit, and reports whether it may be journalled.
+func (c *Cursor) take(value json.RawMessage) bool {
+	s := c.session
+	s.size += len(c.name) + len(value) + operationBytes
+	if s.limit > 0 && s.size > s.limit {
+		if s.err == nil {
+			s.err = ErrTooLarge
+		}
+		return false
+	}
+	return true
+}
+
 // Set adds a value at a place where the target has none, or null.
 func (c *Cursor) Set(value json.RawMessage) {
 	if c.raw.IsSet() || c.value != nil {
 		c.fail("a value is already set where %.60s was to be added", value)
 	}
-	c.value = value
+	if c.take(value) {
+		c.value = value
+	}
 }
 
 // Replace sets a value whatever the target has at this place. It exists for this program's own status annotation, the
 // only value it ever replaces.
 func (c *Cursor) Replace(value json.RawMessage) {
-	c.value, c.replaces = value, true
+	if c.take(value) {
+		c.value, c.replaces = value, true
+	}
 }
 
 func (c *Cursor) list() {
@@ -124,13 +152,17 @@ func (c *Cursor) list() {
 // Append adds a value after the list's elements. An absent list is created.
 func (c *Cursor) Append(value json.RawMessage) {
 	c.list()
-	c.appends = append(c.appends, value)
+	if c.take(value) {
+		c.appends = append(c.appends, value)
+	}
 }
 
 // Prepend adds a value before the list's elements, and after those prepended earlier. An absent list is created.
 func (c *Cursor) Prepend(value json.RawMessage) {
 	c.list()
-	c.prepends = append(c.prepends, value)
+	if c.take(value) {
+		c.prepends = append(c.prepends, value)
+	}
 }
 
 // usualOperations is how many additions an injection comes to.

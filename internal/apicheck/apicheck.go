@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/dagger-inject/dagger-inject/inject"
-	"github.com/dagger-inject/dagger-inject/webhook"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 // Outcome is what became of the pod.
@@ -128,7 +128,7 @@ func Once(ctx context.Context, config *rest.Config, namespace string) Answer {
 
 // judge says what became of the pod. Of warnings it is given ours.
 func judge(stored *corev1.Pod, warnings []string, err error) Answer {
-	entry := fmt.Sprintf("webhook %q", webhook.EntryNamePod)
+	entry := fmt.Sprintf("webhook %q", registration.EntryNamePod)
 	switch status, injected := stored.Annotations[inject.AnnotationStatus]; {
 	case err == nil && injected:
 		return Answer{Outcome: Injected, Said: status}

@@ -3,7 +3,7 @@ package apicheck
 import (
 	"strings"
 
-	"github.com/dagger-inject/dagger-inject/webhook"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 // What keeps an API server from a webhook. The values are the chart's.
@@ -18,7 +18,7 @@ const (
 	causeNoService   = "The Service is missing or has another name or port than the webhook configuration says: upgrade the release again."
 
 	causeExcluded = "The namespace is one of those that the webhook configuration excludes: choose another with --namespace."
-	causeNoConfig = "There is no MutatingWebhookConfiguration " + webhook.ConfigurationName + ", or the API server has not seen it yet."
+	causeNoConfig = "There is no MutatingWebhookConfiguration " + registration.ConfigurationName + ", or the API server has not seen it yet."
 	causeIgnored  = "webhook.failurePolicy.pod is Ignore and the webhook cannot be reached: see its replicas and the ways to them."
 	causeRights   = "You may not create pods in the namespace: choose one in which you may with --namespace, or ask somebody who may. A dry run takes the same right."
 	causeOther    = "Something else in the cluster refuses the pod before the webhook's answer counts: choose another namespace with --namespace (check.namespace in the chart)."

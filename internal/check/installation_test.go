@@ -26,9 +26,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // certificate makes a self-signed one for a name, in PEM.
@@ -78,8 +78,8 @@ func healthy(t *testing.T) *installation {
 	}
 	meta := metav1.ObjectMeta{Namespace: "dagger-inject", Name: "dagger-inject"}
 	i := &installation{
-		mutating:   webhook.Configuration(toService, "dagger-inject"),
-		validating: webhook.ValidatingConfiguration(toService),
+		mutating:   registration.Configuration(toService, "dagger-inject"),
+		validating: registration.ValidatingConfiguration(toService),
 		service:    &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "dagger-inject"}}},
 		secret:     &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "dagger-inject", Name: "serving"}, Data: map[string][]byte{corev1.TLSCertKey: cert}},
 		replicas:   []*corev1.Pod{ready("dagger-inject", "one"), ready("dagger-inject", "two")},

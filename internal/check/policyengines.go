@@ -10,7 +10,6 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // lookup is one that a policy made for an engine.
@@ -63,7 +62,7 @@ func (c *checker) checkEngines() {
 // lookInOwnNamespaces looks for engines in the namespaces whose pods are given their own.
 func (c *checker) lookInOwnNamespaces() {
 	if cluster.OwnDiscoveryOff(c.ctx, c.Reader, c.ReleaseNamespace) {
-		c.add(Fail, "Set it, or name an engine in the policy.", "%v", webhook.ErrOwnNamespaceOff)
+		c.add(Fail, "Set it, or name an engine in the policy.", "%v", inject.ErrOwnNamespaceOff)
 		return
 	}
 	list, err := c.optedIn()

@@ -11,8 +11,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // webhooks are what the configurations say of how we are reached.
@@ -35,7 +35,7 @@ func (c *checker) checkWebhooks() {
 	if err := c.Reader.List(c.ctx, &mutating); err != nil {
 		c.unreadable("MutatingWebhookConfigurations", err)
 	} else {
-		paths := map[string]string{webhook.EntryNamePod: webhook.PathPod, webhook.EntryNameNamespace: webhook.PathNamespace}
+		paths := map[string]string{registration.EntryNamePod: registration.PathPod, registration.EntryNameNamespace: registration.PathNamespace}
 		for _, configuration := range mutating.Items {
 			for _, w := range configuration.Webhooks {
 				if path, ours := paths[w.Name]; ours {
@@ -44,7 +44,7 @@ func (c *checker) checkWebhooks() {
 			}
 		}
 		if len(c.clients) == 0 {
-			c.add(Fail, install, "no MutatingWebhookConfiguration has the entries %s and %s", webhook.EntryNamePod, webhook.EntryNameNamespace)
+			c.add(Fail, install, "no MutatingWebhookConfiguration has the entries %s and %s", registration.EntryNamePod, registration.EntryNameNamespace)
 		}
 	}
 	if err := c.Reader.List(c.ctx, &validating); err != nil {
@@ -54,8 +54,8 @@ func (c *checker) checkWebhooks() {
 	found := false
 	for _, configuration := range validating.Items {
 		for _, w := range configuration.Webhooks {
-			if w.Name == webhook.ValidatingConfiguration(noClient).Webhooks[0].Name {
-				c.entry(configuration.Name, w.Name, webhook.PathValidate, w.ClientConfig)
+			if w.Name == registration.ValidatingConfiguration(noClient).Webhooks[0].Name {
+				c.entry(configuration.Name, w.Name, registration.PathValidate, w.ClientConfig)
 				found = true
 			}
 		}

@@ -6,7 +6,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/dagger-inject/dagger-inject/webhook"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 // DefaultReleaseNamespace is where the chart is installed if not said otherwise.
@@ -21,7 +21,7 @@ func ReleaseNamespace(ctx context.Context, r client.Reader) string {
 	}
 	for _, configuration := range list.Items {
 		for _, w := range configuration.Webhooks {
-			if (w.Name == webhook.EntryNamePod || w.Name == webhook.EntryNameNamespace) && w.ClientConfig.Service != nil {
+			if (w.Name == registration.EntryNamePod || w.Name == registration.EntryNameNamespace) && w.ClientConfig.Service != nil {
 				return w.ClientConfig.Service.Namespace
 			}
 		}

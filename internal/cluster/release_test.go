@@ -8,7 +8,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/dagger-inject/dagger-inject/webhook"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 func TestReleaseNamespaceIsWhereTheEntriesLead(t *testing.T) {
@@ -18,8 +18,8 @@ func TestReleaseNamespaceIsWhereTheEntriesLead(t *testing.T) {
 		entry string
 		want  string
 	}{
-		"a Service":               {admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: "platform", Name: "x"}}, webhook.EntryNamePod, "platform"},
-		"a URL":                   {admissionregistrationv1.WebhookClientConfig{URL: &url}, webhook.EntryNamePod, "dagger-inject"},
+		"a Service":               {admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: "platform", Name: "x"}}, registration.EntryNamePod, "platform"},
+		"a URL":                   {admissionregistrationv1.WebhookClientConfig{URL: &url}, registration.EntryNamePod, "dagger-inject"},
 		"somebody else's Service": {admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: "istio-system", Name: "x"}}, "sidecar.istio.io", "dagger-inject"},
 	}
 	for name, c := range cases {

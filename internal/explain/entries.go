@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/dagger-inject/dagger-inject/inject"
-	"github.com/dagger-inject/dagger-inject/webhook"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 // Entry is an entry of a MutatingWebhookConfiguration.
@@ -42,7 +42,7 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 	takes := false // a configuration takes pods of the namespace
 	// Our own condition, in the one place where it is written.
 	ours := map[string]bool{}
-	for _, w := range webhook.Configuration(func(string) (c admissionregistrationv1.WebhookClientConfig) { return c }, "").Webhooks {
+	for _, w := range registration.Configuration(func(string) (c admissionregistrationv1.WebhookClientConfig) { return c }, "").Webhooks {
 		for _, c := range w.MatchConditions {
 			ours[c.Expression] = true
 		}
@@ -50,17 +50,17 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 	for i := range list.Items {
 		for n := range list.Items[i].Webhooks {
 			w := &list.Items[i].Webhooks[n]
-			if w.Name != webhook.EntryNamePod && w.Name != webhook.EntryNameNamespace {
+			if w.Name != registration.EntryNamePod && w.Name != registration.EntryNameNamespace {
 				continue
 			}
-			if w.Name == webhook.EntryNamePod {
+			if w.Name == registration.EntryNamePod {
 				takes = takes || !j.namespaceKnown || mismatch(w.NamespaceSelector, j.namespace.Labels) == ""
 				j.excluded = !takes
 			}
 			e := Entry{Configuration: list.Items[i].Name, Name: w.Name, Because: j.refusal(w, pod)}
 			if e.Called = e.Because == ""; e.Called {
 				called = true
-				if entry = inject.EntryPod; w.Name == webhook.EntryNameNamespace {
+				if entry = inject.EntryPod; w.Name == registration.EntryNameNamespace {
 					entry = inject.EntryNamespace
 				}
 			}

@@ -16,7 +16,6 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // Explainer explains decisions with what a reader knows of a cluster.
@@ -222,11 +221,11 @@ func (j *job) readNamespace(name string) {
 	default:
 		j.unreadable("the namespace "+name, err)
 	}
-	limits, err := webhook.ContainerLimits(j.ctx, j.Reader, name)
-	if err != nil {
+	var ranges corev1.LimitRangeList
+	if err := j.Reader.List(j.ctx, &ranges, client.InNamespace(name)); err != nil {
 		j.unreadable("the LimitRanges of "+name, err)
 	}
-	j.namespace.Limits = limits
+	j.namespace.Limits = inject.LimitsOf(ranges.Items)
 }
 
 func (j *job) readPolicies() {

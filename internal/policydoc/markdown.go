@@ -6,25 +6,27 @@ import (
 	"strings"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/internal/prose"
 )
 
 const intro = `<!-- Generated from the types of package config by internal/policydoc: see make golden. -->
 # Policy reference
 
-A policy is a YAML document under the key ` + "`policy.yaml`" + ` of a ConfigMap named ` + "`%s`" + `, of %d KiB at most with all its keys. The one in the
-release namespace is the cluster's; one in any other namespace refines it there. A key ` + "`NAME.yaml`" + ` holds a profile, which a pod chooses with
-the annotation ` + "`dagger.io/policy: NAME`" + `. Layers apply in this order: the cluster's ` + "`policy.yaml`" + `, the cluster's profile, the namespace's
-` + "`policy.yaml`" + `, the namespace's profile, the pod's annotations. A key that is present is set, even if it is empty. A list, and a mapping
-whose keys are free, replaces the one before it.
+A policy is a YAML document under the key ` + "`policy.yaml`" + ` of a ConfigMap named ` + "`%s`" + `, which holds %d KiB at most.
+The ConfigMap in the release namespace is the cluster's policy; one in any other namespace refines it there.
+A key ` + "`NAME.yaml`" + ` holds a profile, which a pod chooses with the annotation ` + "`dagger.io/policy: NAME`" + `.
+The [policy guide](policy-guide.md) explains how the layers combine.
 
-Every document has ` + "`apiVersion`" + ` and ` + "`kind`" + `; all else may be left out. [policy.schema.json](policy.schema.json) is the same as a JSON Schema, for editors.
+Every document has ` + "`apiVersion`" + ` and ` + "`kind`" + `; you may leave out everything else.
+[policy.schema.json](policy.schema.json) is the same as a JSON Schema, for editors.
 
-*Set by* says who may set a field as long as the cluster's policy does not set ` + "`overrides`" + `:
+*Set by* says who may set a field unless the cluster's policy sets ` + "`overrides`" + `:
 
-* *cluster only*: the cluster's policy. It cannot let others set the field.
-* *cluster*: the cluster's policy. It can let namespaces set the field, with ` + "`overrides.fromNamespaces`" + `.
+* *cluster only*: the cluster's policy, which cannot let others set the field.
+* *cluster*: the cluster's policy, which can let namespaces set the field with ` + "`overrides.fromNamespaces`" + `.
 * *namespaces*: also a namespace's policy.
-* *pods*: also a pod, by an annotation. *pods if let*: only with ` + "`overrides.fromPods`" + `.
+* *pods*: also a pod, by an annotation.
+* *pods if let*: also a pod, if ` + "`overrides.fromPods`" + ` permits it.
 
 Fields of Kubernetes' types have Kubernetes' own descriptions; the type column has what a policy accepts.
 `
@@ -44,7 +46,7 @@ func section(b *bytes.Buffer, f *field) {
 		title = config.Kind
 	}
 	fmt.Fprintf(b, "\n## %s\n", title)
-	fmt.Fprintf(b, "\n%s\n", f.description())
+	fmt.Fprintf(b, "\n%s\n", prose.Lines(f.description()))
 	if !f.own {
 		b.WriteString("\n| field | type | description |\n|---|---|---|\n")
 		inner := f

@@ -1,4 +1,4 @@
-// Package reasondoc writes docs/troubleshooting.md and the README's table of reasons from the reasons themselves.
+// Package reasondoc writes docs/troubleshooting.md from the reasons themselves.
 package reasondoc
 
 import (
@@ -7,29 +7,25 @@ import (
 	"strings"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/internal/prose"
 )
 
 //go:embed head.md
 var head string
-
-// Table returns the README's table of reasons, each with a link to its part of the page.
-func Table() string {
-	table := "| reason | class | meaning | remedy |\n|---|---|---|---|"
-	for _, r := range inject.Reasons() {
-		table += fmt.Sprintf("\n| [`%s`](docs/troubleshooting.md#%s) | %s | %s | %s |", r, r, r.Class(), r.Sentence(), r.Remedy())
-	}
-	return table
-}
 
 // Page returns docs/troubleshooting.md. Each reason has a heading that is the reason's own word, which GitHub makes the anchor
 // that messages end with.
 func Page() string {
 	var b strings.Builder
 	b.WriteString(head)
+	b.WriteString("\n| reason | class | meaning |\n|---|---|---|\n")
 	for _, r := range inject.Reasons() {
-		fmt.Fprintf(&b, "\n### %s\n\n%s: %s\n\n%s\n", r, classes[r.Class()], r.Sentence(), causes[r])
+		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s |\n", r, r, r.Class(), r.Sentence())
+	}
+	for _, r := range inject.Reasons() {
+		fmt.Fprintf(&b, "\n### %s\n\n%s\n\n*%s*: %s\n\n%s\n", r, r.Sentence(), r.Class(), classes[r.Class()], prose.Lines(causes[r]))
 		if remedy := r.Remedy(); remedy != "" {
-			fmt.Fprintf(&b, "\n**Remedy.** %s\n", remedy)
+			fmt.Fprintf(&b, "\n**Remedy:** %s\n", prose.Lines(remedy))
 		}
 	}
 	return b.String()
@@ -37,8 +33,8 @@ func Page() string {
 
 // classes say what a class means for the pod.
 var classes = map[inject.Class]string{
-	inject.ClassInjected:     "*Injected*",
-	inject.ClassDoesNotApply: "*Does not apply*, the pod is admitted as it is",
-	inject.ClassCannot:       "*Cannot*, the policy's `onError` decides",
-	inject.ClassFault:        "*Fault*, `failurePolicy` decides",
+	inject.ClassInjected:     "the pod can use an engine.",
+	inject.ClassDoesNotApply: "the pod is admitted as it is.",
+	inject.ClassCannot:       "the policy's `onError` decides whether the pod is refused.",
+	inject.ClassFault:        "the webhook configuration's `failurePolicy` decides whether the pod is refused.",
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
@@ -105,7 +106,7 @@ func TestAnUpgradeTakesNoFieldFromCAInjector(t *testing.T) {
 		require.Equal(t, before, after)
 
 		var configuration admissionregistrationv1.MutatingWebhookConfiguration
-		require.NoError(t, shared.Client().Get(t.Context(), client.ObjectKey{Name: webhook.ConfigurationName}, &configuration))
+		require.NoError(t, shared.Client().Get(t.Context(), client.ObjectKey{Name: registration.ConfigurationName}, &configuration))
 		require.Equal(t, int32(4), *configuration.Webhooks[0].TimeoutSeconds)
 		requireOwner(t, &configuration, "f:caBundle", "cainjector")
 		requireInjected(t)

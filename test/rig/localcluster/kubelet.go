@@ -140,6 +140,20 @@ func (k *Kubelet) Signal(namespace, name string, s os.Signal) error {
 	return p.signal(s)
 }
 
+// PID returns the process of a pod's container.
+func (k *Kubelet) PID(namespace, name string) (int, error) {
+	p, err := k.byName(namespace, name)
+	if err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.process == nil {
+		return 0, fmt.Errorf("the pod %s/%s has no process", namespace, name)
+	}
+	return p.process.cmd.Process.Pid, nil
+}
+
 // Logs returns what the process of a pod, its restarts included, has printed so far.
 func (k *Kubelet) Logs(namespace, name string) (string, error) {
 	text, err := os.ReadFile(k.logFile(namespace, name))

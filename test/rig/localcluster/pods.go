@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/dagger-inject/dagger-inject/webhook"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 // ReleaseNamespace is where tests install the chart, under a release of the same name.
@@ -39,11 +39,11 @@ func (c *Cluster) Replicas(ctx context.Context) ([]corev1.Pod, error) {
 // CABundle returns the CAs with which the API server verifies the webhook.
 func (c *Cluster) CABundle(ctx context.Context) (string, error) {
 	var configuration admissionregistrationv1.MutatingWebhookConfiguration
-	if err := c.Client().Get(ctx, client.ObjectKey{Name: webhook.ConfigurationName}, &configuration); err != nil {
+	if err := c.Client().Get(ctx, client.ObjectKey{Name: registration.ConfigurationName}, &configuration); err != nil {
 		return "", err
 	}
 	if len(configuration.Webhooks) == 0 {
-		return "", fmt.Errorf("the webhook configuration %s has no entries", webhook.ConfigurationName)
+		return "", fmt.Errorf("the webhook configuration %s has no entries", registration.ConfigurationName)
 	}
 	return string(configuration.Webhooks[0].ClientConfig.CABundle), nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
@@ -22,7 +23,7 @@ func handlers(t testing.TB) map[string]http.Handler {
 	require.NoError(t, err)
 	ours := http.NewServeMux()
 	metrics := webhook.NewMetrics(prometheus.NewRegistry())
-	for path, entry := range map[string]inject.Entry{webhook.PathPod: inject.EntryPod, webhook.PathNamespace: inject.EntryNamespace} {
+	for path, entry := range map[string]inject.Entry{registration.PathPod: inject.EntryPod, registration.PathNamespace: inject.EntryNamespace} {
 		policies := builtInPolicies()
 		ours.Handle(path, &webhook.Handler{
 			Entry:   entry,

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
-	"github.com/dagger-inject/dagger-inject/webhook"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 // recorded holds AdmissionReviews as a real API server sends them; test/suite/bench/record records them.
@@ -37,13 +37,13 @@ const (
 // loadReviews returns every review, from the smallest load to the largest.
 func loadReviews() ([]*review, error) {
 	reviews := []*review{
-		{name: "arc", path: webhook.PathPod, runner: true, mixed: true},
-		{name: "arc-dind", path: webhook.PathPod, runner: true},
-		{name: "gitlab", path: webhook.PathNamespace, runner: true, mixed: true},
-		{name: nameEnvFew, path: webhook.PathPod},
-		{name: "gitlab-services", path: webhook.PathNamespace},
-		{name: "gitlab-50k", path: webhook.PathNamespace, mixed: true},
-		{name: nameEnvMany, path: webhook.PathPod, mixed: true},
+		{name: "arc", path: registration.PathPod, runner: true, mixed: true},
+		{name: "arc-dind", path: registration.PathPod, runner: true},
+		{name: "gitlab", path: registration.PathNamespace, runner: true, mixed: true},
+		{name: nameEnvFew, path: registration.PathPod},
+		{name: "gitlab-services", path: registration.PathNamespace},
+		{name: "gitlab-50k", path: registration.PathNamespace, mixed: true},
+		{name: nameEnvMany, path: registration.PathPod, mixed: true},
 	}
 	for _, r := range reviews {
 		var err error

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
@@ -79,8 +80,8 @@ func builtInPolicies() *inject.Policies { return inject.NewPolicies(config.Built
 func serveOn(ctx context.Context, handler http.Handler, certs string, port int, log *slog.Logger) error {
 	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
 	mux := http.NewServeMux()
-	mux.Handle(webhook.PathPod, handler)
-	mux.Handle(webhook.PathNamespace, handler)
+	mux.Handle(registration.PathPod, handler)
+	mux.Handle(registration.PathNamespace, handler)
 	server := &ctrlwebhook.DefaultServer{Options: ctrlwebhook.Options{
 		Host:       loopback,
 		Port:       port,

@@ -12,7 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/dagger-inject/dagger-inject/webhook"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 // through says how the API server reaches a path of the Service in a case.
@@ -31,12 +31,12 @@ func TestWebhookConfigurationsAreTheProgramsOwn(t *testing.T) {
 	rendered := objects(t, values{})
 	client := through("dagger-inject", 443, nil)
 	mutating := one[*admissionregistrationv1.MutatingWebhookConfiguration](t, rendered)
-	require.Equal(t, webhook.ConfigurationName, mutating.Name)
-	require.Equal(t, webhook.Configuration(client, namespace).Webhooks, mutating.Webhooks)
+	require.Equal(t, registration.ConfigurationName, mutating.Name)
+	require.Equal(t, registration.Configuration(client, namespace).Webhooks, mutating.Webhooks)
 
 	validating := one[*admissionregistrationv1.ValidatingWebhookConfiguration](t, rendered)
-	require.Equal(t, webhook.ValidatingConfigurationName, validating.Name)
-	want := webhook.ValidatingConfiguration(client).Webhooks
+	require.Equal(t, registration.ValidatingConfigurationName, validating.Name)
+	want := registration.ValidatingConfiguration(client).Webhooks
 	// What the API server fills in is written out in the chart.
 	want[0].NamespaceSelector, want[0].ObjectSelector = &metav1.LabelSelector{}, &metav1.LabelSelector{}
 	require.Equal(t, want, validating.Webhooks)
@@ -45,7 +45,7 @@ func TestWebhookConfigurationsAreTheProgramsOwn(t *testing.T) {
 func TestWebhookConfigurationsFollowTheValues(t *testing.T) {
 	rendered := objects(t, cases(t)["everything"])
 	client := through("inject", 8443, nil)
-	want := webhook.Configuration(client, namespace).Webhooks
+	want := registration.Configuration(client, namespace).Webhooks
 	for i := range want {
 		want[i].TimeoutSeconds = ptr.To[int32](5)
 		excluded := &want[i].NamespaceSelector.MatchExpressions[0]
@@ -58,7 +58,7 @@ func TestWebhookConfigurationsFollowTheValues(t *testing.T) {
 
 	validating := one[*admissionregistrationv1.ValidatingWebhookConfiguration](t, rendered)
 	require.Equal(t, admissionregistrationv1.Fail, *validating.Webhooks[0].FailurePolicy)
-	require.Equal(t, client(webhook.PathValidate), validating.Webhooks[0].ClientConfig)
+	require.Equal(t, client(registration.PathValidate), validating.Webhooks[0].ClientConfig)
 }
 
 const injectCA = "cert-manager.io/inject-ca-from"

@@ -13,8 +13,8 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 func TestAPICheckTellsWhatBecameOfThePod(t *testing.T) {
@@ -52,7 +52,7 @@ func TestAPICheckOfAWebhookThatHangs(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, silent.Close()) }()
 	require.NoError(t, shared.CreateNamespace(ctx, "check-hangs", nil, nil))
-	hanging := webhook.Configuration(clientConfig(silent.Addr().(*net.TCPAddr).Port, shared.ca), releaseNamespace)
+	hanging := registration.Configuration(clientConfig(silent.Addr().(*net.TCPAddr).Port, shared.ca), releaseNamespace)
 	hanging.Name = "hanging"
 	hanging.Webhooks = hanging.Webhooks[:1]
 	hanging.Webhooks[0].TimeoutSeconds = ptr.To[int32](1)

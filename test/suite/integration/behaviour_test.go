@@ -16,7 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/dagger-inject/dagger-inject/inject"
-	"github.com/dagger-inject/dagger-inject/webhook"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
 var optedIn = map[string]string{inject.LabelInject: "true"}
@@ -150,7 +150,7 @@ func appendingWebhook(t *testing.T, container string) *admissionregistrationv1.M
 	}))
 	t.Cleanup(served.Close)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: served.Certificate().Raw})
-	configuration := webhook.Configuration(func(string) admissionregistrationv1.WebhookClientConfig {
+	configuration := registration.Configuration(func(string) admissionregistrationv1.WebhookClientConfig {
 		return admissionregistrationv1.WebhookClientConfig{URL: ptr.To(served.URL), CABundle: ca}
 	}, releaseNamespace)
 	configuration.Name = "late-" + configuration.Name

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
 	"github.com/dagger-inject/dagger-inject/webhook"
@@ -48,7 +49,7 @@ func httpsClient(t *testing.T, certDir string) *http.Client {
 func TestStandalone(t *testing.T) {
 	certs, port := t.TempDir(), ports(t, 1)[0]
 	start(t, "webhook", "--standalone", "--port", strconv.Itoa(port), "--cert-dir", certs, "--namespace-labels", "dagger.io/inject=true")
-	url := fmt.Sprintf("https://localhost:%d%s", port, webhook.PathPod)
+	url := fmt.Sprintf("https://localhost:%d%s", port, registration.PathPod)
 	s := &server{port: port}
 	require.Eventually(t, func() bool {
 		if _, err := os.Stat(filepath.Join(certs, "tls.crt")); err != nil {
@@ -60,7 +61,7 @@ func TestStandalone(t *testing.T) {
 	}, patience, tick)
 
 	c := fixtures.All(t)[0]
-	code, text := s.post(t, webhook.PathPod, review(t, "ci", string(c.Pod(t))))
+	code, text := s.post(t, registration.PathPod, review(t, "ci", string(c.Pod(t))))
 	require.Equal(t, http.StatusOK, code)
 	require.NotEmpty(t, readReview(t, text).Patch)
 
@@ -105,7 +106,7 @@ func TestInAClusterWithLeastRights(t *testing.T) {
 	require.NoError(t, process.WaitReady(ctx, "http://"+health+"/readyz"))
 
 	s := &server{client: httpsClient(t, certs), port: free[0]}
-	code, text := s.post(t, webhook.PathPod, review(t, "least-rights", string(runner("r", optedIn))))
+	code, text := s.post(t, registration.PathPod, review(t, "least-rights", string(runner("r", optedIn))))
 	require.Equal(t, http.StatusOK, code, string(text))
 	require.Contains(t, string(readReview(t, text).Patch), "dagger-node", "the policy in the file holds")
 

@@ -20,9 +20,9 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/internal/check"
 	"github.com/dagger-inject/dagger-inject/internal/explain"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // command runs the program against the API server as somebody, and returns its exit code and standard output.
@@ -87,7 +87,7 @@ func TestExplainSaysWhatTheAPIServerDoes(t *testing.T) {
 			require.Equal(t, before.Decision != inject.DecisionRefused, created.code == http.StatusCreated)
 			called := false
 			for _, entry := range before.Entries {
-				called = called || entry.Called && entry.Configuration == webhook.ConfigurationName+"-"+liveRelease
+				called = called || entry.Called && entry.Configuration == registration.ConfigurationName+"-"+liveRelease
 			}
 			require.Equal(t, before.Outcome == explain.OutcomeInjected, host(created) != "")
 			if created.code != http.StatusCreated {

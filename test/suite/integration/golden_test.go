@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 	"github.com/dagger-inject/dagger-inject/test/suite/invariant"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 var decisionLine = regexp.MustCompile(`: (\w+) \((\w+)\): `)
@@ -133,7 +133,7 @@ func requireGuaranteed(t *testing.T, pod *corev1.Pod, created creation) {
 // requireNoChangeOnSecondCall sends what is stored through the webhook again.
 func requireNoChangeOnSecondCall(t *testing.T, c *fixtures.Case, created creation) {
 	t.Helper()
-	code, text := shared.post(t, webhook.PathPod, review(t, c.Name, created.stored))
+	code, text := shared.post(t, registration.PathPod, review(t, c.Name, created.stored))
 	require.Equal(t, http.StatusOK, code, string(text))
 	answer := readReview(t, text)
 	require.True(t, answer.Allowed)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
@@ -105,13 +106,13 @@ func newLive(t *testing.T, release, value string, more ...string) (*live, error)
 	only := func(label string) metav1.LabelSelectorRequirement {
 		return metav1.LabelSelectorRequirement{Key: label, Operator: metav1.LabelSelectorOpIn, Values: []string{value}}
 	}
-	mutating := webhook.Configuration(clientConfig(free[0], ca), release)
+	mutating := registration.Configuration(clientConfig(free[0], ca), release)
 	mutating.Name += "-" + release
 	for i := range mutating.Webhooks {
 		selector := mutating.Webhooks[i].NamespaceSelector
 		selector.MatchExpressions = append(selector.MatchExpressions, only(liveLabel))
 	}
-	validating := webhook.ValidatingConfiguration(clientConfig(free[0], ca))
+	validating := registration.ValidatingConfiguration(clientConfig(free[0], ca))
 	validating.Name += "-" + release
 	// Other tests need policies that are bad, as they come in while the webhook is away.
 	validating.Webhooks[0].NamespaceSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{only(validateLabel)}}

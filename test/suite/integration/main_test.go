@@ -26,6 +26,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/rig/controlplane"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
 	"github.com/dagger-inject/dagger-inject/webhook"
@@ -165,7 +166,7 @@ func (s *server) calls(namespace string) int {
 }
 
 func (s *server) configuration() *admissionregistrationv1.MutatingWebhookConfiguration {
-	c := webhook.Configuration(clientConfig(s.port, s.ca), releaseNamespace)
+	c := registration.Configuration(clientConfig(s.port, s.ca), releaseNamespace)
 	for i := range c.Webhooks {
 		c.Webhooks[i].NamespaceSelector.MatchExpressions = append(c.Webhooks[i].NamespaceSelector.MatchExpressions,
 			metav1.LabelSelectorRequirement{Key: liveLabel, Operator: metav1.LabelSelectorOpDoesNotExist})

@@ -25,6 +25,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
@@ -170,7 +171,7 @@ func TestARollingUpdateFailsNoPod(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{Namespace: service.Namespace, Name: service.Name},
 				Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost"},
 			}))
-			configuration := webhook.Configuration(reachedBy(service, b.port, ca)[protocol], releaseNamespace)
+			configuration := registration.Configuration(reachedBy(service, b.port, ca)[protocol], releaseNamespace)
 			configuration.Name += "-" + protocol
 			for i := range configuration.Webhooks {
 				selector := configuration.Webhooks[i].NamespaceSelector
@@ -220,7 +221,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	require.NoError(t, process.Terminate())
 	require.Eventually(t, func() bool { return strings.Contains(process.Log(), "draining") }, patience, tick)
 	s := &server{port: port, client: httpsClient(t, certs)}
-	code, _ := s.post(t, webhook.PathPod, review(t, "ci", string(runner("r", optedIn))))
+	code, _ := s.post(t, registration.PathPod, review(t, "ci", string(runner("r", optedIn))))
 	require.Equal(t, http.StatusOK, code, "it is still served")
 	require.NoError(t, process.Terminate())
 	require.ErrorContains(t, process.Wait(), "signal: terminated")

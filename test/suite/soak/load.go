@@ -131,6 +131,9 @@ type phaseRun struct {
 	began, ended time.Time
 	// normal are the times from each disturbance to the last pod that suffered from it.
 	normal []time.Duration
+	// peak is the most memory of a replica, in bytes, where a phase looks at it, and notes what else it has to tell.
+	peak  int64
+	notes []string
 
 	mu    sync.Mutex
 	tally map[entry]*tally

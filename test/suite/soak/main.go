@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,13 +33,17 @@ type settings struct {
 	calm time.Duration
 	// rounds is how often a disturbance is repeated.
 	rounds int
+	// hostile is how long a hostile tenant does what it can.
+	hostile time.Duration
+	// only names the phases that are run, by a part of their names; empty for all.
+	only string
 	// limit ends the soak as a failure.
 	limit time.Duration
 }
 
 var (
-	full  = settings{rate: 100, clients: 6, rolling: 10000, calm: 20 * time.Second, rounds: 3, limit: 25 * time.Minute}
-	quick = settings{rate: 50, clients: 4, rolling: 0, calm: 5 * time.Second, rounds: 1, limit: 8 * time.Minute}
+	full  = settings{rate: 100, clients: 6, rolling: 10000, calm: 20 * time.Second, rounds: 3, hostile: time.Minute, limit: 25 * time.Minute}
+	quick = settings{rate: 50, clients: 4, rolling: 0, calm: 5 * time.Second, rounds: 1, hostile: 20 * time.Second, limit: 8 * time.Minute}
 )
 
 func main() {
@@ -57,34 +62,39 @@ Flags:
 	}
 	short := flags.Bool("quick", false, "one round of everything, in about two minutes")
 	rate := flags.Float64("rate", 0, "pods created a second, on both entries together (default: 100, or 50 with -quick)")
+	only := flags.String("phase", "", "run only phases with this in their name")
 	// ExitOnError: an error does not come back.
 	_ = flags.Parse(os.Args[1:])
 	s := full
 	if *short {
 		s = quick
 	}
+	s.only = *only
 	if *rate > 0 {
 		s.rate = *rate
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, fmt.Errorf("the soak did not end within %s", s.limit))
-	defer cancel()
 	if err := run(ctx, s); err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, s settings) (err error) {
+	// The limit does not count what is built on first use.
 	cluster, err := localcluster.Start(ctx, localcluster.Options{Output: os.Stdout})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
+	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, fmt.Errorf("the soak did not end within %s", s.limit))
+	defer cancel()
+	defer func() {
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			err = cause
+		}
+	}()
 	soak, err := newSoak(ctx, cluster, s)
 	if err != nil {
 		return err
@@ -92,6 +102,9 @@ func run(ctx context.Context, s settings) (err error) {
 	fmt.Printf("%g pods a second from %d clients, half with the label, half in a namespace with it\n", s.rate, s.clients)
 	load := soak.startLoad(ctx)
 	for _, p := range soak.phases() {
+		if !strings.Contains(p.name, s.only) {
+			continue
+		}
 		if err := soak.runPhase(ctx, p); err != nil {
 			load.stop()
 			soak.print(os.Stdout)

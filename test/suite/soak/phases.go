@@ -31,6 +31,7 @@ func (s *soak) phases() []phase {
 		hurt("freeze of a replica", s.freezeReplica),
 		kept("certificate renewals", s.renewCertificates),
 		kept("policy edits", s.editPolicies),
+		kept("hostile tenant", s.hostileTenant),
 		kept("upgrade and roll-back", s.upgradeAndRollBack),
 		kept("steady again", func(ctx context.Context, _ *phaseRun) error { return pause(ctx, s.settings.calm) }),
 	}
@@ -53,6 +54,9 @@ func (s *soak) runPhase(ctx context.Context, p phase) error {
 	return nil
 }
 
+// memoryLimit is what the chart lets a replica have.
+const memoryLimit = 128 << 20
+
 // problems says which objectives a phase missed.
 func (r *phaseRun) problems() []string {
 	r.mu.Lock()
@@ -67,6 +71,9 @@ func (r *phaseRun) problems() []string {
 		if n := r.tally[e].refused; n > 0 {
 			problems = append(problems, fmt.Sprintf("%s: %d pods of the entry %s were refused, the last with: %s", r.name, n, e, r.tally[e].refusal))
 		}
+	}
+	if r.peak > memoryLimit {
+		problems = append(problems, fmt.Sprintf("%s: a replica had %d MiB of memory, more than the chart's limit of %d", r.name, r.peak>>20, memoryLimit>>20))
 	}
 	for _, e := range entries {
 		if len(r.tally[e].latencies) == 0 {

@@ -16,6 +16,7 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/rig/controlplane"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
 	"github.com/dagger-inject/dagger-inject/test/suite/bench/reviews"
@@ -79,7 +80,7 @@ func start(ctx context.Context, cp *controlplane.ControlPlane, dir string, profi
 	if err != nil {
 		return nil, 0, err
 	}
-	s := &server{url: "https://" + program.Loopback(ports[0]) + webhook.PathPod, client: client, review: string(review)}
+	s := &server{url: "https://" + program.Loopback(ports[0]) + registration.PathPod, client: client, review: string(review)}
 	if profiled {
 		s.heap = "http://" + metrics + "/heap"
 	}

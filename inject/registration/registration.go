@@ -1,4 +1,6 @@
-package webhook
+// Package registration says how the webhook is registered with an API server: the names of its entries, the paths that they call, and
+// the two configurations as the chart writes them. It needs no cluster: explain and check compare a cluster with it.
+package registration
 
 import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -17,6 +19,15 @@ const (
 	// EntryNamePod and EntryNameNamespace are the names of its two entries.
 	EntryNamePod       = "pod.inject.dagger.io"
 	EntryNameNamespace = "namespace.inject.dagger.io"
+)
+
+const (
+	// PathPod is where the entry pod.inject.dagger.io is served.
+	PathPod = "/inject/pod"
+	// PathNamespace is where the entry namespace.inject.dagger.io is served.
+	PathNamespace = "/inject/namespace"
+	// PathValidate is where policies are validated when they are written.
+	PathValidate = "/validate/policy"
 )
 
 // Configuration returns the MutatingWebhookConfiguration that sends us the pods that ask for injection, and no others. The

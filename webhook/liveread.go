@@ -1,0 +1,137 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// liveRate is how many reads of one sort are made of the API server a second, by all requests together.
+	liveRate  = 50
+	liveBurst = 100
+	// maxWaiting bounds how many objects are waited for while there is no budget to read them.
+	maxWaiting = 512
+	// waitStep is how long a request waits between two looks at the cache and the budget.
+	waitStep = 50 * time.Millisecond
+	// missTTL is how long it is remembered that an object does not exist.
+	missTTL = time.Second
+)
+
+// liveReader reads objects of one sort from the API server, within a budget of its own.
+type liveReader struct {
+	live  client.Reader
+	limit *rate.Limiter
+	reads singleflight.Group // one live read at a time for what many pods ask for at once
+	now   func() time.Time
+
+	waiting chan struct{}
+
+	mu     sync.Mutex
+	misses map[types.NamespacedName]miss
+}
+
+type miss struct {
+	at  time.Time
+	err error
+}
+
+func newLiveReader(live client.Reader, now func() time.Time) *liveReader {
+	return &liveReader{
+		live: live, limit: rate.NewLimiter(liveRate, liveBurst), now: now,
+		waiting: make(chan struct{}, maxWaiting), misses: map[types.NamespacedName]miss{},
+	}
+}
+
+// read reads one object. The burst of pods that a controller creates in a new namespace shares the read, and the wait for the
+// budget. While it waits, cached tells whether a cache has what is needed by now; the object is then as cached leaves it.
+func (l *liveReader) read(ctx context.Context, key types.NamespacedName, into client.Object, cached func() bool) error {
+	if err := l.missed(key); err != nil {
+		return err
+	}
+	result, err, _ := l.reads.Do(key.String(), func() (any, error) {
+		// Not the first asker's context alone: others wait for the same answer.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), liveTimeout)
+		defer cancel()
+		if err := l.wait(ctx, cached); err != nil {
+			return nil, err
+		}
+		object := into.DeepCopyObject().(client.Object)
+		err := l.live.Get(ctx, key, object)
+		if apierrors.IsNotFound(err) {
+			l.remember(key, err)
+		}
+		return object, err
+	})
+	switch {
+	case err == nil:
+		reflect.ValueOf(into).Elem().Set(reflect.ValueOf(result).Elem())
+	case errors.Is(err, errCached) && cached():
+		return nil
+	}
+	return err
+}
+
+var (
+	errTooManyReads = errors.New("not in the cache, and too many live reads already")
+	errCached       = errors.New("the cache has it by now")
+)
+
+// wait takes one read from the budget, waiting for it where there is none.
+func (l *liveReader) wait(ctx context.Context, cached func() bool) error {
+	if l.limit.Allow() {
+		return nil
+	}
+	select {
+	case l.waiting <- struct{}{}:
+		defer func() { <-l.waiting }()
+	default:
+		return errTooManyReads
+	}
+	step := time.NewTicker(waitStep)
+	defer step.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return errTooManyReads
+		case <-step.C:
+		}
+		switch {
+		case cached():
+			return errCached
+		case l.limit.Allow():
+			return nil
+		}
+	}
+}
+
+// missed returns the error of a read that found nothing just now, nil where there was none.
+func (l *liveReader) missed(key types.NamespacedName) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := l.misses[key]; l.now().Sub(m.at) < missTTL {
+		return m.err
+	}
+	return nil
+}
+
+// remember keeps a miss, and drops those that are old: the budget bounds how many there are.
+func (l *liveReader) remember(key types.NamespacedName, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	for k, m := range l.misses {
+		if now.Sub(m.at) >= missTTL {
+			delete(l.misses, k)
+		}
+	}
+	l.misses[key] = miss{now, err}
+}
