@@ -168,6 +168,7 @@ func (plan *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
 	}
 	i.defeated.warn(plan)
 	i.warnAboutImage(plan)
+	i.warnAboutStorage(plan)
 	if plan.System != SystemARC && plan.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" || entry == EntryNamespace {
 		return
 	}

@@ -24,6 +24,7 @@ type injection struct {
 	stop       interruption
 
 	usesCLI  bool // a container is to have the CLI
+	cramped  bool // the CLI's copy has little room
 	defeated defeatedContainers
 }
 
@@ -221,6 +222,7 @@ func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) (conf
 // containers prepare, and one of those may run the job's image and want the CLI.
 func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) (conflict string) {
 	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
+	i.noteStorage()
 	if _, set := i.pod.annotation(AnnotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
 		annotations.Member(AnnotationSafeToEvict).Set(patch.String(volumeCLI))
 	}

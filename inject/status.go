@@ -19,6 +19,8 @@ type Status struct {
 	CLIBecause string `json:"cliBecause,omitempty"`
 	// CLIImage is the image that the CLI is from.
 	CLIImage string `json:"cliImage,omitempty"`
+	// CLIStorage is what the copy of the CLI takes of a limit of ephemeral-storage that the pod has.
+	CLIStorage string `json:"cliStorage,omitempty"`
 	// Wait is whether the pod waits for the engine: on or off, and after a colon what there is to know: what decided against it,
 	// or what is special about it.
 	Wait string `json:"wait,omitempty"`
@@ -86,7 +88,8 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	dst = appendMember(dst, ",", "hash", s.Policy.Hash)
 	dst = append(dst, '}')
 	for _, m := range [...]struct{ name, value string }{
-		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause}, {"cliImage", s.CLIImage}, {"wait", s.Wait},
+		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause}, {"cliImage", s.CLIImage},
+		{"cliStorage", s.CLIStorage}, {"wait", s.Wait},
 	} {
 		if m.value != "" {
 			dst = appendMember(dst, ",", m.name, m.value)
