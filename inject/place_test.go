@@ -167,3 +167,21 @@ func TestAPlaceIsFoundInTimeProportionalToThePod(t *testing.T) {
 	plan := Decide(in)
 	require.Equal(t, fmt.Sprintf("/dagger-inject-%d/run", n), plan.Status.Moved[0].Path)
 }
+
+// TestAStatusThatIsTooLargeIsLeftOut has as many containers as are injected, each with long paths in the way of everything: the API
+// server refuses more than 256 KiB of annotations, with 422.
+func TestAStatusThatIsTooLargeIsLeftOut(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	var containers []string
+	for n := range maxTargets {
+		containers = append(containers, fmt.Sprintf("{name: %.63s, volumeMounts: [{name: v, mountPath: /run/dagger/%s}, {name: v, mountPath: /usr/local/bin/dagger/%s}]}",
+			fmt.Sprintf("c%d-%s", n, long), long, long))
+	}
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {a: '"+strings.Repeat("x", 100<<10)+"'}}, spec: {containers: ["+strings.Join(containers, ", ")+"], volumes: [{name: v, emptyDir: {}}]}}")
+	plan := Decide(in)
+	require.Equal(t, ReasonInjected, plan.Reason, plan.Message())
+	require.Len(t, plan.Status.Moved, 2*maxTargets)
+	pod := patched(t, in, plan)
+	require.Empty(t, pod.Annotations[AnnotationStatus])
+	require.Empty(t, Decide(input(t, string(mustMarshal(pod)))).Operations)
+}

@@ -72,11 +72,12 @@ const maxAnnotations = 240 << 10
 // write sets the status annotation unless the pod has exactly this one. Whatever else stands there was written by a user
 // or by a call that knew less.
 func (s *Status) write(p *pod, annotations *patch.Cursor) {
-	if len(p.annotations.Text()) > maxAnnotations {
+	text := string(s.appendJSON(make([]byte, 0, 640)))
+	have, _ := p.annotation(AnnotationStatus)
+	if len(p.annotations.Text())-len(have)+len(text) > maxAnnotations {
 		return
 	}
-	text := string(s.appendJSON(make([]byte, 0, 640)))
-	if have, _ := p.annotation(AnnotationStatus); have != text {
+	if have != text {
 		annotations.Member(AnnotationStatus).Replace(patch.String(text))
 	}
 }
