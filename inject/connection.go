@@ -55,29 +55,25 @@ type connection struct {
 	mountedAt func(mountPath string) *connection
 }
 
-// connect compiles the connections that an engine offers under a policy.
-func (policy *Policy) connect(e *engine.Engine, mountPath string) {
+// connect compiles the connections that the engine offers.
+func (c *compiledEngine) connect(e *engine.Engine, mountPath string) {
 	if e.Socket != nil {
-		policy.socket = socketConnection(e.Socket, mountPath)
+		c.socket = socketConnection(e.Socket, mountPath)
 	}
 	if e.NodeTCP != nil {
-		policy.nodeTCP = nodeConnection("tcp://$("+EnvNodeIP+"):", e.NodeTCP.Port)
-		policy.nodeTCP6 = nodeConnection("tcp://[$("+EnvNodeIP+")]:", e.NodeTCP.Port)
+		c.nodeTCP = nodeConnection("tcp://$("+EnvNodeIP+"):", e.NodeTCP.Port)
+		c.nodeTCP6 = nodeConnection("tcp://[$("+EnvNodeIP+")]:", e.NodeTCP.Port)
 	}
 	if e.TCP != nil {
-		policy.tcp = newConnection(config.TransportTCP, "tcp://"+e.TCP.Address)
-		policy.tcp.nodeLocal = e.TCP.NodeLocal
+		c.tcp = newConnection(config.TransportTCP, "tcp://"+e.TCP.Address)
+		c.tcp.nodeLocal = e.TCP.NodeLocal
 	}
 	if e.TLS != nil {
-		policy.tls = tlsConnection(e.TLS, tlsMountPath)
+		c.tls = tlsConnection(e.TLS, tlsMountPath)
 	}
-}
-
-// markDiscovered notes which connections lead to the engine that was read off a workload.
-func (policy *Policy) markDiscovered(e *engine.Engine) {
-	for _, c := range []*connection{policy.socket, policy.nodeTCP, policy.nodeTCP6, policy.tcp, policy.tls} {
-		if c != nil {
-			c.discovered = e.Discovered(c.transport)
+	for _, conn := range []*connection{c.socket, c.nodeTCP, c.nodeTCP6, c.tcp, c.tls} {
+		if conn != nil {
+			conn.discovered = e.Discovered(conn.transport)
 		}
 	}
 }
@@ -178,8 +174,8 @@ func (i *injection) wiredByHand(c *container, conn *connection, where place, var
 		return ""
 	}
 	directory := i.connection.mountPath
-	for _, at := range [...]string{directory, directory + "/" + i.policy.engine.socket.File} {
-		if name, _ := c.ownMountAt(at).Get("name").Str(); i.pod.volumeNamed(name).hostPath {
+	for _, at := range [...]string{directory, directory + "/" + i.engine.unixSocket.File} {
+		if name, _ := c.ownMountAt(at).Get("name").Str(); i.pod.sourceOf(name).hostPath {
 			return "mounts something of the node at " + at
 		}
 	}

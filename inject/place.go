@@ -66,7 +66,7 @@ func (p *pod) inTheWay(c *container, at string) string {
 			continue
 		}
 		name, _ := mount.Get("name").Str()
-		if readOnly, _ := mount.Get("readOnly").Bool(); readOnly || p.volumeNamed(name).readOnly {
+		if readOnly, _ := mount.Get("readOnly").Bool(); readOnly || p.sourceOf(name).readOnly {
 			return "it mounts " + shorten(mountPath(mount)) + " read-only"
 		}
 	}
@@ -158,8 +158,8 @@ func shorten(at string) string {
 	return strings.ToValidUTF8(at[:most], "") + "..."
 }
 
-// volumeFacts is what decisions read of one of the pod's volumes.
-type volumeFacts struct {
+// volumeSource is what decisions read of one of the pod's volumes.
+type volumeSource struct {
 	readOnly bool // whatever the mount says
 	hostPath bool
 }
@@ -168,12 +168,12 @@ type volumeFacts struct {
 // pkg/volume, GetAttributes and kubelet_pods.go, makeMounts).
 var readOnlySources = []string{"configMap", "secret", "projected", "downwardAPI", "image"}
 
-// volumeNamed returns what is known of a volume. The index is made once: a pod may have thousands of mounts and of volumes.
-func (p *pod) volumeNamed(name string) volumeFacts {
+// sourceOf returns what is known of a volume. The index is made once: a pod may have thousands of mounts and of volumes.
+func (p *pod) sourceOf(name string) volumeSource {
 	if p.volumeIndex == nil {
-		p.volumeIndex = make(map[string]volumeFacts, p.volumes.Len())
+		p.volumeIndex = make(map[string]volumeSource, p.volumes.Len())
 		for _, volume := range p.volumes.Elements() {
-			var facts volumeFacts
+			var facts volumeSource
 			for source, value := range volume.Members() {
 				if !value.IsSet() {
 					continue

@@ -44,9 +44,9 @@ type miss struct {
 	err error
 }
 
-func newLiveReader(live client.Reader, now func() time.Time) *liveReader {
+func newLiveReader(live client.Reader) *liveReader {
 	return &liveReader{
-		live: live, limit: rate.NewLimiter(liveRate, liveBurst), now: now,
+		live: live, limit: rate.NewLimiter(liveRate, liveBurst), now: time.Now,
 		waiting: make(chan struct{}, maxWaiting), misses: map[types.NamespacedName]miss{},
 	}
 }
