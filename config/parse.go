@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
 // MaxSize is how many bytes a policy document may have.
@@ -54,19 +56,12 @@ func (e FieldError) Error() string {
 	if e.Line > 0 {
 		fmt.Fprintf(&b, "line %d: ", e.Line)
 	}
+	// What a message quotes of a policy may be as long as the policy.
 	if e.Path != "" {
-		b.WriteString(cut(e.Path, 200) + ": ")
+		b.WriteString(truncate.Text(e.Path, 200) + ": ")
 	}
-	b.WriteString(cut(e.Problem, 600))
+	b.WriteString(truncate.Text(e.Problem, 600))
 	return b.String()
-}
-
-// cut keeps a message in bounds: what it quotes of a policy may be as long as the policy.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 // Errors is what is wrong with a policy, in the order of the document: everything, or the first maxErrors and how many more.

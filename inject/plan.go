@@ -7,6 +7,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
 // Decision is what becomes of a pod.
@@ -80,7 +81,7 @@ func (p *Plan) warn(text string) {
 		if left < 100 {
 			return
 		}
-		text = strings.ToValidUTF8(text[:left-len("...")], "") + "..."
+		text = truncate.Text(text, left)
 	}
 	p.Warnings = append(p.Warnings, text)
 }

@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
 // chooseTargets returns the containers that injection should reach, or why there are none. The annotation's choice comes
@@ -112,7 +114,7 @@ func joinNames(names []string) string {
 	for i, name := range names[:min(len(names), most)] {
 		if len(name) > 63 { // Kubernetes has no longer ones, but what is refused later is read first
 			names = slices.Clone(names)
-			names[i] = strings.ToValidUTF8(name[:63], "") + "..."
+			names[i] = truncate.Text(name, 63)
 		}
 	}
 	if len(names) > most {

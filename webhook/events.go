@@ -21,6 +21,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
 // client-go's event broadcaster starts a goroutine for every event, keeps one entry for every object that events were about
@@ -94,17 +95,12 @@ func (e *EventEmitter) tell(r *request, plan *inject.Plan) {
 		note = "admitted without an engine: "
 	}
 	// The message and the pod are parts of the request's text, which must not live as long as the event.
-	o := occurrence{regarding(r), plan.Decision, plan.Reason, cut(terminal.Escape(note+plan.Message()), maxNote)}
+	o := occurrence{regarding(r), plan.Decision, plan.Reason, strings.Clone(truncate.Text(terminal.Escape(note+plan.Message()), maxNote))}
 	select {
 	case e.queue <- o:
 	default:
 		e.metrics.events.WithLabelValues(eventDropped).Inc()
 	}
-}
-
-// cut returns a copy of a text of so many bytes at most, without half a character.
-func cut(text string, most int) string {
-	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), most)], ""))
 }
 
 // regarding is the pod's controlling owner: a pod that is refused is no object, and one that is admitted is soon gone. Without
@@ -115,7 +111,7 @@ func regarding(r *request) corev1.ObjectReference {
 		if is, _ := owner.Get("controller").Bool(); !is {
 			continue
 		}
-		str := func(v rawjson.Value) string { s, _ := v.Str(); return cut(s, 253) }
+		str := func(v rawjson.Value) string { s, _ := v.Str(); return strings.Clone(truncate.Text(s, 253)) }
 		return corev1.ObjectReference{
 			APIVersion: str(owner.Get("apiVersion")), Kind: str(owner.Get("kind")), Namespace: namespace,
 			Name: str(owner.Get("name")), UID: types.UID(str(owner.Get("uid"))),

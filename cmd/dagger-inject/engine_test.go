@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
 
 // TestEngineGoldens reads the official chart's own manifests, at many versions and settings: each folder of test/data/engines has
@@ -25,8 +27,8 @@ func TestEngineGoldens(t *testing.T) {
 			code, out, notes := execute(t, "", append(args, "-o", "json")...)
 			require.Zero(t, code, notes)
 			_, table, _ := execute(t, "", args...)
-			requireGolden(t, filepath.Join(dir, "expected.json"), out)
-			requireGolden(t, filepath.Join(dir, "expected.txt"), table+notes)
+			golden.Require(t, filepath.Join(dir, "expected.json"), out)
+			golden.Require(t, filepath.Join(dir, "expected.txt"), table+notes)
 		})
 	}
 }

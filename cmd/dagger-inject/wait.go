@@ -7,13 +7,13 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/engine/probe"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
 const (
@@ -232,17 +232,6 @@ func (f *waitFlags) writeTermination(text string) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(truncate(terminal.Escape(text), maxTermination))
+	_, err = file.WriteString(truncate.Text(terminal.Escape(text), maxTermination))
 	return errors.Join(err, file.Close())
-}
-
-// truncate cuts a text to a number of bytes, between characters.
-func truncate(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	for most > 0 && !utf8.RuneStart(text[most]) {
-		most--
-	}
-	return text[:most]
 }

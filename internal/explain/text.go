@@ -108,7 +108,7 @@ func (p *page) chain(e *Explanation) {
 	p.scheduling(e.Scheduling)
 	p.adds(e.Status)
 	for _, warning := range e.Warnings {
-		p.line("warning", "%s", strings.TrimPrefix(warning, "dagger-inject: "))
+		p.line("warning", "%s", strings.TrimPrefix(warning, inject.WarningPrefix))
 	}
 	p.recorded(e.Recorded, e.Outcome)
 	for _, what := range e.Unreadable {

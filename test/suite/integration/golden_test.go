@@ -98,7 +98,7 @@ func requireWarned(t *testing.T, c fixtures.Case, created creation) {
 	expected := strings.Count(c.Expected("expected.txt"), "  warning: ")
 	got := 0
 	for _, warning := range created.warnings {
-		if strings.Contains(warning, "dagger-inject: ") {
+		if strings.Contains(warning, inject.WarningPrefix) {
 			got++
 		}
 	}
