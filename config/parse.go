@@ -117,7 +117,7 @@ func withDefaults() *InjectionPolicy {
 		Engine: Engine{
 			Transport: TransportAuto,
 			Discover:  Discover{Namespace: "dagger"},
-			Socket:    Socket{File: "engine.sock", MountPath: "/run/dagger", Group: 1001},
+			Socket:    Socket{File: "engine.sock", MountPath: "/run/dagger", Group: 1001, RuntimeClasses: []string{"nvidia", "nvidia-cdi", "nvidia-legacy"}},
 			TLS:       TLS{CAFile: "ca.crt", CertFile: "tls.crt", KeyFile: "tls.key"},
 		},
 		Scheduling:  Scheduling{FromEngine: true},

@@ -93,7 +93,8 @@ type Socket struct {
 	HostPath string `json:"hostPath,omitempty"`
 	// File is the socket's name in that directory. Default: engine.sock.
 	File string `json:"file,omitempty"`
-	// MountPath is where the directory is mounted in containers, an absolute path. Default: /run/dagger.
+	// MountPath is where the directory is mounted in containers, an absolute path. In a container whose own mounts are in the
+	// way, a read-only one above it say, it is /dagger-inject/run instead. Default: /run/dagger.
 	MountPath string `json:"mountPath,omitempty"`
 	// Group is the numeric group that may connect to the socket, from 0 to 2147483647. Default: 1001, the chart's.
 	Group int64 `json:"group,omitempty"`
@@ -101,6 +102,10 @@ type Socket struct {
 	// clusters that exempt the jobs' users, runtime classes or namespaces from that level. In other clusters Pod Security
 	// refuses such pods.
 	IgnorePodSecurity bool `json:"ignorePodSecurity,omitempty"`
+	// RuntimeClasses are the runtime classes whose pods share the node's kernel, and so can use its sockets. Those of Kata and
+	// gVisor do not: auto passes over the socket for pods of a class that is not named here. Names may have the wildcards of
+	// path.Match. Default: those that NVIDIA's GPU operator makes: nvidia, nvidia-cdi and nvidia-legacy.
+	RuntimeClasses []string `json:"runtimeClasses,omitempty"`
 	// SELinuxOptions are added to the injected containers that use the socket and to the wait for it, unless they or their pod
 	// set some. Nodes that enforce SELinux need them: a container of the usual type, container_t, may not connect to the
 	// engine's socket, which lies in a directory of the node and whose listener is privileged (spc_t). Prefer a type of your
@@ -160,10 +165,13 @@ type CLI struct {
 	// engine itself, so that the versions agree. A node pulls it only if it does not have it (IfNotPresent), and a node with an
 	// engine has it.
 	Image string `json:"image,omitempty"`
-	// Path is where the CLI appears in containers, an absolute path of a file. Default: /usr/local/bin/dagger.
+	// Path is where the CLI appears in containers, an absolute path of a file. In a container whose own mounts are in the way, a
+	// ConfigMap at /usr/local/bin say, it is /dagger-inject/bin/dagger instead, which _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH
+	// does not. Default: /usr/local/bin/dagger.
 	Path string `json:"path,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
-	// the two may be left out. Default: 100m CPU, 64Mi memory.
+	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
+	// BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
@@ -193,7 +201,8 @@ type Wait struct {
 	// it need not exist in every namespace.
 	ImagePullSecret string `json:"imagePullSecret,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
-	// the two may be left out. Default: 100m CPU, 64Mi memory.
+	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
+	// BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 

@@ -169,8 +169,12 @@ func (plan *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
 	if i.delivery != config.DeliveryNone && !i.engine.cli.enabled() {
 		plan.warn("the pod gets no dagger command: the policy names no cli.image.")
 	}
+	if because := sandbox(i.pod, i.engine, i.policy.ownKernel(i.pod)); because != "" && i.connection.transport == config.TransportSocket {
+		plan.warn("the pod is given the node's socket, as engine.transport names it, and may be unable to use it: " + because + ".")
+	}
 	i.defeated.warn(plan)
 	i.warnAboutImage(plan)
+	i.warnAboutStorage(plan)
 	if plan.System != SystemARC && plan.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" || entry == EntryNamespace {
 		return
 	}

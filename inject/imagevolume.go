@@ -21,9 +21,29 @@ const (
 type cliDelivery struct {
 	volume json.RawMessage
 	source string // the field of the volume that says what it is
-	// path is where containers mount it, mount the mount, and env the variable with the command's place.
-	path       string
+	// path is where containers mount it, and spare where below a folder of our own, where that path is taken.
+	path, spare string
+	// subPath is what of the volume they mount there, and file the command in that, empty where that is the command.
+	subPath, file string
+	// command is the command's path, mount the mount, and env the variable with the command's path.
+	command    string
 	mount, env json.RawMessage
+}
+
+// mountedAt returns the same delivery, mounted elsewhere.
+func (d *cliDelivery) mountedAt(at string) *cliDelivery {
+	if d.path == at {
+		return d
+	}
+	moved := *d
+	moved.mountAt(at)
+	return &moved
+}
+
+func (d *cliDelivery) mountAt(at string) {
+	d.path, d.command = at, path.Join(at, d.file)
+	d.mount = mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: at, SubPath: d.subPath, ReadOnly: true})
+	d.env = envJSON(EnvCLIBin, d.command)
 }
 
 // imageVolumesSince is the first Kubernetes that has image volumes by default (KEP-4639).
@@ -42,31 +62,34 @@ func HasImageVolumes(kubernetes string) (bool, error) {
 // copiedCLI is an empty volume that the init container copies the CLI to. Containers mount it as one file, so that PATH need
 // not change: login shells reset it, and Kubernetes cannot extend it.
 func copiedCLI(at string) cliDelivery {
-	return cliDelivery{
+	d := cliDelivery{
 		volume: mustMarshal(corev1.Volume{
 			Name:         volumeCLI,
 			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &cliSizeLimit}},
 		}),
-		source: emptyDirSource,
-		path:   at,
-		mount:  mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: at, SubPath: cliFile, ReadOnly: true}),
-		env:    envJSON(EnvCLIBin, at),
+		source:  emptyDirSource,
+		spare:   "bin/" + cliFile,
+		subPath: cliFile,
 	}
+	d.mountAt(at)
+	return d
 }
 
 // imageCLI is the image itself. Runtimes mount only folders of an image (containerd 2.4 refuses a file), and a folder over
 // /usr/local/bin would hide what the container has there. So the CLI is in a folder of its own.
 func imageCLI(image string) cliDelivery {
-	return cliDelivery{
+	d := cliDelivery{
 		volume: mustMarshal(corev1.Volume{
 			Name:         volumeCLI,
 			VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: image, PullPolicy: imagePullPolicy}},
 		}),
-		source: imageSource,
-		path:   config.CLIImagePath,
-		mount:  mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: config.CLIImagePath, SubPath: path.Dir(cliInImage)[1:], ReadOnly: true}),
-		env:    envJSON(EnvCLIBin, config.CLIImagePath+"/"+cliFile),
+		source:  imageSource,
+		spare:   "bin",
+		subPath: path.Dir(cliInImage)[1:],
+		file:    cliFile,
 	}
+	d.mountAt(config.CLIImagePath)
+	return d
 }
 
 // isVolume recognises our volume among the pod's.

@@ -29,6 +29,7 @@ const (
 	ReasonAnnotationInvalid Reason = "annotation_invalid"
 	ReasonNoEngine          Reason = "no_engine"
 	ReasonHostPathForbidden Reason = "host_path_forbidden"
+	ReasonSandboxed         Reason = "sandboxed"
 	ReasonContradiction     Reason = "contradiction"
 	ReasonNameConflict      Reason = "name_conflict"
 	ReasonPodTooLarge       Reason = "pod_too_large"
@@ -95,6 +96,8 @@ var explanations = map[Reason]explanation{
 		"See what dagger-inject engine shows, or name one in the policy: engine.socket.hostPath, engine.nodeTCP.port, engine.tcp.address or engine.tls.address."},
 	ReasonHostPathForbidden: {ClassCannot, "The engine's socket needs a hostPath volume, which the namespace's Pod Security level forbids.",
 		"Give the policy an engine.nodeTCP.port or an engine.tcp.address, or run the jobs in a namespace that allows hostPath volumes."},
+	ReasonSandboxed: {ClassCannot, "The pod is isolated from its node so that the engine's socket would be of no use to it, and the engine offers nothing else.",
+		"Give the policy an engine.nodeTCP.port or an engine.tcp.address; or, where the pod's runtime class shares the node's kernel, name it in engine.socket.runtimeClasses."},
 	ReasonContradiction: {ClassCannot, "What the policy adds for scheduling contradicts what the pod asks for itself.",
 		"Change the policy's scheduling or the pod's nodeSelector and node affinity."},
 	ReasonNameConflict: {ClassCannot, "The pod uses a name that injection needs for something else.",
@@ -115,8 +118,8 @@ func Reasons() []Reason {
 		ReasonNotRequested, ReasonOptedOut, ReasonUnknownLabelValue, ReasonNotARunner, ReasonWindows, ReasonMirrorPod,
 		ReasonRunnerController, ReasonNoTargetContainer, ReasonAlreadyWired,
 		ReasonNamespaceNotSelected, ReasonNamespaceLabelRequired,
-		ReasonPolicyInvalid, ReasonAnnotationInvalid, ReasonNoEngine, ReasonHostPathForbidden, ReasonContradiction, ReasonNameConflict,
-		ReasonPodTooLarge,
+		ReasonPolicyInvalid, ReasonAnnotationInvalid, ReasonNoEngine, ReasonHostPathForbidden, ReasonSandboxed, ReasonContradiction,
+		ReasonNameConflict, ReasonPodTooLarge,
 		ReasonBadRequest, ReasonInternalError,
 	}
 }

@@ -19,6 +19,8 @@ type Status struct {
 	CLIBecause string `json:"cliBecause,omitempty"`
 	// CLIImage is the image that the CLI is from.
 	CLIImage string `json:"cliImage,omitempty"`
+	// CLIStorage is what the copy of the CLI takes of a limit of ephemeral-storage that the pod has.
+	CLIStorage string `json:"cliStorage,omitempty"`
 	// Wait says whether the pod waits for the engine: on or off, and after a colon what is special about it or what decided
 	// against it.
 	Wait string `json:"wait,omitempty"`
@@ -26,6 +28,8 @@ type Status struct {
 	Containers []string `json:"containers,omitempty"`
 	// Left are containers that would be injected and are left as they are, or in part, with the reason.
 	Left []LeftContainer `json:"left,omitempty"`
+	// Moved is what containers have elsewhere than at its usual path, with what is in the way there.
+	Moved []MovedMount `json:"moved,omitempty"`
 	// InitContainers are the names of the added init containers.
 	InitContainers []string `json:"initContainers,omitempty"`
 	// Volumes are the names of the added volumes.
@@ -52,6 +56,15 @@ type LeftContainer struct {
 	Because string `json:"because"`
 }
 
+// MovedMount is something of ours in a container whose own mounts are in its usual place.
+type MovedMount struct {
+	// Name is the container's.
+	Name string `json:"name"`
+	// Path is where it is: the socket's directory, the client's certificates, or the dagger command.
+	Path    string `json:"path"`
+	Because string `json:"because"`
+}
+
 // maxAnnotations is how many bytes of annotations a pod may have and still get ours: the API server refuses more than
 // 256 KiB (k8s.io/apimachinery, validation.TotalAnnotationSizeLimitB).
 const maxAnnotations = 240 << 10
@@ -59,11 +72,12 @@ const maxAnnotations = 240 << 10
 // write sets the status annotation unless the pod has exactly this one. Any other value was written by a user or by an earlier
 // call that knew less.
 func (s *Status) write(p *pod, annotations *patch.Cursor) {
-	if len(p.annotations.Text()) > maxAnnotations {
+	text := string(s.appendJSON(make([]byte, 0, 640)))
+	have, _ := p.annotation(AnnotationStatus)
+	if len(p.annotations.Text())-len(have)+len(text) > maxAnnotations {
 		return
 	}
-	text := string(s.appendJSON(make([]byte, 0, 640)))
-	if have, _ := p.annotation(AnnotationStatus); have != text {
+	if have != text {
 		annotations.Member(AnnotationStatus).Replace(patch.String(text))
 	}
 }
@@ -75,7 +89,8 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	dst = appendMember(dst, ",", "hash", s.Policy.Hash)
 	dst = append(dst, '}')
 	for _, m := range [...]struct{ name, value string }{
-		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause}, {"cliImage", s.CLIImage}, {"wait", s.Wait},
+		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause}, {"cliImage", s.CLIImage},
+		{"cliStorage", s.CLIStorage}, {"wait", s.Wait},
 	} {
 		if m.value != "" {
 			dst = appendMember(dst, ",", m.name, m.value)
@@ -85,6 +100,10 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	if len(s.Left) > 0 {
 		dst = append(dst, `,"left":`...)
 		dst = append(dst, mustMarshal(s.Left)...)
+	}
+	if len(s.Moved) > 0 {
+		dst = append(dst, `,"moved":`...)
+		dst = append(dst, mustMarshal(s.Moved)...)
 	}
 	dst = appendNames(dst, "initContainers", s.InitContainers)
 	dst = appendNames(dst, "volumes", s.Volumes)

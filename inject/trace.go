@@ -91,7 +91,7 @@ func (t *Trace) container(c *container, reached bool, because string) {
 	}
 }
 
-// settle records the containers whose own settings keep them, or a part of them, as they are.
+// settle records the containers whose own settings keep them, or a part of them, as they are, and where others mount what they get.
 func (t *Trace) settle(s *Status) {
 	if t == nil {
 		return
@@ -101,6 +101,14 @@ func (t *Trace) settle(s *Status) {
 		for _, left := range s.Left {
 			if c.Reached && left.Name == c.Name {
 				c.Reached, c.Because = slices.Contains(s.Containers, c.Name), left.Because
+			}
+		}
+		for _, moved := range s.Moved {
+			if c.Reached && moved.Name == c.Name {
+				if c.Because != "" {
+					c.Because += "; it "
+				}
+				c.Because += "has " + moved.Path + ", " + moved.Because
 			}
 		}
 	}
@@ -132,7 +140,12 @@ func (c *choice) why(e *compiledEngine, transport config.Transport, v verdict) s
 		return "engine.transport is " + string(c.transport)
 	case forbidden:
 		return "hostPath volumes are forbidden by " + c.forbids
+	case sandboxed:
+		return c.sandbox(e)
 	case offered:
+		if sandbox := c.sandbox(e); transport == config.TransportSocket && sandbox != "" {
+			return "engine.transport names it, though " + sandbox
+		}
 		if c.transport == config.TransportAuto {
 			return "the first that the engine offers and the namespace allows"
 		}

@@ -201,5 +201,8 @@ func summary(plan *inject.Plan) string {
 	for _, left := range s.Left {
 		text += fmt.Sprintf("; %s %s", left.Name, left.Because)
 	}
+	for _, moved := range s.Moved {
+		text += fmt.Sprintf("; %s has %s, %s", moved.Name, moved.Path, moved.Because)
+	}
 	return text
 }

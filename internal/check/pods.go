@@ -2,6 +2,8 @@ package check
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,6 +20,7 @@ func (c *checker) checkPods() {
 	if err != nil {
 		c.unreadable("the pods that ask for injection", err)
 	}
+	c.checkCramped(pods)
 	asked, without := 0, 0
 	for i := range pods {
 		pod := &pods[i]
@@ -48,6 +51,25 @@ func (c *checker) checkPods() {
 		c.add(Warn, "dagger-inject check -n NAMESPACE", "%d more asked and were not injected", without-most)
 	case without == 0 && err == nil:
 		c.ok("all pods that asked are injected (%d)", asked)
+	}
+}
+
+// checkCramped names the namespaces with pods that may use less of the disk than the copy of the CLI may.
+func (c *checker) checkCramped(pods []corev1.Pod) {
+	size := inject.CLISizeLimit()
+	cramped := map[string]int{}
+	for i := range pods {
+		if limit, limited := inject.StorageLimit(rawPod(&pods[i])); limited && limit.Cmp(size) < 0 {
+			cramped[pods[i].Namespace]++
+		}
+	}
+	for n, namespace := range slices.Sorted(maps.Keys(cramped)) {
+		if n == most {
+			c.add(Warn, "dagger-inject check -n NAMESPACE", "%d more namespaces have pods with low limits of ephemeral-storage", len(cramped)-most)
+			return
+		}
+		c.add(Warn, moreStorage, "%s has %s with limits of ephemeral-storage below %s, against which the copy of the dagger command counts",
+			namespace, plural(cramped[namespace], "pod"), size.String())
 	}
 }
 
@@ -94,15 +116,24 @@ func isCIJob(pod *corev1.Pod) bool {
 	if _, own := pod.Labels[inject.LabelInject]; own {
 		return false
 	}
-	text, err := json.Marshal(pod)
-	if err != nil {
-		return false
-	}
-	raw, err := new(rawjson.Document).Parse(string(text))
-	if err != nil {
+	raw := rawPod(pod)
+	if !raw.IsSet() {
 		return false
 	}
 	// Without a policy, what is left to decide is what the pod is.
 	plan := inject.Decide(inject.Input{Pod: raw, Entry: inject.EntryNamespace, Policies: inject.NewPolicies(nil, nil, nil)})
 	return plan.Reason.Class() != inject.ClassDoesNotApply
+}
+
+// rawPod returns a pod as decisions read it, the zero Value where it cannot be.
+func rawPod(pod *corev1.Pod) rawjson.Value {
+	text, err := json.Marshal(pod)
+	if err != nil {
+		return rawjson.Value{}
+	}
+	raw, err := new(rawjson.Document).Parse(string(text))
+	if err != nil {
+		return rawjson.Value{}
+	}
+	return raw
 }
