@@ -30,17 +30,18 @@ const (
 	fieldHostIP = "status.hostIP"
 )
 
-// connection is what a container is given to reach an engine.
+// connection is what a container gets to reach an engine.
 type connection struct {
 	transport config.Transport
 	// host is the runner host, and hostJSON the variable with it.
 	host     string
 	hostJSON json.RawMessage
-	// nodeIPJSON is the variable that the runner host refers to; it must stand before it. Nil where it does not.
+	// nodeIPJSON is the variable that the runner host refers to, which must come before it; nil if it refers to none.
 	nodeIPJSON json.RawMessage
-	// nodeLocal is true where the engine is the one of the pod's own node.
+	// nodeLocal is true if the engine is the one on the pod's own node.
 	nodeLocal bool
-	// discovered is true where it leads to the engine that was read off a workload, whoever named it.
+	// discovered is true if the connection leads to the engine that was read off a workload, even if the policy names the same
+	// address.
 	discovered bool
 	// volume is the name of the volume that the container mounts, empty for none.
 	volume     string
@@ -78,7 +79,7 @@ func (c *compiledEngine) connect(e *engine.Engine, mountPath string) {
 	}
 }
 
-// sameConnection returns the other connection where it is the same. What a connection mounts follows from its volume and host.
+// sameConnection returns other if the two are equal. What a connection mounts follows from its volume and its host.
 func sameConnection(made, other *connection) *connection {
 	if made == nil || other == nil {
 		return made
@@ -95,11 +96,12 @@ func newConnection(transport config.Transport, host string) *connection {
 	return &connection{transport: transport, host: host, hostJSON: envJSON(EnvRunnerHost, host)}
 }
 
-// socketConnection mounts the socket's directory, not its file: a restarted engine makes that anew.
+// socketConnection mounts the socket's directory, not the file: an engine that restarts creates the file anew.
 func socketConnection(s *engine.Socket, mountPath string) *connection {
 	c := newConnection(config.TransportSocket, "unix://"+mountPath+"/"+s.File)
 	c.nodeLocal = true
-	// The volume has no type: a missing directory is then the wait's to report, not an endless FailedMount of the kubelet's.
+	// The volume has no type, so that the wait reports a missing directory. With a type the kubelet would report FailedMount
+	// forever.
 	c.mount(volumeSocket, mountPath, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: s.HostPath}})
 	c.isVolume = func(v rawjson.Value) bool {
 		path, _ := v.Get("hostPath").Get("path").Str()
@@ -116,7 +118,7 @@ func nodeConnection(prefix string, port int32) *connection {
 	return c
 }
 
-// tlsConnection puts the files of the Secret into the query of the runner host, as the client reads them from there.
+// tlsConnection puts the paths of the Secret's files into the query of the runner host, where the client reads them.
 func tlsConnection(t *engine.TLS, mountPath string) *connection {
 	if t.SecretName == "" {
 		return newConnection(config.TransportTLS, "tls://"+t.Address)
@@ -142,8 +144,8 @@ func (c *connection) mount(volume, mountPath string, source corev1.VolumeSource)
 	c.mountPath, c.mountJSON = mountPath, mustMarshal(corev1.VolumeMount{Name: volume, MountPath: mountPath, ReadOnly: true})
 }
 
-// connectionFor returns what the container is given, with its volume at a path that the container's own mounts neither hide nor
-// obstruct: the variable carries the path, so that any will do.
+// connectionFor returns what a container gets. Its volume is at a path that the container's own mounts neither hide nor obstruct:
+// the variable names the path, so that any will do.
 func (i *injection) connectionFor(c *container) (*connection, place) {
 	shared := i.connection
 	if shared.volume == "" {
@@ -157,10 +159,10 @@ func (i *injection) connectionFor(c *container) (*connection, place) {
 }
 
 // wiredByHand returns why a container is left as it is, empty where it is not: a person has connected it to an engine. That is
-// so where the container sets the runner host, or the node's address that ours would refer to, to something else than it would
-// get (the very value that it would get is ours from an earlier call, or as good as ours), and where it mounts something of the
-// node exactly where ours would be, the directory or the socket in it. Whatever else is in the way there is no engine of the
-// node's, and the socket's directory gives way to it.
+// so if the container sets the runner host, or the node's address that ours would refer to, to something else than it would get
+// (the very value that it would get is ours from an earlier call, or as good as ours). It is also so if the container mounts a
+// hostPath volume at the path of the socket's directory, or of the socket. Any other mount in the way is not an engine of the
+// node's, and the socket's directory goes elsewhere.
 func (i *injection) wiredByHand(c *container, conn *connection, where place, vars *envVars) string {
 	if vars.runnerHost.IsSet() {
 		if value, ok := vars.runnerHost.Get("value").Str(); !ok || value != conn.host {
@@ -176,7 +178,7 @@ func (i *injection) wiredByHand(c *container, conn *connection, where place, var
 	directory := i.connection.mountPath
 	for _, at := range [...]string{directory, directory + "/" + i.engine.unixSocket.File} {
 		if name, _ := c.ownMountAt(at).Get("name").Str(); i.pod.sourceOf(name).hostPath {
-			return "mounts something of the node at " + at
+			return "mounts a hostPath volume at " + at
 		}
 	}
 	return ""

@@ -2,12 +2,12 @@ package inject
 
 import "github.com/dagger-inject/dagger-inject/inject/patch"
 
-// Status is what the annotation dagger.io/status records of an injection. It describes what the pod has after it, not what
-// a call added, so that a second call on the same pod says the same.
+// Status is what the annotation dagger.io/status records of an injection. It describes the pod after the injection, not what
+// one call added, so that a second call on the same pod writes the same.
 type Status struct {
 	// Version is the version of the program that injected.
 	Version string `json:"version"`
-	// Policy is the policy that held.
+	// Policy is the policy that applied.
 	Policy PolicyStatus `json:"policy"`
 	// Transport is how the pod reaches the engine: socket, node-tcp, tcp or tls. It is empty where every container is left as it is.
 	Transport string `json:"transport,omitempty"`
@@ -15,14 +15,14 @@ type Status struct {
 	Engine string `json:"engine,omitempty"`
 	// CLI is how the dagger command came into the pod: init-container, image-volume or none.
 	CLI string `json:"cli,omitempty"`
-	// CLIBecause is why it did not come as the policy or the pod has it.
+	// CLIBecause says why it did not come as the policy or the pod asked.
 	CLIBecause string `json:"cliBecause,omitempty"`
 	// CLIImage is the image that the CLI is from.
 	CLIImage string `json:"cliImage,omitempty"`
-	// CLIStorage is what the copy of the CLI takes of a limit of ephemeral-storage that the pod has.
+	// CLIStorage says what the copy of the CLI may take of the limit of ephemeral-storage that the pod has.
 	CLIStorage string `json:"cliStorage,omitempty"`
-	// Wait is whether the pod waits for the engine: on or off, and after a colon what there is to know: what decided against it,
-	// or what is special about it.
+	// Wait says whether the pod waits for the engine: on or off, and after a colon what is special about it or what decided
+	// against it.
 	Wait string `json:"wait,omitempty"`
 	// Containers are the names of the injected containers.
 	Containers []string `json:"containers,omitempty"`
@@ -36,9 +36,9 @@ type Status struct {
 	Volumes []string `json:"volumes,omitempty"`
 	// ReadFrom is the workload that the engine was read off.
 	ReadFrom string `json:"readFrom,omitempty"`
-	// SELinux are the options that containers were given, as in type=spc_t.
+	// SELinux are the options that containers got, as in type=spc_t.
 	SELinux string `json:"seLinux,omitempty"`
-	// NotCopied are tolerations of the engine's that the pod was not given.
+	// NotCopied are tolerations of the engine that the pod did not get.
 	NotCopied []string `json:"notCopied,omitempty"`
 }
 
@@ -50,7 +50,7 @@ type PolicyStatus struct {
 	Hash string `json:"hash"`
 }
 
-// LeftContainer is a container that the user's own settings kept from being injected.
+// LeftContainer is a container that was not injected because of the user's own settings.
 type LeftContainer struct {
 	Name    string `json:"name"`
 	Because string `json:"because"`
@@ -69,8 +69,8 @@ type MovedMount struct {
 // 256 KiB (k8s.io/apimachinery, validation.TotalAnnotationSizeLimitB).
 const maxAnnotations = 240 << 10
 
-// write sets the status annotation unless the pod has exactly this one. Whatever else stands there was written by a user
-// or by a call that knew less.
+// write sets the status annotation unless the pod has exactly this one. Any other value was written by a user or by an earlier
+// call that knew less.
 func (s *Status) write(p *pod, annotations *patch.Cursor) {
 	text := string(s.appendJSON(make([]byte, 0, 640)))
 	have, _ := p.annotation(AnnotationStatus)
@@ -82,7 +82,7 @@ func (s *Status) write(p *pod, annotations *patch.Cursor) {
 	}
 }
 
-// appendJSON appends what encoding/json makes of a Status, in a tenth of the time.
+// appendJSON appends the same bytes as encoding/json would, in a tenth of the time.
 func (s *Status) appendJSON(dst []byte) []byte {
 	dst = appendMember(dst, "{", "version", s.Version)
 	dst = appendMember(dst, `,"policy":{`, "source", s.Policy.Source)

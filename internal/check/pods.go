@@ -84,8 +84,7 @@ func (c *checker) asking() ([]corev1.Pod, error) {
 		}
 		for i := range pods.Items {
 			pod := &pods.Items[i]
-			over := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || pod.DeletionTimestamp != nil
-			if !over && wanted(pod) {
+			if !over(pod) && wanted(pod) {
 				asking = append(asking, *pod)
 			}
 		}
@@ -106,6 +105,10 @@ func (c *checker) asking() ([]corev1.Pod, error) {
 		}
 	}
 	return asking, nil
+}
+
+func over(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || pod.DeletionTimestamp != nil
 }
 
 // isCIJob reports whether a pod without a label of its own is one that its namespace's label reaches.
