@@ -20,6 +20,13 @@ help: ## Show this
 demo: ## Install the chart with Helm and cert-manager, inject an ARC and a GitLab pod, and show what changed
 	@go run ./test/suite/demo
 
+# What starts a control plane, a cluster or a node, or measures.
+NEEDS_MORE := /test/(rig/(controlplane|localcluster|node)|suite/(integration|soak|demo|bench/policies))$$$$
+
+.PHONY: unit
+unit: ## Run what needs no control plane, with fewer rounds of the property tests: a minute
+	go test -short $(TESTFLAGS) $$(go list ./... | grep -vE '$(NEEDS_MORE)')
+
 .PHONY: test
 test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens, real API server
 	go vet ./...
