@@ -26,7 +26,7 @@ const (
 	// for. A program older than that ignores the fields that it does not know, so that upgrades and roll-backs stay whole.
 	AnnotationSchemaRevision = "inject.dagger.io/schema-revision"
 	// SchemaRevision is the revision of the schema that this program knows. It grows with every new field.
-	SchemaRevision = 1
+	SchemaRevision = 2
 )
 
 // Documents is what a ConfigMap holds: a document for each profile.

@@ -128,11 +128,11 @@ func withDefaults() *InjectionPolicy {
 		PodSecurity: PodSecurity{Default: PodSecurityPrivileged},
 		Overrides: Overrides{
 			FromNamespaces: []string{
-				"engine.transport", "engine.tcp", "engine.tls", "cli.delivery", "wait.enabled", "wait.timeout", "wait.onTimeout",
-				"containers", "env", "cloudToken",
+				"engine.transport", "engine.tcp", "engine.tls", FieldEngineVersion, "cli.delivery",
+				"wait.enabled", "wait.timeout", "wait.onTimeout", "containers", "env", "cloudToken",
 				"scheduling.tolerations", "scheduling.nodeSelector", "scheduling.nodeAffinity",
 			},
-			FromPods: []string{FieldProfile, "containers.include"},
+			FromPods: []string{FieldProfile, "containers.include", FieldEngineVersion},
 		},
 	}
 }

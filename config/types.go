@@ -45,7 +45,7 @@ type InjectionPolicy struct {
 
 // Engine says where the engine is and how pods reach it.
 type Engine struct {
-	// Discover reads the engine off its live workload.
+	// Discover reads engines off their live workloads.
 	Discover Discover `json:"discover,omitempty"`
 	// Transport is how pods reach the engine: auto, socket, node-tcp, tcp or tls.
 	Transport Transport `json:"transport,omitempty"`
@@ -71,15 +71,19 @@ const (
 	TransportTLS     Transport = "tls"
 )
 
-// Discover says which workload is the engine.
+// Discover says which workloads are engines, and which of them pods are given.
 type Discover struct {
-	// Namespace is where the engine's workload is. Default: dagger.
+	// Namespace is where the engines' workloads are. Default: dagger.
 	Namespace string `json:"namespace,omitempty"`
 	// OwnNamespace looks for the engine in the pod's own namespace instead. The webhook then has to read the workloads and
 	// Services of all namespaces, which the chart's value discover.ownNamespace switches on.
 	OwnNamespace bool `json:"ownNamespace,omitempty"`
-	// Selector narrows the workloads by their labels, where several engines share a namespace.
+	// Selector narrows the workloads by their labels, where a namespace has engines that are not for these pods.
 	Selector metav1.LabelSelector `json:"selector,omitempty"`
+	// Version is the one that pods are given an engine of, where the namespace has several: v0.21.8, the newest of v0.21 or of v0, or
+	// latest, as with none, for the newest that is ready. A pod may ask for another, or for a workload by its name, with
+	// dagger.io/engine.
+	Version string `json:"version,omitempty"`
 }
 
 // Socket is the engine's Unix socket on the node.
@@ -266,14 +270,17 @@ const (
 // Overrides lists the fields that lower layers may set, by field path.
 type Overrides struct {
 	// FromNamespaces are the fields that a namespace's policy may set, each with everything below it. Default:
-	// engine.transport, engine.tcp, engine.tls, cli.delivery, wait.enabled, wait.timeout, wait.onTimeout, containers, env,
-	// cloudToken and the scheduling additions.
+	// engine.transport, engine.tcp, engine.tls, engine.discover.version, cli.delivery, wait.enabled, wait.timeout,
+	// wait.onTimeout, containers, env, cloudToken and the scheduling additions.
 	FromNamespaces []string `json:"fromNamespaces,omitempty"`
 	// FromPods are the fields that a pod's annotations may set: profile (dagger.io/policy), containers.include
-	// (dagger.io/containers), engine.transport (dagger.io/transport), cli.delivery (dagger.io/cli) and wait.enabled
-	// (dagger.io/wait). Default: profile and containers.include.
+	// (dagger.io/containers), engine.discover.version (dagger.io/engine), engine.transport (dagger.io/transport), cli.delivery
+	// (dagger.io/cli) and wait.enabled (dagger.io/wait). Default: profile, containers.include and engine.discover.version.
 	FromPods []string `json:"fromPods,omitempty"`
 }
 
 // FieldProfile stands in Overrides.FromPods for the choice of a profile, which is no field of a policy.
 const FieldProfile = "profile"
+
+// FieldEngineVersion is the path of the field that chooses among engines, as the annotation dagger.io/engine does.
+const FieldEngineVersion = "engine.discover.version"

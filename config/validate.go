@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/mod/semver"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -107,6 +108,9 @@ func (v *validator) engine(e *Engine) {
 		v.all("engine.discover.namespace", validation.IsDNS1123Label(e.Discover.Namespace))
 	}
 	v.labelSelector("engine.discover.selector", e.Discover.Selector)
+	if version := e.Discover.Version; version != "" && version != "latest" && !semver.IsValid(version) {
+		v.fail(FieldEngineVersion, "want a version, as in v0.21 or v0.21.8, or latest, got %.60q", version)
+	}
 }
 
 // tlsFiles checks the keys of a Secret, which become files.

@@ -51,29 +51,25 @@ type connection struct {
 	mountJSON json.RawMessage
 }
 
-// connect compiles the connections that an engine offers under a policy.
-func (policy *Policy) connect(e *engine.Engine, mountPath string) {
+// connect compiles the connections that the engine offers.
+func (c *compiledEngine) connect(e *engine.Engine, mountPath string) {
 	if e.Socket != nil {
-		policy.socket = socketConnection(e.Socket, mountPath)
+		c.socket = socketConnection(e.Socket, mountPath)
 	}
 	if e.NodeTCP != nil {
-		policy.nodeTCP = nodeConnection("tcp://$("+EnvNodeIP+"):", e.NodeTCP.Port)
-		policy.nodeTCP6 = nodeConnection("tcp://[$("+EnvNodeIP+")]:", e.NodeTCP.Port)
+		c.nodeTCP = nodeConnection("tcp://$("+EnvNodeIP+"):", e.NodeTCP.Port)
+		c.nodeTCP6 = nodeConnection("tcp://[$("+EnvNodeIP+")]:", e.NodeTCP.Port)
 	}
 	if e.TCP != nil {
-		policy.tcp = newConnection(config.TransportTCP, "tcp://"+e.TCP.Address)
-		policy.tcp.nodeLocal = e.TCP.NodeLocal
+		c.tcp = newConnection(config.TransportTCP, "tcp://"+e.TCP.Address)
+		c.tcp.nodeLocal = e.TCP.NodeLocal
 	}
 	if e.TLS != nil {
-		policy.tls = tlsConnection(e.TLS)
+		c.tls = tlsConnection(e.TLS)
 	}
-}
-
-// markDiscovered notes which connections lead to the engine that was read off a workload.
-func (policy *Policy) markDiscovered(e *engine.Engine) {
-	for _, c := range []*connection{policy.socket, policy.nodeTCP, policy.nodeTCP6, policy.tcp, policy.tls} {
-		if c != nil {
-			c.discovered = e.Discovered(c.transport)
+	for _, conn := range []*connection{c.socket, c.nodeTCP, c.nodeTCP6, c.tcp, c.tls} {
+		if conn != nil {
+			conn.discovered = e.Discovered(conn.transport)
 		}
 	}
 }
@@ -149,7 +145,7 @@ func (i *injection) connectionFor(c *container) *connection {
 	if at == shared.mountPath {
 		return shared
 	}
-	return socketConnection(i.policy.engine.socket, at)
+	return socketConnection(i.engine.unixSocket, at)
 }
 
 // isHostIP reports whether a variable is the address of the pod's node.

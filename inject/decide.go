@@ -97,12 +97,16 @@ func Decide(in Input) *Plan {
 	if len(targets) > maxTargets {
 		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("%d of its containers would be injected, more than %d", len(targets), maxTargets), onError, asked)
 	}
-	connection, reason, detail := policy.chooseTransport(chosen.transport, &in)
+	engine, connection, reason, detail := policy.chooseEngine(p, &chosen, targets, &in)
+	if reason != "" && interruption(in.Interrupted).now() {
+		return plan.interrupted()
+	}
 	if reason != "" {
 		return plan.cannot(reason, detail, onError, asked)
 	}
 	i := &injection{
 		policy:     policy,
+		engine:     engine,
 		pod:        p,
 		namespace:  &in.Namespace,
 		connection: connection,
@@ -160,7 +164,7 @@ func leftDetail(left []LeftContainer) string {
 
 // warnAbout tells what works differently from what the user may expect.
 func (plan *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
-	if i.delivery != config.DeliveryNone && !i.policy.cli.enabled() {
+	if i.delivery != config.DeliveryNone && !i.engine.cli.enabled() {
 		plan.warn("the pod gets no dagger command: the policy names no cli.image.")
 	}
 	i.defeated.warn(plan)

@@ -52,6 +52,9 @@ func (p *Policies) Effective(profile string, raw rawjson.Value) (*Effective, err
 	}
 	e.Policy.Containers.Include, e.Policy.Engine.Transport, e.Policy.CLI.Delivery = chosen.include, chosen.transport, chosen.delivery
 	e.Policy.Wait.Enabled = chosen.waitOff == ""
+	if chosen.wantedByPod {
+		e.Policy.Engine.Discover.Version, _ = annotated.annotation(AnnotationEngine)
+	}
 	for _, a := range podAnnotations {
 		if _, set := annotated.annotation(a.name); set {
 			e.Annotations[a.field] = a.name

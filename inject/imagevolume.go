@@ -75,16 +75,16 @@ func (d *cliDelivery) isVolume(volume rawjson.Value) bool { return volume.Get(d.
 // chooseDelivery decides how the CLI comes into the pod.
 func (i *injection) chooseDelivery(wanted config.Delivery, system System, imageVolumes bool) {
 	i.delivery = wanted
-	if wanted == config.DeliveryNone || !i.policy.cli.enabled() {
+	if wanted == config.DeliveryNone || !i.engine.cli.enabled() {
 		return
 	}
 	if wanted == config.DeliveryImageVolume {
 		if i.status.CLIBecause = i.noImageVolume(system, imageVolumes); i.status.CLIBecause == "" {
-			i.cli = &i.policy.cli.image
+			i.cli = &i.engine.cli.image
 			return
 		}
 	}
-	i.delivery, i.cli = config.DeliveryInitContainer, &i.policy.cli.copied
+	i.delivery, i.cli = config.DeliveryInitContainer, &i.engine.cli.copied
 }
 
 // noImageVolume returns why an image volume would not reach the pod's containers, empty where it would. What the pod has

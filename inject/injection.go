@@ -12,6 +12,7 @@ import (
 // injection is one pod's additions while they are worked out.
 type injection struct {
 	policy     *Policy
+	engine     *compiledEngine
 	pod        *pod
 	namespace  *Namespace
 	connection *connection
@@ -167,7 +168,7 @@ func (conn *connection) wiredByHand(c *container, vars *envVars) string {
 
 // addToPod adds the volumes, the init containers and the placement that the injected containers need.
 func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
-	i.status.Transport, i.status.ReadFrom = string(i.connection.transport), i.policy.engine.workload
+	i.status.Transport, i.status.ReadFrom = string(i.connection.transport), i.engine.workload
 	i.status.CLI = string(config.DeliveryNone)
 	volumes := spec.Member("volumes")
 	if i.connection.volume != "" {
@@ -188,9 +189,9 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
 	}
 	where := i.policy.anywhere
 	if i.connection.nodeLocal {
-		where = i.policy.onNode
+		where = i.engine.onNode
 		if i.policy.fromEngine {
-			i.status.NotCopied = i.policy.engine.notCopied
+			i.status.NotCopied = i.engine.notCopied
 		}
 	}
 	where.addTolerations(i.pod, spec)
@@ -214,7 +215,7 @@ func (i *injection) addVolume(volumes *patch.Cursor, name string, add json.RawMe
 
 // addGroup lets every user of the pod's containers connect to the socket. fsGroup would not: it does nothing for hostPath.
 func (i *injection) addGroup(spec *patch.Cursor) {
-	group := i.policy.engine.socket.Group
+	group := i.engine.unixSocket.Group
 	for _, have := range i.pod.securityContext.Get("supplementalGroups").Elements() {
 		if gid, ok := have.Int64(); ok && gid == group {
 			return
@@ -228,7 +229,7 @@ func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) (conf
 	if conflict := i.addVolume(volumes, volumeCLI, i.cli.volume, i.cli.isVolume); conflict != "" {
 		return conflict
 	}
-	i.status.CLI, i.status.CLIImage = string(i.delivery), i.policy.cli.container.image
+	i.status.CLI, i.status.CLIImage = string(i.delivery), i.engine.cli.container.image
 	if i.delivery == config.DeliveryImageVolume {
 		return ""
 	}
@@ -251,6 +252,6 @@ func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) (conflict s
 		}
 		return ""
 	}
-	spec.Member("initContainers").Prepend(i.policy.cli.container.fit(i.pod, i.namespace, nil, nil))
+	spec.Member("initContainers").Prepend(i.engine.cli.container.fit(i.pod, i.namespace, nil, nil))
 	return ""
 }

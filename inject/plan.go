@@ -6,6 +6,7 @@ import (
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
@@ -68,13 +69,14 @@ const WarningPrefix = "dagger-inject: "
 // 256 (k8s.io/apiserver, endpoints/filters, warning.go).
 const maxWarnings = 4000
 
-// warn adds a warning, cut to what may still be said; the first are the weightiest.
+// warn adds a warning, cut to what may still be said; the first are the weightiest. A warning with a control character is dropped
+// by the API server (k8s.io/apimachinery, NewWarningHeader); what is left kubectl writes to a terminal.
 func (p *Plan) warn(text string) {
 	left := maxWarnings
 	for _, said := range p.Warnings {
 		left -= len(said)
 	}
-	text = WarningPrefix + text
+	text = terminal.Escape(WarningPrefix + text)
 	if len(text) > left {
 		if left < 100 {
 			return

@@ -35,7 +35,7 @@ func newSELinux(o *corev1.SELinuxOptions) *seLinux {
 // enforces, a container of the type container_t may not connect to a socket in a directory of the node whose listener is
 // privileged, and so of the type spc_t; the socket's group does not help.
 func (i *injection) addSELinux(c *container, at *patch.Cursor) {
-	options := i.policy.engine.seLinux
+	options := i.policy.seLinux
 	if options == nil || i.connection.transport != config.TransportSocket {
 		return
 	}
@@ -58,7 +58,7 @@ func (i *injection) addSELinux(c *container, at *patch.Cursor) {
 
 // seLinuxOfWait returns the options of the init container that waits, nil for none: it connects to the socket as the others do.
 func (i *injection) seLinuxOfWait() *corev1.SELinuxOptions {
-	options := i.policy.engine.seLinux
+	options := i.policy.seLinux
 	if options == nil || i.connection.transport != config.TransportSocket || i.pod.securityContext.Get("seLinuxOptions").IsSet() {
 		return nil
 	}

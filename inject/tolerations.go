@@ -13,16 +13,22 @@ func (policy *placement) addTolerations(p *pod, spec *patch.Cursor) {
 	if len(policy.tolerations) == 0 {
 		return
 	}
-	own := make([]corev1.Toleration, 0, p.tolerations.Len()+len(policy.tolerations))
-	for _, t := range p.tolerations.Elements() {
-		own = append(own, readToleration(t))
-	}
+	own := readTolerations(p, len(policy.tolerations))
 	for _, wanted := range policy.tolerations {
 		if !coveredByAny(wanted.Toleration, own) {
 			spec.Member("tolerations").Append(wanted.json)
 			own = append(own, wanted.Toleration)
 		}
 	}
+}
+
+// readTolerations returns the pod's own tolerations, with room for so many more.
+func readTolerations(p *pod, more int) []corev1.Toleration {
+	own := make([]corev1.Toleration, 0, p.tolerations.Len()+more)
+	for _, t := range p.tolerations.Elements() {
+		own = append(own, readToleration(t))
+	}
+	return own
 }
 
 func readToleration(v rawjson.Value) corev1.Toleration {

@@ -18,9 +18,11 @@ type Trace struct {
 	ContainersBy string
 	// Containers are the pod's regular containers in their order, and what becomes of each.
 	Containers []ContainerTrace
-	// Transports are the ways to an engine in the order in which they are tried.
+	// Engines are those among which one was chosen, the preferred first; none where there was no choice.
+	Engines []EngineChoice
+	// Transports are the ways to the engine in the order in which they are tried.
 	Transports []TransportTrace
-	// Engine is what was known of an engine in the cluster.
+	// Engine is what was known of the engine in the cluster, the one that was chosen.
 	Engine EngineTrace
 }
 
@@ -55,16 +57,6 @@ type TransportTrace struct {
 	Because string `json:"because"`
 }
 
-// EngineTrace is what was known of an engine in the cluster.
-type EngineTrace struct {
-	// Namespace is where the policy looks for one, empty for nowhere.
-	Namespace string `json:"namespace,omitempty"`
-	// Workload is the one that was found, as Kind namespace/name; empty for none.
-	Workload string `json:"workload,omitempty"`
-	// Problem is why none was found.
-	Problem string `json:"problem,omitempty"`
-}
-
 func (t *Trace) asked(o optIn) {
 	if t == nil || !o.wanted {
 		return
@@ -81,7 +73,7 @@ func (t *Trace) policy(p *Policy) {
 	if t.OnError = p.onError; p.err != nil {
 		return
 	}
-	t.Engine = EngineTrace{Namespace: p.engineNamespace, Workload: p.engine.workload}
+	t.Engine = EngineTrace{Namespace: p.engineNamespace}
 	if p.discoverErr != nil {
 		t.Engine.Problem = p.discoverErr.Error()
 	}
@@ -114,22 +106,19 @@ func (t *Trace) settle(s *Status) {
 	}
 }
 
-// transports records the verdict on every transport, and which of them was taken.
-func (t *Trace) transports(policy *Policy, wanted config.Transport, in *Input, forbids string, taken *connection) {
-	if t == nil {
-		return
-	}
+// transports records the verdict on every transport to an engine, and which of them was taken.
+func (t *Trace) transports(c *choice, e *compiledEngine, taken *connection) {
 	passed := false
 	for _, transport := range autoOrder {
-		c, verdict := policy.offer(transport, wanted, in, forbids)
-		entry := TransportTrace{Transport: transport, Because: policy.why(transport, verdict, wanted, forbids)}
-		if offered := policy.connection(transport, in.NodeIPv6); offered != nil {
+		possible, verdict := c.offer(e, transport)
+		entry := TransportTrace{Transport: transport, Because: c.why(e, transport, verdict)}
+		if offered := c.connection(e, transport); offered != nil {
 			entry.Engine, entry.NodeLocal = offered.host, offered.nodeLocal
 		}
 		switch {
-		case c != nil && c == taken:
+		case possible != nil && possible == taken:
 			entry.Taken, passed = true, true
-		case c != nil && passed:
+		case possible != nil && passed:
 			entry.Because = "not needed: " + string(taken.transport) + " comes before it"
 		}
 		t.Transports = append(t.Transports, entry)
@@ -137,20 +126,20 @@ func (t *Trace) transports(policy *Policy, wanted config.Transport, in *Input, f
 }
 
 // why says a verdict in words.
-func (policy *Policy) why(transport config.Transport, v verdict, wanted config.Transport, forbids string) string {
+func (c *choice) why(e *compiledEngine, transport config.Transport, v verdict) string {
 	switch v {
 	case notWanted:
-		return "engine.transport is " + string(wanted)
+		return "engine.transport is " + string(c.transport)
 	case forbidden:
-		return "hostPath volumes are forbidden by " + forbids
+		return "hostPath volumes are forbidden by " + c.forbids
 	case offered:
-		if wanted == config.TransportAuto {
+		if c.transport == config.TransportAuto {
 			return "the first that the engine offers and the namespace allows"
 		}
 		return "engine.transport names it"
 	}
-	if transport == config.TransportTCP && policy.engine.unsafe != "" {
-		return "the Service " + policy.engine.unsafe
+	if transport == config.TransportTCP && e.unsafe != "" {
+		return "the Service " + e.unsafe
 	}
 	return "the policy names none, and none is read off an engine"
 }

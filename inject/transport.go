@@ -12,19 +12,21 @@ import (
 // what needs nothing of the namespace last.
 var autoOrder = [...]config.Transport{config.TransportSocket, config.TransportNodeTCP, config.TransportTCP, config.TransportTLS}
 
-// connection returns what the engine offers for a transport, nil for nothing.
-func (policy *Policy) connection(transport config.Transport, nodeIPv6 bool) *connection {
+// connection returns what an engine offers for a transport, nil for nothing.
+func (c *choice) connection(e *compiledEngine, transport config.Transport) *connection {
 	switch {
 	case transport == config.TransportSocket:
-		return policy.socket
-	case transport == config.TransportNodeTCP && nodeIPv6:
-		return policy.nodeTCP6
+		return e.socket
+	case transport == config.TransportNodeTCP && c.in.NodeIPv6:
+		return e.nodeTCP6
 	case transport == config.TransportNodeTCP:
-		return policy.nodeTCP
+		return e.nodeTCP
+	case transport == config.TransportTCP && e.replicas != nil:
+		return c.replicaOf(e)
 	case transport == config.TransportTCP:
-		return policy.tcp
+		return e.tcp
 	}
-	return policy.tls
+	return e.tls
 }
 
 // verdict is what a policy and a namespace say of a transport.
@@ -37,48 +39,19 @@ const (
 	notOffered                // the engine does not have it
 )
 
-// offer returns what a pod is given to reach the engine by a transport, nil with the reason why it cannot. The text forbids
-// says what forbids hostPath volumes, empty for nothing.
-func (policy *Policy) offer(transport, wanted config.Transport, in *Input, forbids string) (*connection, verdict) {
-	if wanted != config.TransportAuto && wanted != transport {
+// offer returns what a pod is given to reach an engine by a transport, nil with the reason why it cannot.
+func (c *choice) offer(e *compiledEngine, transport config.Transport) (*connection, verdict) {
+	if c.transport != config.TransportAuto && c.transport != transport {
 		return nil, notWanted
 	}
-	c := policy.connection(transport, in.NodeIPv6)
+	connection := c.connection(e, transport)
 	switch {
-	case c == nil:
+	case connection == nil:
 		return nil, notOffered
-	case transport == config.TransportSocket && forbids != "":
+	case transport == config.TransportSocket && c.forbids != "":
 		return nil, forbidden
 	}
-	return c, offered
-}
-
-// chooseTransport returns how the pod reaches the engine, or why it cannot.
-func (policy *Policy) chooseTransport(wanted config.Transport, in *Input) (*connection, Reason, string) {
-	forbids := in.Namespace.forbidsHostPath(policy.podSecurity)
-	if policy.ignorePodSecurity {
-		forbids = ""
-	}
-	for _, transport := range autoOrder {
-		if c, _ := policy.offer(transport, wanted, in, forbids); c != nil {
-			in.Trace.transports(policy, wanted, in, forbids, c)
-			return c, "", ""
-		}
-	}
-	in.Trace.transports(policy, wanted, in, forbids, nil)
-	switch {
-	case forbids != "" && policy.socket != nil && (wanted == config.TransportAuto || wanted == config.TransportSocket):
-		return nil, ReasonHostPathForbidden, "hostPath volumes are forbidden by " + forbids
-	case policy.discoverErr != nil:
-		return nil, ReasonNoEngine, policy.discoverErr.Error()
-	case policy.engine.unsafe != "" && (wanted == config.TransportAuto || wanted == config.TransportTCP):
-		return nil, ReasonNoEngine, "the Service " + policy.engine.unsafe
-	case wanted != config.TransportAuto:
-		return nil, ReasonNoEngine, "the transport is " + string(wanted) + ", and the engine does not offer it"
-	case policy.engine.workload != "":
-		return nil, ReasonNoEngine, policy.engine.workload + " offers nothing that the pod can reach"
-	}
-	return nil, ReasonNoEngine, ""
+	return connection, offered
 }
 
 // socketMountPath returns where the socket's directory is mounted in a container: where it is mounted already, else at the

@@ -75,7 +75,7 @@ func TestTransports(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			policy := policiesOf(t, "engine: {"+c.engine+"}\n"+c.extra).standard
-			chosen, reason, _ := policy.chooseTransport(policy.transport, &Input{Namespace: c.namespace})
+			_, chosen, reason, _ := policy.chooseEngine(&pod{}, &choices{transport: policy.transport}, nil, &Input{Namespace: c.namespace})
 			require.Equal(t, c.reason, reason)
 			if reason == "" {
 				require.Equal(t, c.want, chosen.transport)

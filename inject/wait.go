@@ -50,7 +50,7 @@ func newWaitTemplates(w *config.Wait, cliImage string) *waitTemplates {
 		cliVersion: anyVersion,
 		pullSecret: w.ImagePullSecret,
 	}
-	if version := engine.CLIVersion(cliImage); version != "" {
+	if version := engine.ImageVersion(cliImage); version != "" {
 		t.cliVersion = version
 	}
 	if t.pullSecret != "" {
@@ -92,7 +92,7 @@ func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
 		i.status.Wait = "on"
 	}
 	i.status.InitContainers = append(i.status.InitContainers, initContainerWait)
-	wait := i.policy.wait
+	wait := i.engine.wait
 	if wait == nil {
 		return "" // another policy held when the pod was given the wait that it has
 	}
@@ -114,7 +114,7 @@ func (i *injection) noWait() string {
 	switch {
 	case i.waitOff != "":
 		return i.waitOff
-	case i.policy.wait == nil:
+	case i.engine.wait == nil:
 		return "no wait.image"
 	case i.defeated.count(defeatCloudEngine) == len(i.status.Containers):
 		return "DAGGER_CLOUD_ENGINE chooses another engine"
@@ -172,7 +172,7 @@ func (t *waitTemplates) fields(c *connection, timeout time.Duration, usesCLI boo
 // secrets only if the pod has none. It has run when a webhook is called, so that ours takes none away; when it runs again
 // after a change, it finds some and adds none. A Secret that the namespace does not have is passed over by the kubelet.
 func (i *injection) addPullSecret(spec *patch.Cursor) {
-	wait := i.policy.wait
+	wait := i.engine.wait
 	if wait.pullSecret == "" {
 		return
 	}

@@ -128,12 +128,14 @@ func TestTheWaitJudgesNoVersionThatIsNotKnown(t *testing.T) {
 	for image, want := range map[string]string{
 		"registry.dagger.io/engine:v0.18.3":              "v0.18.3",
 		"registry.dagger.io/engine:v0.21.8" + digest:     "v0.21.8",
-		"mirror.example.com:5000/dagger/engine:v1.0.0-b": "v1.0.0-b",
+		"mirror.example.com:5000/dagger/engine:v1.0.0-b": "v1.0.0",
+		"registry.dagger.io/engine:v1.0.0-beta.10":       "v1.0.0-beta.10",
+		"registry.dagger.io/engine:v0.19.0-wolfi-gpu":    "v0.19.0",
 		"registry.dagger.io/engine" + digest:             "any",
 		"registry.dagger.io/engine:latest":               "any",
 		"registry.dagger.io/engine:v0.21":                "any",
 		"registry.dagger.io/engine:v0.021.8":             "any",
-		"registry.dagger.io/engine:v0.21.8_gpu":          "any",
+		"registry.dagger.io/engine:v0.21.8gpu":           "any",
 		"example.com/our-engine:v2.0.0":                  "any",
 	} {
 		in := waiting(t, bySocket+"cli: {image: '"+image+"'}\nwait: {image: w}", noMetadata, oneJob)
@@ -287,11 +289,10 @@ func TestPoliciesShareWhatIsTheSame(t *testing.T) {
 	own := layered(bySocket+waitAndCLI, "wait: {timeout: 30s}")
 	shared := like.With(own.namespace)
 	require.NoError(t, shared.Err())
-	require.NotSame(t, like.standard.wait, shared.standard.wait)
-	require.Same(t, like.standard.wait.container, shared.standard.wait.container)
+	require.NotSame(t, like.standard.engines[0].wait, shared.standard.engines[0].wait)
+	require.Same(t, like.standard.engines[0].wait.container, shared.standard.engines[0].wait.container)
 	same := like.With(layered(bySocket, "containers: {exclude: [x]}").namespace)
-	require.Same(t, like.standard.wait, same.standard.wait)
-	require.Same(t, like.standard.cli, same.standard.cli)
-	require.Same(t, like.standard.engine, same.standard.engine)
-	require.Same(t, like.standard.socket, same.standard.socket)
+	require.Same(t, like.standard.engines[0], same.standard.engines[0])
+	require.Same(t, like.standard.engines[0].cli, shared.standard.engines[0].cli)
+	require.Same(t, like.standard.engines[0].socket, shared.standard.engines[0].socket)
 }

@@ -85,7 +85,7 @@ func (i *injection) warnAboutImage(plan *Plan) {
 	if !i.usesCLI {
 		return
 	}
-	facts, image := i.policy.engine, i.policy.cli.container.image
+	facts, image := i.engine, i.engine.cli.container.image
 	if facts.skew != "" && i.connection.discovered {
 		plan.warn(fmt.Sprintf("the policy's cli.image does not fit %s: %s: leave cli.image out, and the engine's own image is used.", facts.workload, facts.skew))
 	}

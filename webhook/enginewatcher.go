@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -33,8 +34,8 @@ type engineNamespace struct {
 	err       error // the namespace cannot be read
 }
 
-// Discover finds the engine of a namespace.
-func (s engineState) Discover(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+// Discover finds the engines of a namespace.
+func (s engineState) Discover(namespace string, selector labels.Selector) (*engine.Found, error) {
 	known, watched := s[namespace]
 	switch {
 	case namespace == "":
@@ -144,12 +145,23 @@ func engineKinds() []client.Object {
 }
 
 func (w *engineWatcher) watch(namespace string) *watchedNamespace {
-	handler := toolscache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { w.touch() }, UpdateFunc: func(any, any) { w.touch() }, DeleteFunc: func(any) { w.touch() },
-	}
 	watched := &watchedNamespace{}
-	watched.start(w.config, w.scheme, w.mapper, namespace, handler, func(err error) { w.failed(watched, namespace, err) }, w.touch)
+	watched.start(w.config, w.scheme, w.mapper, namespace, w.handler(), func(err error) { w.failed(watched, namespace, err) }, w.touch)
 	return watched
+}
+
+// handler has a state made of the changes that matter.
+func (w *engineWatcher) handler() toolscache.ResourceEventHandler {
+	changed := func(object, old any) {
+		if _, matters := changeOfEngine(object, old); matters {
+			w.touch()
+		}
+	}
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { changed(object, nil) },
+		UpdateFunc: func(old, object any) { changed(object, old) },
+		DeleteFunc: func(object any) { changed(object, nil) },
+	}
 }
 
 // start reads the workloads and Services of a namespace, or of all, and tells of every change, of failures, and of having
@@ -194,6 +206,31 @@ func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Sche
 			read() // an empty namespace tells of nothing else
 		}
 	}()
+}
+
+// changeOfEngine reports whether an event of a trimmed object may change what is known of engines, and in which namespace. Most
+// events are of other workloads, or of a status that says nothing new to decisions.
+func changeOfEngine(object, old any) (namespace string, matters bool) {
+	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		object = gone.Obj
+	}
+	now, ok := object.(client.Object)
+	if !ok {
+		return "", false
+	}
+	if _, isService := object.(*corev1.Service); !isService && !engine.IsEngine(object) && (old == nil || !engine.IsEngine(old)) {
+		return "", false
+	}
+	before, had := old.(client.Object)
+	return now.GetNamespace(), !had || !sameButVersion(before, now)
+}
+
+// sameButVersion reports whether two states of a trimmed object differ in nothing that is read.
+func sameButVersion(a, b client.Object) bool {
+	a, b = a.DeepCopyObject().(client.Object), b.DeepCopyObject().(client.Object)
+	a.SetResourceVersion("")
+	b.SetResourceVersion("")
+	return reflect.DeepEqual(a, b)
 }
 
 // trimEngine keeps of a workload or Service what an engine is read off.

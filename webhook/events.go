@@ -20,6 +20,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
@@ -94,7 +95,7 @@ func (e *EventEmitter) tell(r *request, plan *inject.Plan) {
 		note = "admitted without an engine: "
 	}
 	// The message and the pod are parts of the request's text, which must not live as long as the event.
-	o := occurrence{regarding(r), plan.Decision, plan.Reason, strings.Clone(truncate.Text(note+plan.Message(), maxNote))}
+	o := occurrence{regarding(r), plan.Decision, plan.Reason, strings.Clone(truncate.Text(terminal.Escape(note+plan.Message()), maxNote))}
 	select {
 	case e.queue <- o:
 	default:

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -298,4 +299,30 @@ func FuzzHandler(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWhatKubectlWritesToATerminalIsEscaped: the API server drops a warning with a control character, and kubectl writes the message
+// of a refusal as it comes.
+func TestWhatKubectlWritesToATerminalIsEscaped(t *testing.T) {
+	const hostile = `\n\u001b[31m\u009b\u202ejob`
+	f := newFixture(t)
+	for name, pod := range map[string]string{
+		"a warning": `{"metadata":{"labels":{"dagger.io/inject":"maybe` + hostile + `"}},"spec":{"containers":[{"name":"a"}]}}`,
+		"a warning with a container": `{"metadata":{"labels":{"dagger.io/inject":"true"}},"spec":{"containers":[{"name":"a` + hostile +
+			`","env":[{"name":"DAGGER_CLOUD_ENGINE"}]}]}}`,
+		"a refusal": `{"metadata":{"labels":{"dagger.io/inject":"true"},"annotations":{"dagger.io/policy":"p` + hostile + `"}},"spec":{"containers":[{"name":"a"}]}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := f.post(reviewOf(pod))
+			require.Equal(t, http.StatusOK, w.Code, w.Body)
+			var answer admissionv1.AdmissionReview
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
+			said := strings.Join(answer.Response.Warnings, "|")
+			if answer.Response.Result != nil {
+				said += answer.Response.Result.Message
+			}
+			require.Contains(t, said, `\n\x1b[31m\u009b\u202ejob`)
+			require.Negative(t, strings.IndexFunc(said, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }), "%q", said)
+		})
+	}
 }

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
@@ -110,19 +107,10 @@ func (o *ownEngines) ready(*http.Request) error {
 	return o.failure
 }
 
-// changed notes a change that may be one of an engine. Most are of other workloads' status.
+// changed notes a change that may be one of an engine.
 func (o *ownEngines) changed(object, old any) {
-	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-		object = gone.Obj
-	}
-	now, ok := object.(client.Object)
-	if !ok {
-		return
-	}
-	if _, isService := object.(*corev1.Service); !isService && !engine.IsEngine(object) && (old == nil || !engine.IsEngine(old)) {
-		return
-	}
-	if before, ok := old.(client.Object); ok && sameButVersion(before, now) {
+	namespace, matters := changeOfEngine(object, old)
+	if !matters {
 		return
 	}
 	o.mu.Lock()
@@ -131,15 +119,7 @@ func (o *ownEngines) changed(object, old any) {
 		clear(o.changes)
 		o.epoch++
 	}
-	o.changes[now.GetNamespace()]++
-}
-
-// sameButVersion reports whether two states of a trimmed object differ in nothing that is read.
-func sameButVersion(a, b client.Object) bool {
-	a, b = a.DeepCopyObject().(client.Object), b.DeepCopyObject().(client.Object)
-	a.SetResourceVersion("")
-	b.SetResourceVersion("")
-	return reflect.DeepEqual(a, b)
+	o.changes[namespace]++
 }
 
 // stamp tells what is known of a namespace's engines now. It is called for every request.
@@ -149,8 +129,8 @@ func (o *ownEngines) stamp(namespace string) ownStamp {
 	return ownStamp{err: o.failure, epoch: o.epoch, change: o.changes[namespace]}
 }
 
-// discover finds the engine in a namespace.
-func (o *ownEngines) discover(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+// discover finds the engines in a namespace.
+func (o *ownEngines) discover(namespace string, selector labels.Selector) (*engine.Found, error) {
 	if err := o.stamp(namespace).err; err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 // request is what is needed of an AdmissionReview's request. The pod stays a position in the raw text.
@@ -87,7 +88,7 @@ func respond(r *request, plan *inject.Plan, b *buffer) ([]byte, error) {
 	dst = append(dst, `,"allowed":`...)
 	dst = strconv.AppendBool(dst, plan.Decision != inject.DecisionRefused)
 	if plan.Decision == inject.DecisionRefused {
-		result := status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, plan.Message())
+		result := status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, terminal.Escape(plan.Message()))
 		result.Details = &metav1.StatusDetails{RetryAfterSeconds: plan.RetryAfterSeconds}
 		text, err := json.Marshal(result)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 // PolicyValidator answers admission reviews of the ConfigMaps that policies are in. It refuses what every pod's decision
@@ -108,11 +109,11 @@ func (v *PolicyValidator) judge(ctx context.Context, cm *corev1.ConfigMap, respo
 		v.Log.Info("policy refused", "namespace", cm.Namespace, "errors", len(problems))
 	} else if cm.Namespace == v.Store.releaseNamespace {
 		for _, warning := range v.Store.breaks(ctx, policies) {
-			response.Warnings = append(response.Warnings, inject.WarningPrefix+warning)
+			response.Warnings = append(response.Warnings, terminal.Escape(inject.WarningPrefix+warning))
 		}
 	}
 	for _, ignored := range policies.Ignored() {
-		response.Warnings = append(response.Warnings, inject.WarningPrefix+ignored.Error())
+		response.Warnings = append(response.Warnings, terminal.Escape(inject.WarningPrefix+ignored.Error()))
 	}
 }
 
@@ -130,9 +131,9 @@ func refusal(problems config.Errors) *metav1.Status {
 	result := status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "")
 	result.Details = &metav1.StatusDetails{Kind: "ConfigMap", Name: config.ConfigMapName}
 	for _, problem := range problems {
-		message += "\n  " + problem.Error()
+		message += "\n  " + terminal.Escape(problem.Error())
 		result.Details.Causes = append(result.Details.Causes, metav1.StatusCause{
-			Type: metav1.CauseTypeFieldValueInvalid, Field: problem.Path, Message: problem.Error(),
+			Type: metav1.CauseTypeFieldValueInvalid, Field: problem.Path, Message: terminal.Escape(problem.Error()),
 		})
 	}
 	result.Message = message

@@ -4,13 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 type checkAPIFlags struct {
@@ -61,7 +60,7 @@ func runCheckAPI(ctx context.Context, s streams, f *checkAPIFlags) error {
 	defer cancel()
 	answer := apicheck.Wait(limited, config, f.namespace, func(a apicheck.Answer) {
 		if !a.Reached() {
-			_, _ = fmt.Fprintln(s.err, "not yet:", a)
+			_ = terminal.Line(s.err, "not yet: %s", a)
 		}
 	})
 	if err := ctx.Err(); err != nil {
@@ -77,22 +76,21 @@ func runCheckAPI(ctx context.Context, s streams, f *checkAPIFlags) error {
 	}
 	if answer.Reached() {
 		if f.output == "text" {
-			_, err = fmt.Fprintln(s.out, answer)
+			err = terminal.Line(s.out, "%s", answer)
 		}
 		return err
 	}
-	return errors.New(explainAnswer(answer))
+	return explainAnswer(answer)
 }
 
 // explainAnswer names what usually is the matter.
-func explainAnswer(a apicheck.Answer) string {
-	var b strings.Builder
-	b.WriteString(a.String())
+func explainAnswer(a apicheck.Answer) error {
+	lines := severalLines{a.String()}
 	if len(a.Causes) > 0 {
-		b.WriteString("\nUsual causes:")
-		for _, cause := range a.Causes {
-			b.WriteString("\n  - " + cause)
-		}
+		lines = append(lines, "Usual causes:")
 	}
-	return b.String()
+	for _, cause := range a.Causes {
+		lines = append(lines, "  - "+cause)
+	}
+	return lines
 }

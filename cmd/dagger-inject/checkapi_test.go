@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,11 @@ func TestCheckAPIRefusesArguments(t *testing.T) {
 }
 
 func TestExplainAnswerNamesTheCauses(t *testing.T) {
-	require.Equal(t, "the webhook was not called for a pod in namespace ci\nUsual causes:\n  - a\n  - b",
-		explainAnswer(apicheck.Answer{Outcome: apicheck.NotCalled, Namespace: "ci", Causes: []string{"a", "b"}}))
+	err := explainAnswer(apicheck.Answer{Outcome: apicheck.Failed, Namespace: "ci", Said: "a\nb", Causes: []string{"a", "b"}})
+	var out strings.Builder
+	complain(&out, err)
+	require.Equal(t, "dagger-inject: the pod of the check cannot be created in namespace ci: a\\nb\nUsual causes:\n  - a\n  - b\n", out.String())
+	out.Reset()
+	complain(&out, badInputf("policy.yaml: %w", err))
+	require.Contains(t, out.String(), "dagger-inject: policy.yaml: the pod of the check")
 }

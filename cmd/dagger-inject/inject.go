@@ -11,6 +11,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 type injectFlags struct {
@@ -115,7 +116,7 @@ func runInject(s streams, f *injectFlags) error {
 	}
 	for _, r := range results {
 		for _, line := range r.lines {
-			_, _ = fmt.Fprintln(s.err, line)
+			_ = terminal.Line(s.err, "%s", line)
 		}
 	}
 	return show(s, results)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 type lintFlags struct {
@@ -128,7 +129,7 @@ func (f *lintFlags) print(s streams, findings []finding, policies int) error {
 		}
 	} else {
 		for _, one := range findings {
-			_, _ = fmt.Fprintf(s.out, "%s: %s\n", one.File, config.FieldError{Source: one.Source, Line: one.Line, Path: one.Field, Problem: one.Problem}.Error())
+			_ = terminal.Line(s.out, "%s: %s", one.File, config.FieldError{Source: one.Source, Line: one.Line, Path: one.Field, Problem: one.Problem}.Error())
 		}
 	}
 	if len(findings) > 0 {

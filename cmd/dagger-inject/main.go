@@ -5,11 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 // The exit codes of every command.
@@ -31,6 +35,27 @@ type exitError struct {
 
 func (e exitError) Unwrap() error { return e.error }
 
+// severalLines is an error that says more than fits into a line.
+type severalLines []string
+
+func (s severalLines) Error() string { return strings.Join(s, "\n") }
+
+// complain writes an error. Its newlines are from whatever it is about, but for those of severalLines.
+func complain(w io.Writer, err error) {
+	lines := []string{err.Error()}
+	var several severalLines
+	if errors.As(err, &several) {
+		wrapped := strings.TrimSuffix(err.Error(), several.Error())
+		lines = append([]string{wrapped + several[0]}, several[1:]...)
+	}
+	for i, line := range lines {
+		if i == 0 {
+			line = "dagger-inject: " + line
+		}
+		_ = terminal.Line(w, "%s", line)
+	}
+}
+
 func badInputf(format string, args ...any) error { return badInput{fmt.Errorf(format, args...)} }
 
 func main() {
@@ -49,7 +74,7 @@ func run(ctx context.Context, args []string, s streams) int {
 		return 0
 	}
 	if !errors.Is(err, errSaid) {
-		_, _ = fmt.Fprintln(s.err, "dagger-inject:", err)
+		complain(s.err, err)
 	}
 	var bad badInput
 	var coded exitError

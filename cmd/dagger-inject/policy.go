@@ -37,7 +37,7 @@ func loadPolicies(clusterFile, namespaceFile string, engines inject.Engines) (*i
 	}
 	policies := inject.NewPolicies(cluster, namespace, engines)
 	if err := policies.Err(); err != nil {
-		return nil, badInput{errors.New(strings.Join(policyErrors(err), "\n  "))}
+		return nil, badInput{severalLines(policyErrors(err))}
 	}
 	return policies, nil
 }
@@ -113,7 +113,7 @@ func policyErrors(err error) []string {
 	}
 	lines := []string{fmt.Sprintf("the policy is invalid (%d errors):", len(all))}
 	for _, one := range all {
-		lines = append(lines, one.Error())
+		lines = append(lines, "  "+one.Error())
 	}
 	return lines
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 type policyShowFlags struct {
@@ -90,7 +90,7 @@ func runPolicyShow(ctx context.Context, s streams, f *policyShowFlags, namespace
 	}
 	effective, err := policies.Effective(f.profile, pod)
 	if err != nil {
-		return errors.New(strings.Join(policyErrors(err), "\n  "))
+		return severalLines(policyErrors(err))
 	}
 	if f.output == "json" {
 		return effectiveJSON(s, effective)
@@ -207,7 +207,7 @@ func effectiveYAML(s streams, e *inject.Effective) error {
 	shown := map[string]bool{}
 	root, err := effectiveTree(e, func(path string, field *yamlv3.Node) {
 		shown[path] = true
-		field.LineComment = e.OriginOf(path).String()
+		field.LineComment = terminal.Escape(e.OriginOf(path).String())
 	})
 	if err != nil {
 		return err
@@ -219,9 +219,9 @@ func effectiveYAML(s streams, e *inject.Effective) error {
 	// A field that is set to nothing says as much as one that is set to something: a guardrail, perhaps.
 	empty := ""
 	for _, path := range setToNothing(e, func(path string) bool { return shown[path] }) {
-		empty += fmt.Sprintf("# %s is set to nothing: %s\n", path, e.OriginOf(path))
+		empty += "# " + terminal.Escape(fmt.Sprintf("%s is set to nothing: %s", path, e.OriginOf(path))) + "\n"
 	}
-	_, err = fmt.Fprintf(s.out, "# profile %s\n%s%s", e.Profile, text, empty)
+	_, err = fmt.Fprintf(s.out, "# profile %s\n%s%s", terminal.Escape(e.Profile), text, empty)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/inject/patch"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 	"github.com/dagger-inject/dagger-inject/internal/textdiff"
 )
 
@@ -94,6 +95,7 @@ func renderDiff(s streams, results []result) error {
 		if err != nil {
 			return err
 		}
+		text = terminal.EscapeLines(text)
 		if s.outIsTerminal() {
 			text = textdiff.Colour(text)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/engine/probe"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
@@ -112,12 +113,12 @@ func runWait(cmd *cobra.Command, s streams, f *waitFlags) error {
 		return nil
 	}
 	if logErr := f.writeTermination(err.Error()); logErr != nil {
-		_, _ = fmt.Fprintln(s.err, "The termination message cannot be written:", logErr)
+		_ = terminal.Line(s.err, "The termination message cannot be written: %v", logErr)
 	}
 	var failed *probe.Error
 	if f.onTimeout == "continue" && errors.As(err, &failed) {
-		_, _ = fmt.Fprintln(s.err, "dagger-inject:", err)
-		_, _ = fmt.Fprintln(s.err, "Continuing without an engine, as --on-timeout says.")
+		complain(s.err, err)
+		_ = terminal.Line(s.err, "Continuing without an engine, as --on-timeout says.")
 		return nil
 	}
 	return err
@@ -143,8 +144,7 @@ func (w *waiter) wait(ctx context.Context) error {
 		line, err := w.attempt(ctx, deadline)
 		switch {
 		case err == nil:
-			_, err = fmt.Fprintln(w.streams.out, line)
-			return err
+			return terminal.Line(w.streams.out, "%s", line)
 		case ctx.Err() != nil:
 			return w.interrupted(ctx, last)
 		case last == nil || time.Now().Before(deadline):
@@ -202,7 +202,7 @@ func (w *waiter) report(err error) {
 		return
 	}
 	w.reported, w.reportedAt = failed.Cause, time.Now()
-	_, _ = fmt.Fprintf(w.streams.err, "Waiting for an engine at %s (%s of %s). %v\n", w.host, w.elapsed(), w.flags.timeout, err)
+	_ = terminal.Line(w.streams.err, "Waiting for an engine at %s (%s of %s). %v", w.host, w.elapsed(), w.flags.timeout, err)
 }
 
 func (w *waiter) elapsed() time.Duration { return time.Since(w.start).Round(time.Millisecond) }
@@ -232,6 +232,6 @@ func (f *waitFlags) writeTermination(text string) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(truncate.Text(text, maxTermination))
+	_, err = file.WriteString(truncate.Text(terminal.Escape(text), maxTermination))
 	return errors.Join(err, file.Close())
 }

@@ -64,9 +64,9 @@ func TestWait(t *testing.T) {
 	require.Zero(t, w.code, w.err)
 	require.Regexp(t, `^A Dagger Engine "v0.21.8" \("dagger-dagger-helm-engine-x7k2m"\) answers at `+engine+` after \d+m?s\.\n$`, w.out)
 
-	w = wait(t.Context(), "--host", engine, "--timeout", "10s", "--expect-version", "0.20.0")
+	w = wait(t.Context(), "--host", engine, "--timeout", "10s", "--expect-version", "0.21.0")
 	require.Zero(t, w.code, w.err)
-	require.Contains(t, w.out, ": v0.20.0 was expected; the two work together.\n")
+	require.Contains(t, w.out, ": v0.21.0 was expected; the two work together.\n")
 	require.Equal(t, 1, strings.Count(w.out, "\n"))
 
 	w = wait(t.Context(), "--host", engineSocket(t, probetest.EngineInfo("v0.18.0"), 0), "--timeout", "10s", "--expect-version", "any")

@@ -2,117 +2,65 @@ package engine
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
+	"regexp"
 	"strings"
+
+	"golang.org/x/mod/semver"
 )
 
-// minimum is what clients and engines since v0.19.0 need each other to be: MinimumEngineVersion and MinimumClientVersion
-// of the dagger repository's engine/version.go.
-const minimum = "v0.19.0"
-
-// semver is a version as far as the engine's rule looks at it.
-type semver struct {
-	text       string
-	core       [3]uint64
-	prerelease string
-}
-
-// CheckVersion reports whether s is a version that Compatible can judge.
+// CheckVersion reports whether s is a version that Compatible can judge: vX.Y.Z, maybe with a pre-release and build metadata.
+// As for the engine, the v may be missing.
 func CheckVersion(s string) error {
-	_, err := parseVersion(s)
-	return err
+	// The library takes v1 and v1.2 for versions; nobody who writes a version of Dagger means those.
+	if v := withV(s); semver.Canonical(v)+semver.Build(v) != v || !semver.IsValid(v) {
+		return fmt.Errorf("%q is not a version: want vX.Y.Z", s)
+	}
+	return nil
 }
 
-// IncompatibleError is a pair of versions that does not work together.
-type IncompatibleError struct{ sentence string }
+// CompareVersions returns -1, 0 or 1 as a is older than b, as old, or newer. Build metadata does not count. What is no version is
+// older than any.
+func CompareVersions(a, b string) int { return semver.Compare(withV(a), withV(b)) }
 
-// Error says which of the two is too old.
-func (e *IncompatibleError) Error() string { return e.sentence }
-
-func incompatible(format string, args ...any) error {
-	return &IncompatibleError{fmt.Sprintf(format, args...)}
+// ImageVersion returns the version of the engine and of the CLI in an image of the Dagger Engine's, vX.Y.Z with any pre-release,
+// where its tag says so. It is empty for any other image, whose tag is somebody's own.
+func ImageVersion(image string) string {
+	if _, tag := splitImage(image); isEngineImage(image) {
+		return versionOf(tag)
+	}
+	return ""
 }
 
-// Compatible judges an engine's version against a client's as those two would: each needs the other to be at least
-// v0.19.0, unless it is itself older: then the pair gets the benefit of the doubt, as an old engine's own CLI fits it. An
-// unknown client, "", is taken for a current one. The note says what is worth knowing about a pair that passes. The error is an
-// IncompatibleError, or says that the client's version is none.
-func Compatible(engine, client string) (note string, err error) {
-	if engine == "" {
-		return "the engine does not know its version", nil // A build by hand; clients let it pass, too.
-	}
-	e, err := parseVersion(engine)
-	if err != nil {
-		e = semver{text: engine, core: [3]uint64{0, 11, 9}} // Clients, too, take it for the last version without semver.
-	}
-	if client == "" {
-		if e.old(false) {
-			return "", incompatible("the engine is %.100s, and clients since %s need at least that", engine, minimum)
-		}
-		return "", nil
-	}
-	c, err := parseVersion(client)
-	if err != nil {
-		return "", err
-	}
-	both := e.dev() && c.dev() // Two development builds do not hold each other's pre-release against them.
-	switch oldEngine, oldClient := e.old(both), c.old(both); {
-	case oldEngine && !oldClient:
-		return "", incompatible("the engine is %.100s, and a client of %s needs at least %s", engine, c.text, minimum)
-	case oldClient && !oldEngine:
-		return "", incompatible("the client is %s, and an engine of %.100s needs at least %s", c.text, engine, minimum)
-	case e.text != c.text && oldEngine:
-		return c.text + " was expected; before " + minimum + " there is no rule that says whether the two work together", nil
-	case e.text != c.text:
-		return c.text + " was expected; the two work together", nil
-	}
-	return "", nil
-}
-
-// releaseOf returns the release in the tag of an image of the Dagger Engine's, vX.Y.Z, empty where there is none: the tag of
-// another image is somebody's own. What follows it may say how the image was built, as in v0.19.0-gpu, and is left out.
-func releaseOf(image string) string {
+// version is that of an engine's container: the image's tag, else what the chart says of a digest.
+func version(image string, labels map[string]string) string {
 	_, tag := splitImage(image)
-	v, err := parseVersion(tag)
-	if err != nil || tag[0] != 'v' || !isEngineImage(image) {
+	if tag == "" && strings.Contains(image, "@") {
+		tag = labels["app.kubernetes.io/version"]
+	}
+	if !strings.HasPrefix(tag, "v") && !isEngineImage(image) {
+		return "" // Dagger's versions have the v; a tag without may be the version of anything.
+	}
+	return versionOf(tag)
+}
+
+// tagged is a tag that says which version an image has. Dagger publishes vX.Y.Z, vX.Y.Z-beta.N and, of builds between releases,
+// vX.Y.Z-TIMESTAMP-COMMIT and vX.Y.Z-TIMESTAMP-dev-HASH, each also as a variant with -gpu, -wolfi or -wolfi-gpu behind it. Who
+// builds an image of their own on one of these appends a word, too. A variant is of the version that it varies: it is no
+// pre-release, though it looks like one. An underscore stands for the + of build metadata, which tags cannot have.
+var tagged = regexp.MustCompile(`^v?(\d+\.\d+\.\d+` +
+	`(?:-(?:(?:alpha|beta|rc)(?:\.?\d+)*|\d{6,}(?:-dev)?-[0-9a-f]+|dev-[0-9a-f]+))?)` +
+	`(?:[-_][0-9A-Za-z._-]*)?$`)
+
+// versionOf returns the version in a tag, empty for none: latest, main and commits name none.
+func versionOf(tag string) string {
+	found := tagged.FindStringSubmatch(tag)
+	if found == nil || !semver.IsValid("v"+found[1]) {
 		return ""
 	}
-	return fmt.Sprintf("v%d.%d.%d", v.core[0], v.core[1], v.core[2])
+	return "v" + found[1]
 }
 
-// old reports whether the version is below the minimum. A pre-release of the minimum is.
-func (v semver) old(ignorePrerelease bool) bool {
-	order := slices.Compare(v.core[:], []uint64{0, 19, 0})
-	return order < 0 || order == 0 && v.prerelease != "" && !ignorePrerelease
-}
+func withV(s string) string { return "v" + strings.TrimPrefix(s, "v") }
 
-// dev reports whether it is a development build, which is of the form vX.Y.Z-TIMESTAMP-dev-HASH.
-func (v semver) dev() bool { return slices.Contains(strings.Split(v.prerelease, "-"), "dev") }
-
-func parseVersion(s string) (semver, error) {
-	v := semver{text: "v" + strings.TrimPrefix(s, "v")}
-	rest, _, _ := strings.Cut(v.text[1:], "+")
-	core, prerelease, dashed := strings.Cut(rest, "-")
-	bad := fmt.Errorf("%q is not a version: want vX.Y.Z", s)
-	if dashed && prerelease == "" || strings.IndexFunc(s, notInVersion) >= 0 {
-		return semver{}, bad
-	}
-	v.prerelease = prerelease
-	parts := strings.Split(core, ".")
-	if len(parts) != len(v.core) {
-		return semver{}, bad
-	}
-	for i, part := range parts {
-		n, err := strconv.ParseUint(part, 10, 32)
-		if err != nil || strconv.FormatUint(n, 10) != part {
-			return semver{}, bad
-		}
-		v.core[i] = n
-	}
-	return v, nil
-}
-
-func notInVersion(r rune) bool {
-	return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '.' && r != '-' && r != '+'
-}
+// base is a version without its pre-release and its build metadata.
+func base(v string) string { return strings.TrimSuffix(semver.Canonical(v), semver.Prerelease(v)) }

@@ -17,6 +17,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 	"github.com/dagger-inject/dagger-inject/internal/explain"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 // Level is how bad a finding is.
@@ -131,9 +132,9 @@ func Failed(findings []Finding) bool {
 func Text(w io.Writer, findings []Finding) error {
 	var b strings.Builder
 	for _, f := range findings {
-		fmt.Fprintf(&b, "%-5s %-12s %s\n", f.Level, f.Check, strings.Join(strings.Fields(f.Text), " "))
+		_ = terminal.Line(&b, "%-5s %-12s %s", f.Level, f.Check, strings.Join(strings.Fields(f.Text), " "))
 		if f.Remedy != "" {
-			fmt.Fprintf(&b, "%-5s %-12s -> %s\n", "", "", f.Remedy)
+			_ = terminal.Line(&b, "%-5s %-12s -> %s", "", "", f.Remedy)
 		}
 	}
 	_, err := io.WriteString(w, b.String())

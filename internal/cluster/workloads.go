@@ -52,8 +52,8 @@ func NewEngines(ctx context.Context, r client.Reader, own string) *Engines {
 	return &Engines{ctx: ctx, reader: r, own: own, read: map[string]namespace{}}
 }
 
-// Discover finds the engine of a namespace; it is an inject.Engines.
-func (e *Engines) Discover(name string, selector labels.Selector) (*engine.Discovered, error) {
+// Discover finds the engines of a namespace; it is an inject.Engines.
+func (e *Engines) Discover(name string, selector labels.Selector) (*engine.Found, error) {
 	name = cmp.Or(name, e.own)
 	known := e.workloads(name)
 	if known.err != nil {

@@ -71,7 +71,9 @@ type Explanation struct {
 	// ContainersBy is what names containers; empty where the rule for the system does.
 	ContainersBy string                  `json:"containersBy,omitempty"`
 	Containers   []inject.ContainerTrace `json:"containers,omitempty"`
-	Transports   []inject.TransportTrace `json:"transports,omitempty"`
+	// Engines are those among which one was chosen; none where there was no choice.
+	EngineChoices []inject.EngineChoice   `json:"engines,omitempty"`
+	Transports    []inject.TransportTrace `json:"transports,omitempty"`
 	// Engine is what was known of an engine in the cluster.
 	Engine *inject.EngineTrace `json:"engine,omitempty"`
 	// Scheduling is what is added for scheduling, and the nodes that match now.
@@ -125,7 +127,7 @@ func (e *Explainer) explain(ctx context.Context, s subject) *Explanation {
 	j.plan = inject.Decide(in)
 	j.System, j.Warnings = j.plan.System, j.plan.Warnings
 	j.AskedBy, j.ContainersBy, j.Containers, j.Transports = j.trace.AskedBy, j.trace.ContainersBy, j.trace.Containers, j.trace.Transports
-	if len(j.Transports) > 0 {
+	if j.EngineChoices = j.trace.Engines; len(j.Transports)+len(j.trace.Engines) > 0 {
 		j.Engine = &j.trace.Engine
 	}
 	j.conclude(called)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 // page writes lines under headings that stand in a column.
@@ -23,7 +24,7 @@ func (p *page) line(heading, format string, args ...any) {
 		shown = ""
 	}
 	p.last = heading
-	p.b.WriteString(strings.TrimRight(fmt.Sprintf("%-*s%s", column, shown, fmt.Sprintf(format, args...)), " ") + "\n")
+	_ = terminal.Line(&p.b, "%s", strings.TrimRight(fmt.Sprintf("%-*s%s", column, shown, fmt.Sprintf(format, args...)), " "))
 }
 
 // Text writes the explanation for people: the verdict, then how it came about.
@@ -56,7 +57,8 @@ func (p *page) verdict(e *Explanation) {
 	if len(e.Unreadable) > 0 && e.Outcome != OutcomeUnknown {
 		word += ", as far as can be read"
 	}
-	fmt.Fprintf(&p.b, "%s: %s\n  %s\n", e.Subject, word, e.Message)
+	_ = terminal.Line(&p.b, "%s: %s", e.Subject, word)
+	_ = terminal.Line(&p.b, "  %s", e.Message)
 }
 
 func (p *page) chain(e *Explanation) {
@@ -84,6 +86,13 @@ func (p *page) chain(e *Explanation) {
 		p.line("recognised", "as %s", system)
 	}
 	p.containers(e)
+	for _, choice := range e.EngineChoices {
+		word := "left"
+		if choice.Taken {
+			word = "taken"
+		}
+		p.line("engines", "%s: %s: %s", strings.TrimSpace(choice.Workload+" "+choice.Version), word, choice.Because)
+	}
 	for _, t := range e.Transports {
 		word := "left"
 		if t.Taken {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
@@ -92,7 +93,8 @@ func (n *Namespace) Text(w io.Writer) error {
 	if n.Label == "true" {
 		chain = n.Unlabelled
 	}
-	p.b.WriteString("\nhow " + chain.Subject + " is decided on:\n")
+	p.b.WriteByte('\n')
+	_ = terminal.Line(&p.b, "how %s is decided on:", chain.Subject)
 	p.chain(chain)
 	_, err := io.WriteString(w, p.b.String())
 	return err

@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/engine/probe"
 )
 
@@ -65,37 +64,3 @@ func TestParseHost(t *testing.T) {
 }
 
 var long = strings.Repeat("x", 120)
-
-func TestCompatible(t *testing.T) {
-	for _, c := range []struct{ engine, client, note, problem string }{
-		{"v0.21.8", "", "", ""},
-		{"v0.21.8", "v0.21.8", "", ""},
-		{"v0.21.8", "0.21.8", "", ""},
-		{"v0.21.8", "v0.19.0", "v0.19.0 was expected; the two work together", ""},
-		{"v0.19.0", "v1.0.0-beta.10", "v1.0.0-beta.10 was expected; the two work together", ""},
-		{"v1.0.0-beta.10", "", "", ""},
-		{"v0.18.0", "", "", "the engine is v0.18.0, and clients since v0.19.0 need at least that"},
-		{"v0.18.19", "v0.19.0", "", "the engine is v0.18.19, and a client of v0.19.0 needs at least v0.19.0"},
-		{"v0.21.8", "v0.18.19", "", "the client is v0.18.19, and an engine of v0.21.8 needs at least v0.19.0"},
-		{"v0.18.0", "v0.18.0", "", ""},
-		{"v0.13.0", "v0.18.0", "v0.18.0 was expected; before v0.19.0", ""},
-		{"v0.19.0-250929104512-0a1b2c3d", "v0.19.0", "", "the engine is v0.19.0-250929104512"},
-		{"v0.19.0-250929-dev-0a1b", "v0.19.1-250929-dev-0a1c", "the two work together", ""},
-		{"v0.19.0-250929-dev-0a1b", "v0.19.1", "", "the engine is"},
-		{"", "v0.21.8", "does not know its version", ""},
-		{"a1b2c3", "v0.21.8", "", "the engine is a1b2c3"},
-		{"v0.19.0+meta", "v0.19.0", "v0.19.0 was expected", ""},
-	} {
-		note, err := probe.Compatible(c.engine, c.client)
-		if c.problem != "" {
-			requireCause(t, probe.CauseVersion, c.problem, err)
-			continue
-		}
-		require.NoError(t, err, "%+v", c)
-		require.Contains(t, note, c.note)
-		require.Equal(t, c.note == "", note == "", note)
-	}
-	for _, s := range []string{"", "v", "latest", "v1", "v1.2", "v1.2.3.4", "v01.2.3", "v1.2.3-", "v1.2.x", "v1.2.-3", "sha256:abc", "v1.2.3-a b", "vv1.2.3"} {
-		require.Error(t, engine.CheckVersion(s), s)
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -132,7 +133,7 @@ func requireAnswer(t *testing.T, output, engine, version string) {
 		require.Regexp(t, `v\d+\.\d+\.\d+`, output)
 		return
 	}
-	require.Contains(t, output, fmt.Sprintf("engine=%s version=%s cli=%s ", engine, version, version))
+	require.Regexp(t, fmt.Sprintf(`engine=%s version=%s\+\w+ cli=%s `, engine, regexp.QuoteMeta(version), regexp.QuoteMeta(version)), output)
 }
 
 func none(pods []corev1.Pod, err error) error {

@@ -53,7 +53,7 @@ func TestTheCLIPrintsWhatTheEngineAnswers(t *testing.T) {
 	start(t)
 	name, err := os.Hostname()
 	require.NoError(t, err)
-	want := fmt.Sprintf("engine=%s version=%s cli=%s uid=%d host=unix://%s\n", name, version, version, os.Getuid(), socket)
+	want := fmt.Sprintf("engine=%s version=%s cli=%s uid=%d host=unix://%s\n", name, version+build, version, os.Getuid(), socket)
 	require.Equal(t, want, eventuallyAsk(t))
 	info, err := os.Stat(socket)
 	require.NoError(t, err)

@@ -25,6 +25,10 @@ import (
 // once it is fully up.
 const startDelay = "ENGINE_START_DELAY"
 
+// build is what engines since v1.0.0-beta.8 add to their version: the commit that they were built from. It says nothing of what
+// they work with.
+const build = "+0e19eba6"
+
 // serve is the engine: it answers at every address until the context ends.
 func serve(ctx context.Context, args []string, log io.Writer) error {
 	flags := flag.NewFlagSet("dagger-engine", flag.ContinueOnError)
@@ -55,7 +59,7 @@ func serve(ctx context.Context, args []string, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	info := probetest.EngineInfo(version)
+	info := probetest.EngineInfo(version + build)
 	info.Revision = name
 	return listenAndServe(ctx, addresses, *group, info, log)
 }
