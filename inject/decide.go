@@ -1,5 +1,7 @@
 // Package inject decides what happens to a pod that asks for a Dagger Engine. It is the one place where that is decided:
 // the webhook and the offline command both call Decide. It is pure: no client, no clock, no environment, no logging.
+//
+// The Go API is not stable before v1: a minor version may change it, and CHANGELOG.md then says so.
 package inject
 
 import (
