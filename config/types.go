@@ -1,4 +1,6 @@
 // Package config is what an operator writes: the injection policy, its strict parsing, its defaults and its validation.
+//
+// Neither the Go API nor the schema of policies is stable before v1: a minor version may change them, and CHANGELOG.md then says so.
 package config
 
 import (

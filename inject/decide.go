@@ -1,5 +1,7 @@
 // Package inject decides what happens to a pod that asks for a Dagger Engine. Nothing else decides it: the webhook and the
 // offline commands call Decide. The package is pure: no client, no clock, no environment, no logging.
+//
+// The Go API is not stable before v1: a minor version may change it, and CHANGELOG.md then says so.
 package inject
 
 import (

@@ -1,5 +1,8 @@
 // Package webhook is everything that talks to Kubernetes: the admission handler, what it reads from the cluster, the
 // server it runs in, and its metrics. What happens to a pod is decided in package inject.
+//
+// It is exported to serve the webhook in a program of one's own, with Run, RunStandalone or a Handler. The Go API is not stable
+// before v1: a minor version may change it, and CHANGELOG.md then says so.
 package webhook
 
 import (
