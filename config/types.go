@@ -102,9 +102,9 @@ type Socket struct {
 	// clusters that exempt the jobs' users, runtime classes or namespaces from that level. In other clusters Pod Security
 	// refuses such pods.
 	IgnorePodSecurity bool `json:"ignorePodSecurity,omitempty"`
-	// RuntimeClasses are the runtime classes whose pods share the node's kernel, and so can use its sockets. Those of Kata and
-	// gVisor do not: auto passes over the socket for pods of a class that is not named here. Names may have the wildcards of
-	// path.Match. Default: those that NVIDIA's GPU operator makes: nvidia, nvidia-cdi and nvidia-legacy.
+	// RuntimeClasses are the runtime classes whose pods share the node's kernel, and so can use its sockets. The pods of Kata
+	// and gVisor do not: for pods of a class that is not in the list, auto skips the socket. Names may have the wildcards of
+	// path.Match. Default: the classes of NVIDIA's GPU operator, nvidia, nvidia-cdi and nvidia-legacy.
 	RuntimeClasses []string `json:"runtimeClasses,omitempty"`
 	// SELinuxOptions are added to the injected containers that use the socket and to the wait for it, unless they or their pod
 	// set some. Nodes that enforce SELinux need them: a container of the usual type, container_t, may not connect to the

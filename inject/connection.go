@@ -79,7 +79,7 @@ func (c *compiledEngine) connect(e *engine.Engine, mountPath string) {
 	}
 }
 
-// sameConnection returns other if the two are equal. What a connection mounts follows from its volume and host.
+// sameConnection returns other if the two are equal. What a connection mounts follows from its volume and its host.
 func sameConnection(made, other *connection) *connection {
 	if made == nil || other == nil {
 		return made
@@ -144,8 +144,8 @@ func (c *connection) mount(volume, mountPath string, source corev1.VolumeSource)
 	c.mountPath, c.mountJSON = mountPath, mustMarshal(corev1.VolumeMount{Name: volume, MountPath: mountPath, ReadOnly: true})
 }
 
-// connectionFor returns what the container gets, with its volume at a path that the container's own mounts neither hide nor
-// obstruct: the variable carries the path, so any path works.
+// connectionFor returns what a container gets. Its volume is at a path that the container's own mounts neither hide nor obstruct:
+// the variable names the path, so that any will do.
 func (i *injection) connectionFor(c *container) (*connection, place) {
 	shared := i.connection
 	if shared.volume == "" {
@@ -159,10 +159,10 @@ func (i *injection) connectionFor(c *container) (*connection, place) {
 }
 
 // wiredByHand returns why a container is left as it is, empty where it is not: a person has connected it to an engine. That is
-// so where the container sets the runner host, or the node's address that ours would refer to, to something else than it would
-// get (the very value that it would get is ours from an earlier call, or as good as ours), and where it mounts something of the
-// node exactly where ours would be, the directory or the socket in it. Whatever else is in the way there is no engine of the
-// node's, and the socket's directory gives way to it.
+// so if the container sets the runner host, or the node's address that ours would refer to, to something else than it would get
+// (the very value that it would get is ours from an earlier call, or as good as ours). It is also so if the container mounts a
+// hostPath volume at the path of the socket's directory, or of the socket. Any other mount in the way is not an engine of the
+// node's, and the socket's directory goes elsewhere.
 func (i *injection) wiredByHand(c *container, conn *connection, where place, vars *envVars) string {
 	if vars.runnerHost.IsSet() {
 		if value, ok := vars.runnerHost.Get("value").Str(); !ok || value != conn.host {
@@ -178,7 +178,7 @@ func (i *injection) wiredByHand(c *container, conn *connection, where place, var
 	directory := i.connection.mountPath
 	for _, at := range [...]string{directory, directory + "/" + i.engine.unixSocket.File} {
 		if name, _ := c.ownMountAt(at).Get("name").Str(); i.pod.sourceOf(name).hostPath {
-			return "mounts something of the node at " + at
+			return "mounts a hostPath volume at " + at
 		}
 	}
 	return ""

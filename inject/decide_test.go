@@ -194,7 +194,7 @@ env: [{name: EXTRA, value: ours}, {name: MORE, value: ours}]
 	require.Contains(t, pod.Annotations[AnnotationStatus], `"containers":["own-cli-bin"]`, "a forged status is replaced")
 	require.Equal(t, []LeftContainer{
 		{"own-host", "sets _EXPERIMENTAL_DAGGER_RUNNER_HOST itself"},
-		{"own-mount", "mounts something of the node at /run/dagger"},
+		{"own-mount", "mounts a hostPath volume at /run/dagger"},
 	}, plan.Status.Left)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
 // place is where a volume of ours is mounted in a container.
@@ -150,13 +151,7 @@ func resolveRun(at string) string {
 }
 
 // shorten cuts a path for a message: a pod can have one of a megabyte.
-func shorten(at string) string {
-	const most = 200
-	if len(at) <= most {
-		return at
-	}
-	return strings.ToValidUTF8(at[:most], "") + "..."
-}
+func shorten(at string) string { return truncate.Text(at, 200) }
 
 // volumeSource is what decisions read of one of the pod's volumes.
 type volumeSource struct {

@@ -19,7 +19,7 @@ type Status struct {
 	CLIBecause string `json:"cliBecause,omitempty"`
 	// CLIImage is the image that the CLI is from.
 	CLIImage string `json:"cliImage,omitempty"`
-	// CLIStorage is what the copy of the CLI takes of a limit of ephemeral-storage that the pod has.
+	// CLIStorage says what the copy of the CLI may take of the limit of ephemeral-storage that the pod has.
 	CLIStorage string `json:"cliStorage,omitempty"`
 	// Wait says whether the pod waits for the engine: on or off, and after a colon what is special about it or what decided
 	// against it.

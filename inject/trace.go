@@ -91,7 +91,8 @@ func (t *Trace) container(c *container, reached bool, because string) {
 	}
 }
 
-// settle records the containers whose own settings keep them, or a part of them, as they are, and where others mount what they get.
+// settle records the containers whose own settings keep them, or a part of them, as they are, and those that have something
+// elsewhere than at its usual path.
 func (t *Trace) settle(s *Status) {
 	if t == nil {
 		return

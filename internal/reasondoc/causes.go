@@ -24,9 +24,9 @@ var causes = map[inject.Reason]string{
 		"those that run jobs. " +
 		"Or the annotation `dagger.io/containers` or the policy's `containers` match no container, or only containers that never " +
 		"run jobs: docker daemons, helpers, service containers, mesh proxies.",
-	inject.ReasonAlreadyWired: "Each container sets `_EXPERIMENTAL_DAGGER_RUNNER_HOST` itself, or mounts something " +
-		"of the node exactly where the socket's directory would be mounted. The webhook never overrides what a user sets. " +
-		"Any other mount that is in the way is no reason: the socket's directory is then mounted below `/dagger-inject`.",
+	inject.ReasonAlreadyWired: "Each container sets `_EXPERIMENTAL_DAGGER_RUNNER_HOST` itself, or mounts a hostPath volume " +
+		"exactly where the socket's directory would be mounted. The webhook never overrides what a user sets. " +
+		"Other mounts that are in the way do not lead here: the socket's directory is then mounted below `/dagger-inject`.",
 	inject.ReasonNamespaceNotSelected: "The cluster's policy has `namespaces.selector`, and the namespace's labels do not match it.",
 	inject.ReasonNamespaceLabelRequired: "The cluster's policy has `namespaces.podLabel: requireNamespaceLabel`, because job " +
 		"authors can set pod labels there: " +
@@ -42,10 +42,10 @@ var causes = map[inject.Reason]string{
 		"A Service in front of several engines counts only if all connections of a pod reach the same one.",
 	inject.ReasonHostPathForbidden: "The namespace's label `pod-security.kubernetes.io/enforce`, the policy's " +
 		"`podSecurity.default` or OpenShift forbids hostPath volumes, and the engine offers only its socket.",
-	inject.ReasonSandboxed: "The pod's `runtimeClassName` is not among the policy's `engine.socket.runtimeClasses`: a sandbox such as " +
-		"Kata's or gVisor's has a kernel of its own, in which nobody listens at the node's socket. " +
+	inject.ReasonSandboxed: "The pod's `runtimeClassName` is not among the policy's `engine.socket.runtimeClasses`. " +
+		"The sandboxes of Kata and gVisor have a kernel of their own, in which nobody listens at the node's socket. " +
 		"Or the pod has `hostUsers: false` and the socket's group is above 65535, which the pod's user namespace does not have. " +
-		"With `engine.transport: socket` such pods get the socket all the same, with a warning.",
+		"With `engine.transport: socket` such pods get the socket, with a warning.",
 	inject.ReasonContradiction: "No node can match both the pod's nodeSelector and node affinity and those that lead to an engine.",
 	inject.ReasonNameConflict:  "The pod has a volume `dagger-inject-...` or a container `dagger-...` that injection did not add.",
 	inject.ReasonPodTooLarge: "What would be added to the pod exceeds 1 MiB, which etcd would hardly take: the policy's `env`, " +
