@@ -178,12 +178,12 @@ func (c *checker) checkClients(e *engine.Discovered) {
 
 // allPods returns the pods of the namespaces that are checked, read once.
 func (c *checker) allPods() ([]corev1.Pod, error) {
-	if !c.podsRead {
+	if !c.givenRead {
 		var list corev1.PodList
-		c.podsErr = c.Reader.List(c.ctx, &list, client.InNamespace(c.Namespace))
-		c.pods, c.podsRead = list.Items, true
+		c.givenErr = c.Reader.List(c.ctx, &list, client.InNamespace(c.Namespace))
+		c.given, c.givenRead = list.Items, true
 	}
-	return c.pods, c.podsErr
+	return c.given, c.givenErr
 }
 
 // checkNodes looks for nodes that a job with the engine's placement can land on, and that have no engine that is ready.

@@ -73,10 +73,10 @@ type checker struct {
 	policies *inject.Policies
 	refined  map[string]*inject.Policies
 	lookups  map[string]lookup
-	// pods are those of the namespaces that are checked, once podsRead, or podsErr is why not.
-	pods     []corev1.Pod
-	podsErr  error
-	podsRead bool
+	// given are the pods of the namespaces that are checked, once givenRead, or givenErr is why not.
+	given     []corev1.Pod
+	givenErr  error
+	givenRead bool
 }
 
 // Run makes every check, in the order in which one depends on another.
