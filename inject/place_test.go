@@ -185,3 +185,18 @@ func TestAStatusThatIsTooLargeIsLeftOut(t *testing.T) {
 	require.Empty(t, pod.Annotations[AnnotationStatus])
 	require.Empty(t, Decide(input(t, string(mustMarshal(pod)))).Operations)
 }
+
+// TestAPodStaysWithItsEngineWhereverItsMountsAre has a newer engine come between two calls of one admission.
+func TestAPodStaysWithItsEngineWhereverItsMountsAre(t *testing.T) {
+	for _, policy := range []string{"engine: {transport: tls, tls: {address: 'e:443', secretName: s}}", "engine: {transport: socket}"} {
+		old, newer := anEngine("old", "v0.21.7", 1, 1), anEngine("new", "v0.21.8", 1, 1)
+		in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, volumeMounts: [{name: c, mountPath: /etc}, {name: c, mountPath: /run}]}], "+
+			"volumes: [{name: c, configMap: {name: c}}]}}")
+		in.Policies = among(t, policy, old)
+		plan := Decide(in)
+		require.Len(t, plan.Status.Moved, 1, plan.Message())
+		again := input(t, string(mustMarshal(patched(t, in, plan))))
+		again.Policies = among(t, policy, old, newer)
+		require.Empty(t, Decide(again).Operations, policy)
+	}
+}
