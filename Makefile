@@ -19,6 +19,7 @@ help: ## Show this
 
 .PHONY: demo
 demo: ## Install the chart with Helm and cert-manager, inject an ARC and a GitLab pod, and show what changed
+	@echo "== Compiling the demo; the first time, Helm, cert-manager and Kubernetes' control plane follow, which takes minutes"
 	@go run ./test/suite/demo
 
 # What starts a control plane, a cluster or a node, or measures.
