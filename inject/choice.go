@@ -34,9 +34,9 @@ type choice struct {
 	transport config.Transport
 	wanted    engine.Wanted
 	byPod     bool
-	// forbids is what forbids hostPath volumes, empty for nothing.
-	forbids string
-	stop    interruption
+	// forbids is what forbids hostPath volumes, and ownKernel why the pod may have a kernel of its own; empty for nothing.
+	forbids, ownKernel string
+	stop               interruption
 
 	// held is the engine that the pod is connected to already, nil for none, and replica which of its replicas.
 	held    *compiledEngine
@@ -51,7 +51,10 @@ const noReplica = -1
 
 // chooseEngine returns the engine of a pod and how the pod reaches it, or why there is none.
 func (policy *Policy) chooseEngine(p *pod, chosen *choices, targets []*container, in *Input) (*compiledEngine, *connection, Reason, string) {
-	c := &choice{policy: policy, in: in, pod: p, transport: chosen.transport, wanted: chosen.wanted, byPod: chosen.wantedByPod, replica: noReplica, stop: in.Interrupted}
+	c := &choice{
+		policy: policy, in: in, pod: p, transport: chosen.transport, wanted: chosen.wanted, byPod: chosen.wantedByPod, replica: noReplica, stop: in.Interrupted,
+		ownKernel: policy.ownKernel(p),
+	}
 	if !policy.ignorePodSecurity {
 		c.forbids = in.Namespace.forbidsHostPath(policy.podSecurity)
 	}
@@ -83,8 +86,8 @@ func (c *choice) choose(targets []*container) (*compiledEngine, *connection) {
 		if !c.asksFor(e) {
 			continue
 		}
-		// Of several that cannot be reached, one whose socket is forbidden says best why.
-		if candidate == nil || c.forbids != "" && candidate.socket == nil && e.socket != nil {
+		// Of several that cannot be reached, one whose socket cannot be had says best why.
+		if candidate == nil || c.forbids+c.sandbox(e) != "" && candidate.socket == nil && e.socket != nil {
 			candidate = e
 		}
 		connection := c.connect(e)
@@ -222,6 +225,8 @@ func (c *choice) refusal(e *compiledEngine) (Reason, string) {
 	switch {
 	case c.forbids != "" && e.socket != nil && (auto || c.transport == config.TransportSocket):
 		return ReasonHostPathForbidden, "hostPath volumes are forbidden by " + c.forbids
+	case e.socket != nil && auto && c.sandbox(e) != "":
+		return ReasonSandboxed, c.sandbox(e)
 	case c.policy.discoverErr != nil:
 		return ReasonNoEngine, c.policy.discoverErr.Error()
 	case e.unsafe != "" && (auto || c.transport == config.TransportTCP):

@@ -39,11 +39,11 @@ func lookIn(d *config.Discover) string {
 	return d.Namespace
 }
 
-// LooksInOwnNamespace reports whether a policy looks for the engine in the pod's own namespace: Within then tells what holds
-// in each.
+// LooksInOwnNamespace reports whether a policy looks for the engine in the pod's own namespace. Within then returns the
+// policies of each namespace.
 func (p *Policies) LooksInOwnNamespace() bool { return p.ownNamespace }
 
-// Within returns the policies for the pods of one namespace, for which engines knows the pod's own.
+// Within returns the policies for the pods of one namespace, with the engines of that namespace.
 func (p *Policies) Within(engines Engines) *Policies {
 	if !p.ownNamespace {
 		return p

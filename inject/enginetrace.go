@@ -3,8 +3,6 @@ package inject
 import (
 	"fmt"
 
-	"golang.org/x/mod/semver"
-
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
@@ -99,7 +97,7 @@ func (c *choice) behind(e, taken *compiledEngine) string {
 		return "none of its replicas is known to be ready" + counts(e)
 	case e.Rollout.Readiness() < taken.Rollout.Readiness():
 		return "less than half of its replicas are ready" + counts(e)
-	case semver.Compare(e.Version, taken.Version) < 0:
+	case engine.CompareVersions(e.Version, taken.Version) < 0:
 		return "it is older than " + taken.Version
 	case engine.Compare(&e.Identity, &taken.Identity) < 0:
 		return "the pod tolerates the taints of " + taken.workload

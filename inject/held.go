@@ -3,6 +3,7 @@ package inject
 import (
 	"strings"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
@@ -16,6 +17,7 @@ type additions struct {
 type runnerHost struct {
 	value        string
 	mountsSocket bool
+	tlsAt        string // where the client's certificates are mounted, empty for nowhere
 }
 
 // holds finds the engine that an earlier call connected the pod to, by what the pod has: another call of the same admission may
@@ -57,7 +59,8 @@ func (p *pod) additions(targets []*container) *additions {
 	a := &additions{socket: p.volumeNamed(volumeSocket), tls: p.volumeNamed(volumeTLS)}
 	for _, t := range targets {
 		if host, _ := t.env(EnvRunnerHost).Get("value").Str(); host != "" {
-			a.hosts = append(a.hosts, runnerHost{host, mounts(t, volumeSocket)})
+			tlsAt, _ := t.mountOf(volumeTLS)
+			a.hosts = append(a.hosts, runnerHost{host, mounts(t, volumeSocket), tlsAt})
 		}
 	}
 	if c := p.initContainerNamed(initContainerCLI); c != nil {
@@ -111,10 +114,19 @@ func (c *choice) isConnected(e *compiledEngine, have *additions) (connected bool
 			return true, noReplica
 		}
 		for _, own := range [...]*connection{e.nodeTCP, e.nodeTCP6, e.tcp, e.tls} {
-			if own != nil && own.host == host.value && (own.volume == "" || own.isVolume(have.tls)) {
+			if own != nil && own.hostIn(&host) == host.value && (own.volume == "" || own.isVolume(have.tls)) {
 				return true, noReplica
 			}
 		}
 	}
 	return false, noReplica
+}
+
+// hostIn returns the runner host of a connection in a container that may have the certificates in a spare folder.
+func (c *connection) hostIn(have *runnerHost) string {
+	const longest = 64 // of a spare folder's; who else writes one does not have it compared
+	if c.volume == "" || have.tlsAt == c.mountPath || len(have.tlsAt) > longest || !strings.HasPrefix(have.tlsAt, config.SpareFolder) {
+		return c.host
+	}
+	return c.mountedAt(have.tlsAt).host
 }

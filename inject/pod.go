@@ -16,7 +16,10 @@ type pod struct {
 	containers     []container
 	initContainers []container
 	volumes        rawjson.Value
+	volumeIndex    map[string]volumeSource // nil until sourceOf is asked
 
+	runtimeClass     string
+	ownUsers         bool // hostUsers: false
 	nodeName         string
 	nodeSelector     rawjson.Value
 	tolerations      rawjson.Value
@@ -135,6 +138,9 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 	for _, volume := range p.volumes.Elements() {
 		r.str(volume.Get("name"))
 	}
+	p.runtimeClass = r.str(p.spec.Get("runtimeClassName"))
+	hostUsers, set := r.typed(p.spec.Get("hostUsers"), rawjson.Bool).Bool()
+	p.ownUsers = set && !hostUsers
 	p.nodeName = r.str(p.spec.Get("nodeName"))
 	p.nodeSelector = r.strings(p.spec.Get("nodeSelector"))
 	p.tolerations = r.objects(p.spec.Get("tolerations"))

@@ -53,6 +53,7 @@ type settings struct {
 	podSecurity     config.PodSecurity
 	// ignorePodSecurity offers the socket whatever the namespace's level is.
 	ignorePodSecurity bool
+	runtimeClasses    []string // patterns of those whose pods share the node's kernel
 	podLabel          config.PodLabel
 	namespaces        labels.Selector // nil selects all
 	fromPods          []string
@@ -96,7 +97,7 @@ func newSettings(c *config.InjectionPolicy) *settings {
 	s := &settings{
 		onError: c.OnError, delivery: c.CLI.Delivery, fromEngine: c.Scheduling.FromEngine, engineNamespace: lookIn(&c.Engine.Discover),
 		podSecurity: c.PodSecurity, ignorePodSecurity: c.Engine.Socket.IgnorePodSecurity, podLabel: c.Namespaces.PodLabel, fromPods: c.Overrides.FromPods,
-		seLinux: newSELinux(&c.Engine.Socket.SELinuxOptions),
+		seLinux: newSELinux(&c.Engine.Socket.SELinuxOptions), runtimeClasses: c.Engine.Socket.RuntimeClasses,
 	}
 	s.wanted, _ = engine.ParseWanted(c.Engine.Discover.Version) // validation has read it; none is any
 	if selector := c.Namespaces.Selector; len(selector.MatchLabels)+len(selector.MatchExpressions) > 0 {

@@ -61,7 +61,7 @@ func covers(a, b corev1.Toleration) bool {
 	if a.Effect != "" && a.Effect != b.Effect {
 		return false
 	}
-	// What evicts after some seconds does not cover what stays longer.
+	// A toleration that ends after some seconds does not cover one that lasts longer.
 	if a.TolerationSeconds != nil && (b.TolerationSeconds == nil || *b.TolerationSeconds > *a.TolerationSeconds) {
 		return false
 	}

@@ -6,17 +6,17 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 )
 
-// Trace is how a decision came about, for people to read. Decide fills the one that its Input names, as far as it gets; the
-// decision is the same with and without.
+// Trace describes how a decision came about, for people. Decide fills the one in its Input as far as it gets; the decision is
+// the same with and without it.
 type Trace struct {
-	// AskedBy is whose label asks for injection.
+	// AskedBy says whose label asks for injection.
 	AskedBy Asker
-	// OnError is what the policy that held says of pods that cannot be injected, empty where the decision came before it.
+	// OnError is the onError of the policy that applied, or empty if the decision came before it.
 	OnError config.OnError
-	// ContainersBy is what chooses containers: the annotation or the policy's field that names some; empty where the rule for the
-	// pod's system does.
+	// ContainersBy names the annotation or the policy's field that chooses containers; it is empty if the rule for the pod's
+	// system does.
 	ContainersBy string
-	// Containers are the pod's regular containers in their order, and what becomes of each.
+	// Containers are the pod's regular containers in their order, with what happens to each.
 	Containers []ContainerTrace
 	// Engines are those among which one was chosen, the preferred first; none where there was no choice.
 	Engines []EngineChoice
@@ -39,9 +39,9 @@ const (
 // ContainerTrace is a container and whether injection reaches it.
 type ContainerTrace struct {
 	Name string `json:"name"`
-	// Reached is true where injection reaches the container.
+	// Reached is true if injection reaches the container.
 	Reached bool `json:"reached"`
-	// Because is why it does not, or in what it is left as it is.
+	// Because says why it does not, or which part of the container stays as it is.
 	Because string `json:"because,omitempty"`
 }
 
@@ -51,9 +51,9 @@ type TransportTrace struct {
 	Taken     bool             `json:"taken"`
 	// Engine is the address that the Dagger client would be given, empty where the engine does not offer the transport.
 	Engine string `json:"engine,omitempty"`
-	// NodeLocal is true where the address leads to the engine of the pod's own node.
+	// NodeLocal is true if the address leads to the engine on the pod's own node.
 	NodeLocal bool `json:"nodeLocal,omitempty"`
-	// Because is why it was taken, or was not.
+	// Because says why it was chosen, or was not.
 	Because string `json:"because"`
 }
 
@@ -91,7 +91,7 @@ func (t *Trace) container(c *container, reached bool, because string) {
 	}
 }
 
-// settle takes in which containers their own settings keep as they are, or in part.
+// settle records the containers whose own settings keep them, or a part of them, as they are, and where others mount what they get.
 func (t *Trace) settle(s *Status) {
 	if t == nil {
 		return
@@ -101,6 +101,14 @@ func (t *Trace) settle(s *Status) {
 		for _, left := range s.Left {
 			if c.Reached && left.Name == c.Name {
 				c.Reached, c.Because = slices.Contains(s.Containers, c.Name), left.Because
+			}
+		}
+		for _, moved := range s.Moved {
+			if c.Reached && moved.Name == c.Name {
+				if c.Because != "" {
+					c.Because += "; it "
+				}
+				c.Because += "has " + moved.Path + ", " + moved.Because
 			}
 		}
 	}
@@ -132,7 +140,12 @@ func (c *choice) why(e *compiledEngine, transport config.Transport, v verdict) s
 		return "engine.transport is " + string(c.transport)
 	case forbidden:
 		return "hostPath volumes are forbidden by " + c.forbids
+	case sandboxed:
+		return c.sandbox(e)
 	case offered:
+		if sandbox := c.sandbox(e); transport == config.TransportSocket && sandbox != "" {
+			return "engine.transport names it, though " + sandbox
+		}
 		if c.transport == config.TransportAuto {
 			return "the first that the engine offers and the namespace allows"
 		}

@@ -181,7 +181,7 @@ func TestThePullSecretIsAddedOnce(t *testing.T) {
 }
 
 func TestTheWaitFitsItsNamespace(t *testing.T) {
-	in := waiting(t, bySocket+waitWithout, noMetadata, oneJob)
+	in := waiting(t, bySocket+waitWithout, noMetadata, "{containers: [{name: job, resources: {requests: {cpu: 1}}}]}")
 	in.Namespace.Limits = ContainerLimits{
 		Min: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("200m")},
 		Max: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")},

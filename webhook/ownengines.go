@@ -27,19 +27,19 @@ type ownEngines struct {
 
 	mu      sync.RWMutex
 	isRead  bool
-	failure error // why nothing is read, while that is so
+	failure error // why nothing can be read now
 	// changes counts what happened in a namespace. It is emptied, with a new epoch, before it has grown large: namespaces come and go.
 	changes map[string]uint64
 	epoch   uint64
 }
 
-// ownStamp is a moment in what is known of a namespace's engines: two that are equal are of the same knowledge.
+// ownStamp identifies what is known of a namespace's engines: equal stamps mean equal knowledge.
 type ownStamp struct {
 	err           error
 	epoch, change uint64
 }
 
-// maxRemembered is how many namespaces are remembered of those that have come and gone.
+// maxRemembered is how many deleted namespaces are remembered.
 const maxRemembered = 20_000
 
 var (
@@ -52,7 +52,7 @@ func newOwnEngines(config *rest.Config, scheme *runtime.Scheme, mapper meta.REST
 	o := &ownEngines{log: log, changes: map[string]uint64{}, failure: errOwnNotRead}
 	o.start(config, scheme, mapper, metav1.NamespaceAll, toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(object any, initial bool) {
-			if !initial { // nobody was told anything before all was read
+			if !initial { // before the first sync there is nothing to invalidate
 				o.changed(object, nil)
 			}
 		},
@@ -97,7 +97,8 @@ func (o *ownEngines) failed(err error) {
 	o.log.Warn("engines cannot be read", "namespace", "all", "error", err)
 }
 
-// ready is the check that all is read, or may not be. Another failure passes, and is waited for.
+// ready is the readiness check that all was read, or may not be read. Any other failure is temporary, and readiness waits for
+// it to pass.
 func (o *ownEngines) ready(*http.Request) error {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -122,7 +123,7 @@ func (o *ownEngines) changed(object, old any) {
 	o.changes[namespace]++
 }
 
-// stamp tells what is known of a namespace's engines now. It is called for every request.
+// stamp returns the current stamp of a namespace. It is called for every request.
 func (o *ownEngines) stamp(namespace string) ownStamp {
 	o.mu.RLock()
 	defer o.mu.RUnlock()

@@ -83,7 +83,7 @@ func runCheckAPI(ctx context.Context, s streams, f *checkAPIFlags) error {
 	return explainAnswer(answer)
 }
 
-// explainAnswer names what usually is the matter.
+// explainAnswer names the usual causes.
 func explainAnswer(a apicheck.Answer) error {
 	lines := severalLines{a.String()}
 	if len(a.Causes) > 0 {

@@ -3,7 +3,7 @@ package engine
 import (
 	"fmt"
 
-	modsemver "golang.org/x/mod/semver"
+	"golang.org/x/mod/semver"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -20,7 +20,7 @@ func ParseWanted(text string) (Wanted, error) {
 	switch {
 	case text == Latest:
 		return Wanted{}, nil
-	case modsemver.IsValid(text):
+	case semver.IsValid(text):
 		return Wanted{version: text}, nil
 	case len(validation.IsDNS1123Subdomain(text)) == 0:
 		return Wanted{name: text}, nil
@@ -41,19 +41,19 @@ func (w Wanted) Matches(e *Identity) bool {
 		return true
 	case w.name != "":
 		return w.name == e.Workload.Name
-	case !modsemver.IsValid(e.Version):
+	case !semver.IsValid(e.Version):
 		return false
 	case w.isExact():
-		return modsemver.Compare(w.version, e.Version) == 0
-	case w.version == modsemver.Major(w.version):
-		return w.version == modsemver.Major(e.Version)
+		return CompareVersions(w.version, e.Version) == 0
+	case w.version == semver.Major(w.version):
+		return w.version == semver.Major(e.Version)
 	}
-	return w.version == modsemver.MajorMinor(e.Version)
+	return w.version == semver.MajorMinor(e.Version)
 }
 
 // isExact reports whether the version has all of its numbers.
 func (w Wanted) isExact() bool {
-	return modsemver.Canonical(w.version)+modsemver.Build(w.version) == w.version
+	return semver.Canonical(w.version)+semver.Build(w.version) == w.version
 }
 
 // NamesOne reports whether it asks for one engine in particular, which is then taken even where it is draining.

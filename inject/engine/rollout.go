@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 
-	modsemver "golang.org/x/mod/semver"
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -54,7 +53,7 @@ func (r *Rollout) Readiness() Readiness {
 func Compare(a, b *Identity) int {
 	return cmp.Or(
 		cmp.Compare(b.Rollout.Readiness(), a.Rollout.Readiness()),
-		modsemver.Compare(b.Version, a.Version), // build metadata does not count
+		CompareVersions(b.Version, a.Version),
 		cmp.Compare(a.Workload.Name, b.Workload.Name),
 		cmp.Compare(a.Workload.Kind, b.Workload.Kind),
 		cmp.Compare(a.Workload.Namespace, b.Workload.Namespace),

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"golang.org/x/mod/semver"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -177,7 +176,7 @@ func (r *Report) concludeOnUse() {
 		}
 	}
 	for _, e := range r.Engines {
-		superseded := e.Draining || newest != "" && semver.IsValid(e.Version) && semver.Compare(e.Version, newest) < 0
+		superseded := e.Draining || newest != "" && e.Version != "" && engine.CompareVersions(e.Version, newest) < 0
 		if e.Default || !superseded || e.Pods == nil {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,6 +34,16 @@ func (cp *ControlPlane) CreateServiceAccounts(ctx context.Context, namespace str
 		if err := cp.client.Create(ctx, account); err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("creating the service account %s/%s: %w", namespace, name, err)
 		}
+	}
+	return nil
+}
+
+// CreateRuntimeClass creates a runtime class, without which the API server refuses pods that name it; one that exists is left as
+// it is.
+func (cp *ControlPlane) CreateRuntimeClass(ctx context.Context, name string) error {
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: "runc"}
+	if err := cp.client.Create(ctx, class); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("creating the runtime class %s: %w", name, err)
 	}
 	return nil
 }
