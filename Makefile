@@ -1,5 +1,6 @@
 SHELL := /bin/bash -o pipefail
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE_ARCH ?= amd64,arm64
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
@@ -20,6 +21,13 @@ help: ## Show this
 demo: ## Install the chart with Helm and cert-manager, inject an ARC and a GitLab pod, and show what changed
 	@echo "== Compiling the demo; the first time, Helm, cert-manager and Kubernetes' control plane follow, which takes minutes"
 	@go run ./test/suite/demo
+
+# What starts a control plane, a cluster or a node, or measures.
+NEEDS_MORE := /test/(rig/(controlplane|localcluster|node)|suite/(integration|soak|demo|bench/policies))$$$$
+
+.PHONY: unit
+unit: ## Run what needs no control plane, with fewer rounds of the property tests: a minute
+	go test -short $(TESTFLAGS) $$(go list ./... | grep -vE '$(NEEDS_MORE)')
 
 .PHONY: test
 test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens, real API server
@@ -83,8 +91,11 @@ fuzz: ## Fuzz each target for FUZZTIME (30s)
 	done
 
 .PHONY: lint
-lint: ## Check formatting and run golangci-lint's standard set
+lint: ## Check formatting and workflows, and run golangci-lint
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-clean: $$unformatted"; exit 1; }
+	@unpinned=$$(grep -nE 'uses: +[^.]' .github/workflows/*.yaml | grep -vE '@[0-9a-f]{40} # v'); \
+	  test -z "$$unpinned" || { echo "not pinned by a commit, with its version as a comment: $$unpinned"; exit 1; }
+	go run $(ACTIONLINT)
 	go run $(GOLANGCI_LINT) run ./...
 	cd test/rig/binaries && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml .
 	cd test/rig/certmanager && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml .

@@ -19,7 +19,7 @@ func TestTheBuiltInPolicyFitsTheChartsDefaults(t *testing.T) {
 func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
 	p, err := Parse([]byte(header + "engine: {socket: {hostPath: /run/x, group: 0}}\ncontainers:\n"))
 	require.NoError(t, err)
-	require.Equal(t, Socket{HostPath: "/run/x", File: "engine.sock", MountPath: "/run/dagger", Group: 0}, p.Engine.Socket,
+	require.Equal(t, Socket{HostPath: "/run/x", File: "engine.sock", MountPath: "/run/dagger", Group: 0, RuntimeClasses: []string{"nvidia", "nvidia-cdi", "nvidia-legacy"}}, p.Engine.Socket,
 		"a key that is present is set, even to zero")
 	require.Equal(t, TransportAuto, p.Engine.Transport)
 	require.Equal(t, "/usr/local/bin/dagger", p.CLI.Path)
@@ -43,7 +43,7 @@ func TestRefusals(t *testing.T) {
 		"another apiVersion":       {"apiVersion: inject.dagger.io/v2\nkind: InjectionPolicy", `line 1: apiVersion: "inject.dagger.io/v2" is not accepted: accepted is inject.dagger.io/v1alpha1`},
 		"no kind":                  {"apiVersion: inject.dagger.io/v1alpha1", "kind: missing: accepted is InjectionPolicy"},
 		"unknown field":            {header + "engin: {}", "line 3: engin: unknown field: did you mean engine?"},
-		"unknown field, far off":   {header + "engine: {socket: {color: red}}", "line 3: engine.socket.color: unknown field: known here are file, group, hostPath, ignorePodSecurity, mountPath"},
+		"unknown field, far off":   {header + "engine: {socket: {color: red}}", "line 3: engine.socket.color: unknown field: known here are file, group, hostPath, ignorePodSecurity, mountPath, runtimeClasses"},
 		"twice":                    {header + "onError: auto\nonError: admit", "line 4: onError: appears twice"},
 		"wrong type":               {header + "engine: {socket: {group: many}}", `engine.socket.group: want an integer of 64 bits, got "many"`},
 		"number for a string":      {header + "scheduling: {nodeSelector: {a: 1}}", `scheduling.nodeSelector.a: want a string, got 1 (int): quote it, as in "1"`},
@@ -90,6 +90,10 @@ func TestRefusals(t *testing.T) {
 		"a source too few":         {header + "env: [{name: A, valueFrom: {}}]", "env[0].valueFrom: want exactly one"},
 		"the CLI on the socket":    {header + "engine: {socket: {mountPath: /usr/local/bin/dagger}}", `must lie apart: both are mounted`},
 		"the CLI in the socket":    {header + "cli: {path: /run/dagger/dagger}", `must lie apart: both are mounted`},
+		"a runtime class's glob":   {header + "engine: {socket: {runtimeClasses: ['kata-[']}}", "engine.socket.runtimeClasses[0]: want a"},
+		"the spare folder":         {header + "engine: {socket: {mountPath: /dagger-inject/run}}", "engine.socket.mountPath: must not begin with /dagger-inject"},
+		"the CLI in it":            {header + "cli: {path: /dagger-inject-1/dagger}", "cli.path: must not begin with /dagger-inject"},
+		"a socket's name too long": {header + "engine: {socket: {file: " + strings.Repeat("x", 81) + "}}", "engine.socket.file: want at most 80 bytes"},
 		"a socket path too long":   {header + "engine: {socket: {mountPath: /" + strings.Repeat("x", 100) + "}}", "more than the 103 that a Unix socket"},
 		"a control character":      {header + `cli: {path: "/a\nb"}`, "must not contain a colon or a control character"},
 		"an image that is none":    {header + "cli: {image: ':::BAD@'}", "cli.image: want an image reference"},
@@ -99,14 +103,16 @@ func TestRefusals(t *testing.T) {
 		"another field version":    {header + "env: [{name: A, valueFrom: {fieldRef: {apiVersion: v7, fieldPath: metadata.name}}}]", "fieldRef.apiVersion"},
 		"cluster-only override":    {header + "overrides: {fromNamespaces: [overrides.fromPods]}", `overrides.fromNamespaces[0]: "overrides.fromPods" belongs to the cluster's policy alone`},
 		"override of no field":     {header + "overrides: {fromNamespaces: [engine.color]}", `"engine.color" is no field of a policy`},
-		"override of pods":         {header + "overrides: {fromPods: [env]}", `overrides.fromPods[0]: "env" is not accepted: accepted is profile, containers.include, engine.transport, cli.delivery, wait.enabled`},
+		"a version that is none":   {header + "engine: {discover: {version: 0.21}}", `engine.discover.version: want a string`},
+		"a version without its v":  {header + "engine: {discover: {version: '0.21'}}", `engine.discover.version: want a version, as in v0.21 or v0.21.8, or latest, got "0.21"`},
+		"override of pods":         {header + "overrides: {fromPods: [env]}", `overrides.fromPods[0]: "env" is not accepted: accepted is profile, containers.include, engine.discover.version, engine.transport, cli.delivery, wait.enabled`},
 		"a namespace that is none": {header + "engine: {discover: {namespace: No_Such}}", "engine.discover.namespace: a lowercase RFC 1123 label"},
 		"tls without an address":   {header + "engine: {transport: tls}", `engine.tls.address: want host:port`},
 		"half a key pair":          {header + "engine: {tls: {address: 'a:1', keyFile: ''}}", "certFile and keyFile go together"},
 		"a Secret for nothing":     {header + "engine: {tls: {address: 'a:1', secretName: s, caFile: '', certFile: '', keyFile: ''}}", "the Secret is not used"},
 		"a file that is a path":    {header + "engine: {tls: {address: 'a:1', secretName: s, caFile: ../ca}}", "engine.tls.caFile"},
 		"half a token":             {header + "cloudToken: {secretName: a}", "cloudToken: secretName and key go together"},
-		"a bad pattern":            {header + "containers: {include: ['[']}", "containers.include[0]: want a container's name or a pattern"},
+		"a bad pattern":            {header + "containers: {include: ['[']}", "containers.include[0]: want a name or a pattern"},
 		"onError":                  {header + "onError: ignore", "line 3: onError: \"ignore\" is not accepted: accepted is auto, refuse, admit"},
 		"a level unheard of":       {header + "podSecurity: {default: strict}", "podSecurity.default"},
 	}

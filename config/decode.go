@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// decoder fills Go values from YAML nodes by their json tags, and gathers every mismatch instead of stopping at the first.
+// decoder fills Go values from YAML nodes by their json tags. It gathers every mismatch instead of stopping at the first.
 type decoder struct {
 	errs          Errors
 	fields        map[string]field // those that the document has
@@ -90,7 +90,8 @@ func (d *decoder) decode(path string, node *yaml.Node, target reflect.Value) {
 	}
 }
 
-// isKubernetes reports whether a type is Kubernetes' own: what is written of it is a value, not a section of the policy.
+// isKubernetes reports whether a type is Kubernetes' own. A document sets such a value as a whole; it is not a section of the
+// policy.
 func isKubernetes(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t.PkgPath() != reflect.TypeFor[InjectionPolicy]().PkgPath()
 }
@@ -253,8 +254,8 @@ func suggestion(name string, fields map[string][]int) string {
 	return ": known here are " + strings.Join(known, ", ")
 }
 
-// editDistance is the number of characters to insert, delete or replace to get from a to b, bounded by giving up on long
-// names: a suggestion for those helps nobody.
+// editDistance is the number of characters to insert, delete or replace to get from a to b. It gives up on long names, for
+// which a suggestion does not help.
 func editDistance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64

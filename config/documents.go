@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// ConfigMapName is the name of every ConfigMap with a policy in it: the one in the release namespace has the cluster's,
+	// ConfigMapName is the name of every ConfigMap with a policy. The one in the release namespace has the cluster's policy;
 	// one in any other namespace refines it there.
 	ConfigMapName = "dagger-inject-policy"
 	// keySuffix ends every key; what stands before it is the profile's name.
@@ -22,11 +22,11 @@ const (
 	// DefaultProfile is the profile of a pod that chooses none: key policy.yaml.
 	DefaultProfile = "policy"
 
-	// AnnotationSchemaRevision is set by the chart on the cluster's ConfigMap: the revision of the schema that it was written
-	// for. A program older than that ignores the fields that it does not know, so that upgrades and roll-backs stay whole.
+	// AnnotationSchemaRevision is the revision of the schema that the cluster's ConfigMap was written for. The chart sets it.
+	// An older program ignores the fields that it does not know, so that upgrades and roll-backs work.
 	AnnotationSchemaRevision = "inject.dagger.io/schema-revision"
 	// SchemaRevision is the revision of the schema that this program knows. It grows with every new field.
-	SchemaRevision = 1
+	SchemaRevision = 2
 )
 
 // Documents is what a ConfigMap holds: a document for each profile.
@@ -38,17 +38,17 @@ type Documents struct {
 	// IgnoreUnknown: see Layer.
 	IgnoreUnknown bool
 
-	profiles []document // sorted; mostly there is one, for which a map is ten times as large
+	profiles []document // sorted; sorted; usually there is one, and a map of one would be ten times as large
 	err      error
 }
 
-// keyDropped stands for data that Shrink dropped, with its size in bytes. The API server accepts no such key, so that nobody
-// can write it.
+// keyDropped stands for data that Shrink dropped, and holds its size in bytes. No user can write this key, because the API
+// server does not accept it.
 const keyDropped = "/dropped"
 
 type document struct {
 	profile, text string
-	// parse reads the text once; nil for the document of a namespace, which is not read again and again as the cluster's is.
+	// parse caches the parsed text. It is nil for the document of a namespace, which is not read as often as the cluster's.
 	parse func() (*yaml.Node, *FieldError)
 }
 
@@ -60,8 +60,8 @@ func (d *Documents) add(profile, text string) {
 	d.profiles = append(d.profiles, added)
 }
 
-// Shrink drops from a ConfigMap what FromConfigMap does not read, so that it can be kept in memory: a tenant's is as large
-// as etcd allows. FromConfigMap says of it what it would have said before.
+// Shrink drops from a ConfigMap what FromConfigMap does not read, to save memory: a tenant's ConfigMap may be as large as etcd
+// allows. FromConfigMap reports the same errors for the shrunk ConfigMap as for the whole.
 func Shrink(cm *corev1.ConfigMap) {
 	var kept map[string]string
 	if revision, ok := cm.Annotations[AnnotationSchemaRevision]; ok && len(revision) <= 20 {
@@ -88,14 +88,14 @@ func dataSize(cm *corev1.ConfigMap) int {
 }
 
 const (
-	// maxProfiles is how many documents a ConfigMap may have. Each is layered on the default one, and kept compiled.
+	// maxProfiles is how many documents a ConfigMap may have. Each is layered on the default one and kept compiled.
 	maxProfiles = 16
 	// maxLayered bounds the layers of all profiles together, the default document counted with each.
 	maxLayered = 4 * MaxSize
 )
 
-// FromConfigMap takes the documents out of a ConfigMap. What is wrong with the ConfigMap itself is kept, and comes back from
-// every Resolve: a part of it must not hold while another is ignored.
+// FromConfigMap returns the documents of a ConfigMap. Errors in the ConfigMap itself come back from every Resolve: no part of
+// it may hold while another is ignored.
 func FromConfigMap(cm *corev1.ConfigMap, origin Origin) *Documents {
 	d := &Documents{Origin: origin, Source: fmt.Sprintf("ConfigMap %s/%s", cm.Namespace, cm.Name)}
 	if origin == OriginCluster {
@@ -145,7 +145,7 @@ func (d *Documents) Equal(other *Documents) bool {
 		slices.EqualFunc(d.profiles, other.profiles, same) && reflect.DeepEqual(d.err, other.err)
 }
 
-// FromFile makes documents of one policy file, which becomes the default profile.
+// FromFile returns the documents of one policy file, which becomes the default profile.
 func FromFile(name string, text []byte, origin Origin) *Documents {
 	d := &Documents{Origin: origin, Source: name}
 	d.add(DefaultProfile, string(text))
@@ -189,7 +189,7 @@ func (d *Documents) layers(dst []Layer, profile string) []Layer {
 	return dst
 }
 
-// ErrNoClusterPolicy says that the cluster's policy is missing. It is never replaced by the built-in one: that would unlock
+// ErrNoClusterPolicy reports that the cluster's policy is missing. The built-in policy never replaces it: that would unlock
 // what the cluster's policy locks.
 var ErrNoClusterPolicy = fmt.Errorf("the cluster's policy is missing: the ConfigMap %s in the release namespace is not there, or has no key %s%s",
 	ConfigMapName, DefaultProfile, keySuffix)

@@ -24,8 +24,8 @@ const (
 
 // Layer is one document of a policy.
 type Layer struct {
-	// Origin is whose document it is: OriginCluster or OriginNamespace. A namespace may set only what the cluster's policy
-	// lets it.
+	// Origin is OriginCluster or OriginNamespace. A namespace's document may set only the fields that the cluster's policy
+	// permits.
 	Origin Origin
 	// Source names the document in messages, as in "ConfigMap ci/dagger-inject-policy, key small.yaml". It may be empty.
 	Source string
@@ -38,7 +38,7 @@ type Layer struct {
 	parse func() (*yaml.Node, *FieldError)
 }
 
-// Effective is what layers come to.
+// Effective is the result of merging layers.
 type Effective struct {
 	// Policy has every field's last value.
 	Policy *InjectionPolicy
@@ -52,18 +52,18 @@ type Effective struct {
 // field is one that a layer's document has.
 type field struct {
 	line int
-	// leaf is true for a field that has a value of its own, false for one that only holds others.
+	// leaf is true for a field that has a value, false for one that only contains other fields.
 	leaf bool
 }
 
-// Merge applies layers one after the other. A key that is present is set, even if it is empty; lists and maps replace, they
-// are not merged. The error is of type Errors and names everything that is wrong at once.
+// Merge applies layers one after the other. A key that is present is set, even if it is empty; a list or a map replaces the one
+// before it. The error is of type Errors and lists everything that is wrong.
 func Merge(layers ...Layer) (*Effective, error) {
 	e := &Effective{Policy: withDefaults(), layers: layers, set: make([]map[string]field, len(layers))}
 	var errs Errors
 	for i := range layers {
 		if i > 0 && layers[i].Origin == OriginNamespace && layers[i-1].Origin == OriginCluster && len(errs) == 0 {
-			// What is wrong with the cluster's policy must not be covered up by a namespace's.
+			// Report errors in the cluster's policy first: a namespace's policy must not hide them.
 			if errs = e.check(); len(errs) > 0 {
 				break
 			}
@@ -92,7 +92,7 @@ func Parse(document []byte) (*InjectionPolicy, error) {
 	return e.Policy, nil
 }
 
-// check validates what the layers so far come to.
+// check validates the result of the layers so far.
 func (e *Effective) check() Errors {
 	e.dropUnknownOverrides()
 	errs := validate(e.Policy)
@@ -149,7 +149,7 @@ func (e *Effective) apply(i int) Errors {
 	return d.errs
 }
 
-// locked refuses the fields that a namespace set and may not.
+// locked refuses fields that a namespace sets without permission.
 func locked(fields map[string]field, mayBeSet []string) Errors {
 	var errs Errors
 	for path, f := range fields {
@@ -172,7 +172,7 @@ func inLeaf(fields map[string]field, path string) bool {
 	return false
 }
 
-// Permits reports whether a list of field paths covers a field: by itself or by one that holds it.
+// Permits reports whether a list of field paths contains a field or one of its parents.
 func Permits(paths []string, field string) bool {
 	return slices.ContainsFunc(paths, func(path string) bool {
 		rest, ok := strings.CutPrefix(field, path)
@@ -180,7 +180,7 @@ func Permits(paths []string, field string) bool {
 	})
 }
 
-// locate finds the last layer that has the field that an error is about, or the closest field that holds it.
+// locate returns the last layer that has the field of an error, or that field's closest parent.
 func (e *Effective) locate(err *FieldError) {
 	for path := err.Path; path != ""; path = parent(path) {
 		for i := len(e.layers) - 1; i >= 0; i-- {
@@ -200,7 +200,7 @@ func parent(path string) string {
 	return path[:max(0, strings.LastIndexAny(path, ".["))]
 }
 
-// Hash identifies what the layers say: a change of any document changes it.
+// Hash identifies the content of the layers: it changes with any document.
 func (e *Effective) Hash() string {
 	h := sha256.New()
 	for _, layer := range e.layers {
@@ -215,7 +215,7 @@ func (e *Effective) IsSet(path string) bool {
 	return slices.ContainsFunc(e.set, func(fields map[string]field) bool { _, ok := fields[path]; return ok })
 }
 
-// SetToNothing returns the fields that a layer set and that are not among those shown, sorted: they are set, to an empty value.
+// SetToNothing returns, sorted, the fields that a layer set to an empty value: those that are set and not among the ones shown.
 func (e *Effective) SetToNothing(shown func(path string) bool) []string {
 	var paths []string
 	for _, fields := range e.set {

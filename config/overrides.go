@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// clusterOnly are the fields that no lower layer may be let to set: they are what guards the others.
+// clusterOnly are the fields that no lower layer may ever set, because they guard the others.
 var clusterOnly = []string{"apiVersion", "kind", "namespaces", "podSecurity", "overrides"}
 
 // podFields are the fields that a pod's annotations can set at all.
-var podFields = []string{FieldProfile, "containers.include", "engine.transport", "cli.delivery", "wait.enabled"}
+var podFields = []string{FieldProfile, "containers.include", FieldEngineVersion, "engine.transport", "cli.delivery", "wait.enabled"}
 
 func (v *validator) overrides(o *Overrides) {
 	for i, path := range o.FromNamespaces {
@@ -28,8 +28,8 @@ func (v *validator) overrides(o *Overrides) {
 	}
 }
 
-// dropUnknownOverrides leaves out the paths of fields that this program does not know, where a newer one's policy may have
-// them, and counts them with the fields that are ignored.
+// dropUnknownOverrides drops the paths of fields that this program does not know, if the policy may be from a newer one, and
+// counts them as ignored fields.
 func (e *Effective) dropUnknownOverrides() {
 	if !slices.ContainsFunc(e.layers, func(l Layer) bool { return l.IgnoreUnknown }) {
 		return

@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
 // MaxSize is how many bytes a policy document may have.
@@ -33,7 +35,7 @@ func Default() *InjectionPolicy {
 // DefaultYAML returns the built-in policy's document, as a cluster's policy can start from it.
 func DefaultYAML() string { return string(defaultPolicy) }
 
-// FieldError is one thing wrong with a policy.
+// FieldError is one error in a policy.
 type FieldError struct {
 	// Source is the document, as its Layer names it; empty where there is only one.
 	Source string
@@ -54,28 +56,21 @@ func (e FieldError) Error() string {
 	if e.Line > 0 {
 		fmt.Fprintf(&b, "line %d: ", e.Line)
 	}
+	// What a message quotes of a policy may be as long as the policy.
 	if e.Path != "" {
-		b.WriteString(cut(e.Path, 200) + ": ")
+		b.WriteString(truncate.Text(e.Path, 200) + ": ")
 	}
-	b.WriteString(cut(e.Problem, 600))
+	b.WriteString(truncate.Text(e.Problem, 600))
 	return b.String()
 }
 
-// cut keeps a message in bounds: what it quotes of a policy may be as long as the policy.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
-}
-
-// Errors is what is wrong with a policy, in the order of the document: everything, or the first maxErrors and how many more.
+// Errors lists the errors of a policy in the order of the document: all of them, or the first maxErrors and how many more.
 type Errors []FieldError
 
 const (
 	// maxErrors is how many errors are kept of a policy.
 	maxErrors = 50
-	// maxInLine is how many of them Error returns: it is said for every pod.
+	// maxInLine is how many of them Error returns: the text is repeated for every pod.
 	maxInLine = 5
 )
 
@@ -122,7 +117,7 @@ func withDefaults() *InjectionPolicy {
 		Engine: Engine{
 			Transport: TransportAuto,
 			Discover:  Discover{Namespace: "dagger"},
-			Socket:    Socket{File: "engine.sock", MountPath: "/run/dagger", Group: 1001},
+			Socket:    Socket{File: "engine.sock", MountPath: "/run/dagger", Group: 1001, RuntimeClasses: []string{"nvidia", "nvidia-cdi", "nvidia-legacy"}},
 			TLS:       TLS{CAFile: "ca.crt", CertFile: "tls.crt", KeyFile: "tls.key"},
 		},
 		Scheduling:  Scheduling{FromEngine: true},
@@ -133,19 +128,20 @@ func withDefaults() *InjectionPolicy {
 		PodSecurity: PodSecurity{Default: PodSecurityPrivileged},
 		Overrides: Overrides{
 			FromNamespaces: []string{
-				"engine.transport", "engine.tcp", "engine.tls", "cli.delivery", "wait.enabled", "wait.timeout", "wait.onTimeout",
-				"containers", "env", "cloudToken",
+				"engine.transport", "engine.tcp", "engine.tls", FieldEngineVersion, "cli.delivery",
+				"wait.enabled", "wait.timeout", "wait.onTimeout", "containers", "env", "cloudToken",
 				"scheduling.tolerations", "scheduling.nodeSelector", "scheduling.nodeAffinity",
 			},
-			FromPods: []string{FieldProfile, "containers.include"},
+			FromPods: []string{FieldProfile, "containers.include", FieldEngineVersion},
 		},
 	}
 }
 
-// complete fills in what depends on other fields.
+// complete fills in defaults that depend on other fields.
 func complete(policy *InjectionPolicy) {
 	completeResources(&policy.CLI.Resources)
-	// A pod is given room for the largest of its init containers, which run one after the other: the same again is free.
+	// Init containers run one after the other, and a pod reserves room for the largest: a second one of the same size costs
+	// nothing.
 	completeResources(&policy.Wait.Resources)
 }
 

@@ -1,4 +1,6 @@
 // Package config is what an operator writes: the injection policy, its strict parsing, its defaults and its validation.
+//
+// Neither the Go API nor the schema of policies is stable before v1: a minor version may change them, and CHANGELOG.md then says so.
 package config
 
 import (
@@ -13,7 +15,7 @@ const (
 	Kind = "InjectionPolicy"
 )
 
-// InjectionPolicy says how pods are made able to use a Dagger Engine.
+// InjectionPolicy says how pods get access to a Dagger Engine.
 type InjectionPolicy struct {
 	// APIVersion is inject.dagger.io/v1alpha1.
 	APIVersion string `json:"apiVersion"`
@@ -21,7 +23,7 @@ type InjectionPolicy struct {
 	Kind string `json:"kind"`
 	// Engine says where the engine is and how pods reach it.
 	Engine Engine `json:"engine,omitempty"`
-	// Scheduling says what is added to bring pods to nodes where the engine is.
+	// Scheduling says what is added to place pods on nodes that have an engine.
 	Scheduling Scheduling `json:"scheduling,omitempty"`
 	// CLI says how the dagger command comes into the pod.
 	CLI CLI `json:"cli,omitempty"`
@@ -33,7 +35,7 @@ type InjectionPolicy struct {
 	Env []corev1.EnvVar `json:"env,omitempty"`
 	// CloudToken names the Secret with the Dagger Cloud token.
 	CloudToken CloudToken `json:"cloudToken,omitempty"`
-	// OnError says what happens to a pod that asked for injection and cannot have it: auto, refuse or admit.
+	// OnError says what happens to a pod that asked for injection and cannot be injected: auto, refuse or admit.
 	OnError OnError `json:"onError,omitempty"`
 	// Namespaces says where injection may happen at all.
 	Namespaces Namespaces `json:"namespaces,omitempty"`
@@ -45,7 +47,7 @@ type InjectionPolicy struct {
 
 // Engine says where the engine is and how pods reach it.
 type Engine struct {
-	// Discover reads the engine off its live workload.
+	// Discover reads engines off their live workloads.
 	Discover Discover `json:"discover,omitempty"`
 	// Transport is how pods reach the engine: auto, socket, node-tcp, tcp or tls.
 	Transport Transport `json:"transport,omitempty"`
@@ -71,15 +73,19 @@ const (
 	TransportTLS     Transport = "tls"
 )
 
-// Discover says which workload is the engine.
+// Discover says which workloads are engines, and which of them pods are given.
 type Discover struct {
-	// Namespace is where the engine's workload is. Default: dagger.
+	// Namespace is where the engines' workloads are. Default: dagger.
 	Namespace string `json:"namespace,omitempty"`
-	// OwnNamespace looks for the engine in the pod's own namespace instead. The webhook then has to read the workloads and
-	// Services of all namespaces, which the chart's value discover.ownNamespace switches on.
+	// OwnNamespace looks for the engine in the pod's own namespace instead. The webhook must then read the workloads and
+	// Services of all namespaces, which the chart's value discover.ownNamespace permits.
 	OwnNamespace bool `json:"ownNamespace,omitempty"`
-	// Selector narrows the workloads by their labels, where several engines share a namespace.
+	// Selector narrows the workloads by their labels, where a namespace has engines that are not for these pods.
 	Selector metav1.LabelSelector `json:"selector,omitempty"`
+	// Version is the one that pods are given an engine of, where the namespace has several: v0.21.8, the newest of v0.21 or of v0, or
+	// latest, as with none, for the newest that is ready. A pod may ask for another, or for a workload by its name, with
+	// dagger.io/engine.
+	Version string `json:"version,omitempty"`
 }
 
 // Socket is the engine's Unix socket on the node.
@@ -89,17 +95,23 @@ type Socket struct {
 	HostPath string `json:"hostPath,omitempty"`
 	// File is the socket's name in that directory. Default: engine.sock.
 	File string `json:"file,omitempty"`
-	// MountPath is where the directory is mounted in containers, an absolute path. Default: /run/dagger.
+	// MountPath is where the directory is mounted in containers, an absolute path. In a container whose own mounts are in the
+	// way, a read-only one above it say, it is /dagger-inject/run instead. Default: /run/dagger.
 	MountPath string `json:"mountPath,omitempty"`
 	// Group is the numeric group that may connect to the socket, from 0 to 2147483647. Default: 1001, the chart's.
 	Group int64 `json:"group,omitempty"`
-	// IgnorePodSecurity offers the socket also where the namespace's Pod Security level forbids hostPath volumes, for clusters
-	// that exempt the jobs' users, runtime classes or namespaces from it. Elsewhere such pods are refused by Pod Security.
+	// IgnorePodSecurity offers the socket even if the namespace's Pod Security level forbids hostPath volumes. It is for
+	// clusters that exempt the jobs' users, runtime classes or namespaces from that level. In other clusters Pod Security
+	// refuses such pods.
 	IgnorePodSecurity bool `json:"ignorePodSecurity,omitempty"`
-	// SELinuxOptions are given to the injected containers that use the socket and to the wait for it, unless they or their pod
-	// have some. They are for nodes that enforce SELinux, where a container of the usual type, container_t, may not connect to the
-	// engine's socket: that lies in a directory of the node, and its listener is privileged (spc_t). A type of one's own that may
-	// connect is safer than spc_t, which takes SELinux' confinement from the job. Default: none.
+	// RuntimeClasses are the runtime classes whose pods share the node's kernel, and so can use its sockets. The pods of Kata
+	// and gVisor do not: for pods of a class that is not in the list, auto skips the socket. Names may have the wildcards of
+	// path.Match. Default: the classes of NVIDIA's GPU operator, nvidia, nvidia-cdi and nvidia-legacy.
+	RuntimeClasses []string `json:"runtimeClasses,omitempty"`
+	// SELinuxOptions are added to the injected containers that use the socket and to the wait for it, unless they or their pod
+	// set some. Nodes that enforce SELinux need them: a container of the usual type, container_t, may not connect to the
+	// engine's socket, which lies in a directory of the node and whose listener is privileged (spc_t). Prefer a type of your
+	// own that may connect: spc_t removes the confinement of the job. Default: none.
 	SELinuxOptions corev1.SELinuxOptions `json:"seLinuxOptions,omitempty"`
 }
 
@@ -120,9 +132,9 @@ type TLS struct {
 	// Address is host:port; the host is the name in the engine's certificate.
 	Address string `json:"address,omitempty"`
 	// SecretName is the Secret, in the pod's namespace, with the CA and the client's certificate and key. Without one, the
-	// client trusts what its image trusts, and shows no certificate.
+	// client trusts what its image trusts, and presents no certificate.
 	SecretName string `json:"secretName,omitempty"`
-	// CAFile is the key of the CA's certificate in the Secret; empty for none. Default: ca.crt, as cert-manager has it.
+	// CAFile is the key of the CA's certificate in the Secret; empty for none. Default: ca.crt, as in cert-manager's Secrets.
 	CAFile string `json:"caFile,omitempty"`
 	// CertFile is the key of the client's certificate; empty, together with keyFile, for none. Default: tls.crt.
 	CertFile string `json:"certFile,omitempty"`
@@ -132,11 +144,11 @@ type TLS struct {
 
 // Scheduling says what is added to bring pods to nodes where the engine is.
 type Scheduling struct {
-	// FromEngine also takes what the engine's own workload has, for pods that use the engine of their own node. Default: true.
+	// FromEngine also adds what the engine's own workload has, for pods that use the engine of their own node. Default: true.
 	FromEngine bool `json:"fromEngine,omitempty"`
 	// Tolerations are added unless one of the pod's covers them.
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
-	// NodeSelector is added key by key. A pod that selects another value is a contradiction.
+	// NodeSelector is added key by key. It is a contradiction if the pod selects another value.
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 	// NodeAffinity is combined with the pod's own: required terms are ANDed, preferred terms appended.
 	NodeAffinity corev1.NodeAffinity `json:"nodeAffinity,omitempty"`
@@ -146,19 +158,22 @@ type Scheduling struct {
 type CLI struct {
 	// Delivery is auto, init-container, image-volume or none. auto is the init container, which copies the CLI to path.
 	// image-volume mounts the image's own folder and copies nothing: the CLI is /opt/dagger/bin/dagger, which
-	// _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH does not. It needs Kubernetes 1.35 on the server and the nodes with
-	// the feature gate ImageVolume not turned off (only the version can be seen: without it such pods are invalid), containerd 2.1,
-	// and on OpenShift a SecurityContextConstraint that lists the volume type image. Where the server is older, and in legacy
-	// ARC's pods, the init container takes its place.
+	// _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH does not. It needs Kubernetes 1.35 on the server and the nodes, containerd
+	// 2.1, and on OpenShift a SecurityContextConstraint that lists the volume type image. The feature gate ImageVolume must not
+	// be off: the webhook sees only the version, and the API server refuses such pods without the gate. On older servers, and
+	// in legacy ARC's pods, the init container replaces it.
 	Delivery Delivery `json:"delivery,omitempty"`
-	// Image has the CLI at /usr/local/bin/dagger, and a cp command: any engine image from v0.12.5 on. Default: the image of
-	// the engine itself, so that the versions agree. It is pulled only where the node does not have it (IfNotPresent), which a
-	// node with an engine does.
+	// Image has the CLI at /usr/local/bin/dagger, and a cp command: any engine image from v0.12.5 on. Default: the image of the
+	// engine itself, so that the versions agree. A node pulls it only if it does not have it (IfNotPresent), and a node with an
+	// engine has it.
 	Image string `json:"image,omitempty"`
-	// Path is where the CLI appears in containers, an absolute path of a file. Default: /usr/local/bin/dagger.
+	// Path is where the CLI appears in containers, an absolute path of a file. In a container whose own mounts are in the way, a
+	// ConfigMap at /usr/local/bin say, it is /dagger-inject/bin/dagger instead, which _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH
+	// does not. Default: /usr/local/bin/dagger.
 	Path string `json:"path,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
-	// the two may be left out. Default: 100m CPU, 64Mi memory.
+	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
+	// BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
@@ -175,24 +190,25 @@ const (
 
 // Wait says whether a pod waits for the engine before its own containers start.
 type Wait struct {
-	// Enabled adds the init container that waits. A pod with the proxy of a mesh gets it for the socket only. Default: true.
+	// Enabled adds the init container that waits. A pod with a mesh's proxy gets it for the socket only. Default: true.
 	Enabled bool `json:"enabled,omitempty"`
-	// Timeout is how long it waits, from 1s to 1h. In the pods of GitLab Runner it is 1m at most: they have three minutes to
-	// start, pulls included. Default: 2m0s.
+	// Timeout is how long it waits, from 1s to 1h. In the pods of GitLab Runner it is 1m at most, because GitLab gives them
+	// three minutes to start, pulls included. Default: 2m0s.
 	Timeout metav1.Duration `json:"timeout,omitempty"`
-	// OnTimeout says what becomes of the pod where no engine answers in time: fail or continue. Default: fail.
+	// OnTimeout says what happens to the pod if no engine answers in time: fail or continue. Default: fail.
 	OnTimeout OnTimeout `json:"onTimeout,omitempty"`
 	// Image is this program's own image, with the program at /dagger-inject. Without one, no pod waits.
 	Image string `json:"image,omitempty"`
-	// ImagePullSecret is the Secret, in the pod's namespace, that the image is pulled with. It is added to the pod's own; a
-	// namespace need not have it.
+	// ImagePullSecret is the Secret, in the pod's namespace, that the image is pulled with. It is added to the pod's own, and
+	// it need not exist in every namespace.
 	ImagePullSecret string `json:"imagePullSecret,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
-	// the two may be left out. Default: 100m CPU, 64Mi memory.
+	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
+	// BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
-// OnTimeout says what becomes of the pod where no engine answers in time.
+// OnTimeout says what happens to the pod if no engine answers in time.
 type OnTimeout string
 
 // The values of OnTimeout. OnTimeoutFail fails the pod, OnTimeoutContinue starts it.
@@ -203,15 +219,15 @@ const (
 
 // Containers narrows the containers that are injected. Names may have the wildcards of path.Match: *, ? and [a-z].
 type Containers struct {
-	// Include replaces the containers that the pod's runner system implies. Containers that never run jobs (docker daemons,
-	// service containers, mesh proxies) stay out even when named.
+	// Include replaces the containers that the pod's runner system implies. It never adds containers that never run jobs:
+	// docker daemons, service containers, mesh proxies.
 	Include []string `json:"include,omitempty"`
-	// Exclude takes containers out.
+	// Exclude removes containers.
 	Exclude []string `json:"exclude,omitempty"`
 }
 
-// CloudToken names the Secret with the Dagger Cloud token, which injected containers get as DAGGER_CLOUD_TOKEN unless they set
-// it: the shared cloud cache needs it.
+// CloudToken names the Secret with the Dagger Cloud token, which the shared cloud cache needs. Injected containers get it as
+// DAGGER_CLOUD_TOKEN unless they set that variable.
 type CloudToken struct {
 	// SecretName is a Secret in the pod's namespace.
 	SecretName string `json:"secretName,omitempty"`
@@ -219,10 +235,10 @@ type CloudToken struct {
 	Key string `json:"key,omitempty"`
 }
 
-// OnError says what happens to a pod that asked for injection and cannot have it.
+// OnError says what happens to a pod that asked for injection and cannot be injected.
 type OnError string
 
-// The values of OnError. OnErrorAuto refuses a pod that asked by its own label and admits one that its namespace asked for.
+// The values of OnError. OnErrorAuto refuses a pod that asked by its own label, and admits a pod whose namespace asked.
 const (
 	OnErrorAuto   OnError = "auto"
 	OnErrorRefuse OnError = "refuse"
@@ -266,14 +282,17 @@ const (
 // Overrides lists the fields that lower layers may set, by field path.
 type Overrides struct {
 	// FromNamespaces are the fields that a namespace's policy may set, each with everything below it. Default:
-	// engine.transport, engine.tcp, engine.tls, cli.delivery, wait.enabled, wait.timeout, wait.onTimeout, containers, env,
-	// cloudToken and the scheduling additions.
+	// engine.transport, engine.tcp, engine.tls, engine.discover.version, cli.delivery, wait.enabled, wait.timeout,
+	// wait.onTimeout, containers, env, cloudToken and the scheduling additions.
 	FromNamespaces []string `json:"fromNamespaces,omitempty"`
 	// FromPods are the fields that a pod's annotations may set: profile (dagger.io/policy), containers.include
-	// (dagger.io/containers), engine.transport (dagger.io/transport), cli.delivery (dagger.io/cli) and wait.enabled
-	// (dagger.io/wait). Default: profile and containers.include.
+	// (dagger.io/containers), engine.discover.version (dagger.io/engine), engine.transport (dagger.io/transport), cli.delivery
+	// (dagger.io/cli) and wait.enabled (dagger.io/wait). Default: profile, containers.include and engine.discover.version.
 	FromPods []string `json:"fromPods,omitempty"`
 }
 
 // FieldProfile stands in Overrides.FromPods for the choice of a profile, which is no field of a policy.
 const FieldProfile = "profile"
+
+// FieldEngineVersion is the path of the field that chooses among engines, as the annotation dagger.io/engine does.
+const FieldEngineVersion = "engine.discover.version"

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/mod/semver"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -29,6 +30,8 @@ func validate(p *InjectionPolicy) Errors {
 	v.scheduling(&p.Scheduling)
 	v.cli(&p.CLI)
 	v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "cli.path", p.CLI.Path)
+	v.notSpare("engine.socket.mountPath", p.Engine.Socket.MountPath)
+	v.notSpare("cli.path", p.CLI.Path)
 	v.wait(&p.Wait)
 	if p.CLI.Delivery == DeliveryImageVolume || Permits(p.Overrides.FromPods, "cli.delivery") {
 		v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "the CLI's image volume", CLIImagePath)
@@ -86,9 +89,13 @@ func (v *validator) engine(e *Engine) {
 	if n := len(e.Socket.MountPath) + 1 + len(e.Socket.File); n > 103 {
 		v.fail("engine.socket.mountPath", "with the socket's file it has %d bytes, more than the 103 that a Unix socket's path can have", n)
 	}
+	if n := len(e.Socket.File); n > maxSocketFile {
+		v.fail("engine.socket.file", "want at most %d bytes, got %d: the path of a Unix socket is short", maxSocketFile, n)
+	}
 	if e.Socket.Group < 0 || e.Socket.Group > 1<<31-1 {
 		v.fail("engine.socket.group", "want a numeric group from 0 to 2147483647, got %d", e.Socket.Group)
 	}
+	v.globs("engine.socket.runtimeClasses", e.Socket.RuntimeClasses)
 	v.seLinux("engine.socket.seLinuxOptions", &e.Socket.SELinuxOptions)
 	if e.NodeTCP.Port < 0 || e.NodeTCP.Port > 65535 {
 		v.fail("engine.nodeTCP.port", "want a port from 1 to 65535, got %d", e.NodeTCP.Port)
@@ -107,6 +114,9 @@ func (v *validator) engine(e *Engine) {
 		v.all("engine.discover.namespace", validation.IsDNS1123Label(e.Discover.Namespace))
 	}
 	v.labelSelector("engine.discover.selector", e.Discover.Selector)
+	if version := e.Discover.Version; version != "" && version != "latest" && !semver.IsValid(version) {
+		v.fail(FieldEngineVersion, "want a version, as in v0.21 or v0.21.8, or latest, got %.60q", version)
+	}
 }
 
 // tlsFiles checks the keys of a Secret, which become files.
@@ -173,6 +183,16 @@ func (v *validator) address(at, address string) {
 func (v *validator) apart(a, pathA, b, pathB string) {
 	if strings.HasPrefix(pathA+"/", pathB+"/") || strings.HasPrefix(pathB+"/", pathA+"/") {
 		v.fail(a, "%.100q and %s, %.100q, must lie apart: both are mounted", pathA, b, pathB)
+	}
+}
+
+// maxSocketFile leaves room for the spare folder in the 107 bytes that a Unix socket's path can have.
+const maxSocketFile = 80
+
+// notSpare refuses a path where things are put whose own is taken.
+func (v *validator) notSpare(at, p string) {
+	if strings.HasPrefix(p, SpareFolder) {
+		v.fail(at, "must not begin with %s, where a container has what finds its own path taken; got %.100q", SpareFolder, p)
 	}
 }
 
@@ -289,7 +309,7 @@ func (v *validator) globs(at string, globs []string) {
 	v.atMost(at, len(globs), 64)
 	for i, glob := range globs {
 		if _, err := path.Match(glob, ""); err != nil || glob == "" {
-			v.fail(fmt.Sprintf("%s[%d]", at, i), "want a container's name or a pattern, as in build or step-*, got %.60q", glob)
+			v.fail(fmt.Sprintf("%s[%d]", at, i), "want a name or a pattern, as in build or step-*, got %.60q", glob)
 		}
 	}
 }

@@ -66,45 +66,70 @@ type podTerm struct {
 	ids          map[string]struct{} // of its requirements
 }
 
-// addNodeSelection adds the policy's nodeSelector and node affinity, or returns what keeps them from being added. Its first loop
-// looks up at most maxOfEngine and 64 labels in the pod's nodeSelector.
+// addNodeSelection adds the policy's nodeSelector and node affinity, or returns what keeps them from being added.
 func (policy *placement) addNodeSelection(p *pod, spec *patch.Cursor, stop interruption) (Reason, string) {
 	if p.nodeName != "" {
 		// The kubelet of that node would refuse a pod whose node selection it does not match.
 		return "", ""
 	}
+	if reason, problem := policy.contradiction(p, stop); reason != "" {
+		return reason, problem
+	}
+	for _, add := range policy.nodeSelector {
+		if _, set := p.nodeSelector.Get(add.key).Str(); !set {
+			spec.Member("nodeSelector").Member(add.key).Set(patch.String(add.value))
+		}
+	}
+	if policy.selectsNodes() {
+		policy.addRequiredTerms(p, p.requiredTerms(), spec, stop)
+	}
+	policy.addPreferredTerms(p, spec)
+	return "", ""
+}
+
+// selectsNodes reports whether the placement is for some nodes only.
+func (policy *placement) selectsNodes() bool {
+	return len(policy.nodeSelector)+len(policy.required) > 0
+}
+
+// contradiction returns what keeps the placement from being added to the pod's own node selection, empty for nothing. That there
+// is nothing is remembered of one placement: the one by which the pod's engine was chosen is then added. Its loop looks up at most
+// maxOfEngine and 64 labels in the pod's nodeSelector.
+func (policy *placement) contradiction(p *pod, stop interruption) (Reason, string) {
 	if policy.problem != "" {
 		return ReasonContradiction, policy.problem
 	}
+	if p.fits == policy || !policy.selectsNodes() {
+		return "", ""
+	}
 	for _, add := range policy.nodeSelector {
-		own := p.nodeSelector.Get(add.key)
-		value, set := own.Str()
+		value, set := p.nodeSelector.Get(add.key).Str()
 		if other := policy.selects(add.key); other != add.value {
 			return ReasonContradiction, fmt.Sprintf("the engine's nodes and the policy's nodeSelector differ: %s=%s and %s", add.key, other, add.value)
 		}
 		if set && value != add.value {
 			return ReasonContradiction, fmt.Sprintf("the pod's nodeSelector has %s=%s, the policy's has %s", add.key, value, add.value)
 		}
-		if !set {
-			spec.Member("nodeSelector").Member(add.key).Set(patch.String(add.value))
-		}
 	}
-	if len(policy.nodeSelector)+len(policy.required) > 0 {
-		own := p.nodeAffinity.Get(fieldRequired).Get("nodeSelectorTerms")
-		if problem := policy.tooLarge(p, own); problem != "" {
-			return ReasonPodTooLarge, problem
-		}
-		terms := readTerms(own)
-		if !slices.ContainsFunc(policy.constraints, func(c constraints) bool { return c != nil }) {
-			return ReasonContradiction, "no node can match all that the policy and the engine ask of a node"
-		}
-		if !policy.satisfiable(p, terms, stop) {
-			return ReasonContradiction, "no node can match both the pod's node selection and the policy's"
-		}
-		policy.addRequiredTerms(p, terms, spec, stop)
+	if problem := policy.tooLarge(p, p.nodeAffinity.Get(fieldRequired).Get("nodeSelectorTerms")); problem != "" {
+		return ReasonPodTooLarge, problem
 	}
-	policy.addPreferredTerms(p, spec)
+	if !slices.ContainsFunc(policy.constraints, func(c constraints) bool { return c != nil }) {
+		return ReasonContradiction, "no node can match all that the policy and the engine ask of a node"
+	}
+	if !policy.satisfiable(p, p.requiredTerms(), stop) {
+		return ReasonContradiction, "no node can match both the pod's node selection and the policy's"
+	}
+	p.fits = policy
 	return "", ""
+}
+
+// requiredTerms returns the pod's own terms, read once.
+func (p *pod) requiredTerms() []podTerm {
+	if !p.termsRead {
+		p.terms, p.termsRead = readTerms(p.nodeAffinity.Get(fieldRequired).Get("nodeSelectorTerms")), true
+	}
+	return p.terms
 }
 
 // tooLarge says that the pod's node selection is too large to be combined with the policy's. With one term of the policy's, the

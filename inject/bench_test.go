@@ -5,7 +5,12 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 )
@@ -48,14 +53,42 @@ scheduling:
   nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: actions-runner, operator: Exists}]}]}}
 `
 
+// BenchmarkEngines decides on the same pod in turn with one engine in the cluster and with two. The metric is what the second
+// costs of the first: the order of engines is worked out before, and a pod passes over them.
+func BenchmarkEngines(b *testing.B) {
+	of := func(name, version string) *engine.Discovered {
+		return &engine.Discovered{
+			Identity: engine.Identity{
+				Workload: engine.Workload{Kind: "DaemonSet", Namespace: "dagger", Name: name}, Version: version, Rollout: &engine.Rollout{Wanted: 3, Ready: 3},
+			},
+			Image: "registry.dagger.io/engine:" + version, Socket: &engine.SocketOnNode{HostPath: "/run/" + name, File: "engine.sock"},
+			NodeSelector: map[string]string{"pool": "ci"}, Tolerations: []corev1.Toleration{{Key: "dagger-runner", Operator: corev1.TolerationOpExists}},
+		}
+	}
+	among := func(engines ...*engine.Discovered) *inject.Policies {
+		text := "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nwait: {image: w}\n"
+		return inject.NewPolicies(config.FromFile("test", []byte(text), config.OriginCluster), nil, func(string, labels.Selector) (*engine.Found, error) {
+			return &engine.Found{Engines: engines}, nil
+		})
+	}
+	cases := fixtures.All(b)
+	c := cases[slices.IndexFunc(cases, func(c fixtures.Case) bool { return c.Name == "gha-none-labelled" })]
+	ratio := inTurn(b, string(c.Pod(b)), c.Facts(b), among(of("new", "v0.21.8")), among(of("old", "v0.20.8"), of("new", "v0.21.8")))
+	b.ReportMetric(ratio, "x-one")
+}
+
 // BenchmarkDiscovery decides on the same pod in turn under a policy that names the engine and under an empty one for which it
 // was discovered. The metric is what the second costs of the first: discovery is no part of a decision, so it is 1.
 func BenchmarkDiscovery(b *testing.B) {
 	const name = "empty-policy-reads-the-engine"
 	cases := fixtures.All(b)
 	c := cases[slices.IndexFunc(cases, func(c fixtures.Case) bool { return c.Name == name })]
-	policies := [...]*inject.Policies{compile(b, explicitPolicy), c.Policies(b)}
-	pod, facts := string(c.Pod(b)), c.Facts(b)
+	b.ReportMetric(inTurn(b, string(c.Pod(b)), c.Facts(b), compile(b, explicitPolicy), c.Policies(b)), "x-explicit")
+}
+
+// inTurn decides on a pod under two policies in turn, and returns what the second costs of the first.
+func inTurn(b *testing.B, pod string, facts inject.Namespace, one, other *inject.Policies) float64 {
+	policies := [...]*inject.Policies{one, other}
 	var took [len(policies)][]time.Duration
 	var operations [len(policies)]int
 	var d rawjson.Document
@@ -76,5 +109,5 @@ func BenchmarkDiscovery(b *testing.B) {
 	for i := range took {
 		slices.Sort(took[i]) // the median, as others use the machine too
 	}
-	b.ReportMetric(float64(took[1][len(took[1])/2])/float64(took[0][len(took[0])/2]), "x-explicit")
+	return float64(took[1][len(took[1])/2]) / float64(took[0][len(took[0])/2])
 }

@@ -21,15 +21,16 @@ const (
 	AnnotationSafeToEvict = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 )
 
-// imagePullPolicy is said, as Kubernetes' default for the tag latest is Always. The image is the engine's, which a node with an
-// engine has already: with Always every job would need the registry, and could get another version under the same tag. A
-// node that pulled it with a Secret asks for one all the same from Kubernetes 1.35 on, so Always would protect nothing more.
+// imagePullPolicy is set because Kubernetes' default for the tag latest is Always. The image is the engine's, which a node with
+// an engine already has: with Always every job would need the registry, and could get another version under the same tag.
+// Always would not protect a private image better: from Kubernetes 1.35 on, a node that pulled it with a Secret asks every pod
+// for one.
 const imagePullPolicy = corev1.PullIfNotPresent
 
 // cliSizeLimit bounds the copy: the CLI of v0.21 has 65 MB.
 var cliSizeLimit = resource.MustParse("256Mi")
 
-// cliTemplates is everything that delivers the CLI, encoded once.
+// cliTemplates holds everything that delivers the CLI, encoded once.
 type cliTemplates struct {
 	container *initContainer
 

@@ -30,17 +30,18 @@ const (
 	fieldHostIP = "status.hostIP"
 )
 
-// connection is what a container is given to reach an engine.
+// connection is what a container gets to reach an engine.
 type connection struct {
 	transport config.Transport
 	// host is the runner host, and hostJSON the variable with it.
 	host     string
 	hostJSON json.RawMessage
-	// nodeIPJSON is the variable that the runner host refers to; it must stand before it. Nil where it does not.
+	// nodeIPJSON is the variable that the runner host refers to, which must come before it; nil if it refers to none.
 	nodeIPJSON json.RawMessage
-	// nodeLocal is true where the engine is the one of the pod's own node.
+	// nodeLocal is true if the engine is the one on the pod's own node.
 	nodeLocal bool
-	// discovered is true where it leads to the engine that was read off a workload, whoever named it.
+	// discovered is true if the connection leads to the engine that was read off a workload, even if the policy names the same
+	// address.
 	discovered bool
 	// volume is the name of the volume that the container mounts, empty for none.
 	volume     string
@@ -49,42 +50,43 @@ type connection struct {
 	// mountPath is where it is mounted, and mountJSON the mount.
 	mountPath string
 	mountJSON json.RawMessage
+	// spare is where it is mounted below a folder of our own where that path is taken, and mountedAt makes the same connection
+	// with the volume mounted elsewhere.
+	spare     string
+	mountedAt func(mountPath string) *connection
 }
 
-// connect compiles the connections that an engine offers under a policy.
-func (policy *Policy) connect(e *engine.Engine, mountPath string) {
+// connect compiles the connections that the engine offers.
+func (c *compiledEngine) connect(e *engine.Engine, mountPath string) {
 	if e.Socket != nil {
-		policy.socket = socketConnection(e.Socket, mountPath)
+		c.socket = socketConnection(e.Socket, mountPath)
 	}
 	if e.NodeTCP != nil {
-		policy.nodeTCP = nodeConnection("tcp://$("+EnvNodeIP+"):", e.NodeTCP.Port)
-		policy.nodeTCP6 = nodeConnection("tcp://[$("+EnvNodeIP+")]:", e.NodeTCP.Port)
+		c.nodeTCP = nodeConnection("tcp://$("+EnvNodeIP+"):", e.NodeTCP.Port)
+		c.nodeTCP6 = nodeConnection("tcp://[$("+EnvNodeIP+")]:", e.NodeTCP.Port)
 	}
 	if e.TCP != nil {
-		policy.tcp = newConnection(config.TransportTCP, "tcp://"+e.TCP.Address)
-		policy.tcp.nodeLocal = e.TCP.NodeLocal
+		c.tcp = newConnection(config.TransportTCP, "tcp://"+e.TCP.Address)
+		c.tcp.nodeLocal = e.TCP.NodeLocal
 	}
 	if e.TLS != nil {
-		policy.tls = tlsConnection(e.TLS)
+		c.tls = tlsConnection(e.TLS, tlsMountPath)
 	}
-}
-
-// markDiscovered notes which connections lead to the engine that was read off a workload.
-func (policy *Policy) markDiscovered(e *engine.Engine) {
-	for _, c := range []*connection{policy.socket, policy.nodeTCP, policy.nodeTCP6, policy.tcp, policy.tls} {
-		if c != nil {
-			c.discovered = e.Discovered(c.transport)
+	for _, conn := range []*connection{c.socket, c.nodeTCP, c.nodeTCP6, c.tcp, c.tls} {
+		if conn != nil {
+			conn.discovered = e.Discovered(conn.transport)
 		}
 	}
 }
 
-// sameConnection returns the other connection where it is the same. What a connection mounts follows from its volume.
+// sameConnection returns other if the two are equal. What a connection mounts follows from its volume and its host.
 func sameConnection(made, other *connection) *connection {
 	if made == nil || other == nil {
 		return made
 	}
 	a, b := *made, *other
-	if a.isVolume, b.isVolume = nil, nil; reflect.DeepEqual(a, b) {
+	a.isVolume, b.isVolume, a.mountedAt, b.mountedAt = nil, nil, nil, nil
+	if reflect.DeepEqual(a, b) {
 		return other
 	}
 	return made
@@ -94,16 +96,18 @@ func newConnection(transport config.Transport, host string) *connection {
 	return &connection{transport: transport, host: host, hostJSON: envJSON(EnvRunnerHost, host)}
 }
 
-// socketConnection mounts the socket's directory, not its file: a restarted engine makes that anew.
+// socketConnection mounts the socket's directory, not the file: an engine that restarts creates the file anew.
 func socketConnection(s *engine.Socket, mountPath string) *connection {
 	c := newConnection(config.TransportSocket, "unix://"+mountPath+"/"+s.File)
 	c.nodeLocal = true
-	// The volume has no type: a missing directory is then the wait's to report, not an endless FailedMount of the kubelet's.
+	// The volume has no type, so that the wait reports a missing directory. With a type the kubelet would report FailedMount
+	// forever.
 	c.mount(volumeSocket, mountPath, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: s.HostPath}})
 	c.isVolume = func(v rawjson.Value) bool {
 		path, _ := v.Get("hostPath").Get("path").Str()
 		return path == s.HostPath
 	}
+	c.spare, c.mountedAt = "run", func(mountPath string) *connection { return socketConnection(s, mountPath) }
 	return c
 }
 
@@ -114,23 +118,24 @@ func nodeConnection(prefix string, port int32) *connection {
 	return c
 }
 
-// tlsConnection puts the files of the Secret into the query of the runner host, as the client reads them from there.
-func tlsConnection(t *engine.TLS) *connection {
+// tlsConnection puts the paths of the Secret's files into the query of the runner host, where the client reads them.
+func tlsConnection(t *engine.TLS, mountPath string) *connection {
 	if t.SecretName == "" {
 		return newConnection(config.TransportTLS, "tls://"+t.Address)
 	}
 	query := ""
 	for _, file := range []struct{ key, name string }{{"ca_path", t.CAFile}, {"cert_path", t.CertFile}, {"key_path", t.KeyFile}} {
 		if file.name != "" {
-			query += "&" + file.key + "=" + url.QueryEscape(tlsMountPath+"/"+file.name)
+			query += "&" + file.key + "=" + url.QueryEscape(mountPath+"/"+file.name)
 		}
 	}
 	c := newConnection(config.TransportTLS, "tls://"+t.Address+"?"+query[1:])
-	c.mount(volumeTLS, tlsMountPath, corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: t.SecretName}})
+	c.mount(volumeTLS, mountPath, corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: t.SecretName}})
 	c.isVolume = func(v rawjson.Value) bool {
 		name, _ := v.Get("secret").Get("secretName").Str()
 		return name == t.SecretName
 	}
+	c.spare, c.mountedAt = "tls", func(mountPath string) *connection { return tlsConnection(t, mountPath) }
 	return c
 }
 
@@ -139,17 +144,44 @@ func (c *connection) mount(volume, mountPath string, source corev1.VolumeSource)
 	c.mountPath, c.mountJSON = mountPath, mustMarshal(corev1.VolumeMount{Name: volume, MountPath: mountPath, ReadOnly: true})
 }
 
-// connectionFor returns what the container is given: for the socket, at a path that its own mounts cannot hide.
-func (i *injection) connectionFor(c *container) *connection {
+// connectionFor returns what a container gets. Its volume is at a path that the container's own mounts neither hide nor obstruct:
+// the variable names the path, so that any will do.
+func (i *injection) connectionFor(c *container) (*connection, place) {
 	shared := i.connection
-	if shared.transport != config.TransportSocket {
-		return shared
+	if shared.volume == "" {
+		return shared, place{}
 	}
-	at := socketMountPath(c, shared.mountPath)
-	if at == shared.mountPath {
-		return shared
+	where := i.pod.place(c, shared.volume, unhidden(c, shared.mountPath), shared.spare)
+	if where.at == shared.mountPath {
+		return shared, where
 	}
-	return socketConnection(i.policy.engine.socket, at)
+	return shared.mountedAt(where.at), where
+}
+
+// wiredByHand returns why a container is left as it is, empty where it is not: a person has connected it to an engine. That is
+// so if the container sets the runner host, or the node's address that ours would refer to, to something else than it would get
+// (the very value that it would get is ours from an earlier call, or as good as ours). It is also so if the container mounts a
+// hostPath volume at the path of the socket's directory, or of the socket. Any other mount in the way is not an engine of the
+// node's, and the socket's directory goes elsewhere.
+func (i *injection) wiredByHand(c *container, conn *connection, where place, vars *envVars) string {
+	if vars.runnerHost.IsSet() {
+		if value, ok := vars.runnerHost.Get("value").Str(); !ok || value != conn.host {
+			return "sets " + EnvRunnerHost + " itself"
+		}
+	}
+	if conn.nodeIPJSON != nil && vars.nodeIP.IsSet() && !isHostIP(vars.nodeIP) {
+		return "sets " + EnvNodeIP + " to something else than its node's address"
+	}
+	if conn.transport != config.TransportSocket || where.mounted {
+		return ""
+	}
+	directory := i.connection.mountPath
+	for _, at := range [...]string{directory, directory + "/" + i.engine.unixSocket.File} {
+		if name, _ := c.ownMountAt(at).Get("name").Str(); i.pod.sourceOf(name).hostPath {
+			return "mounts a hostPath volume at " + at
+		}
+	}
+	return ""
 }
 
 // isHostIP reports whether a variable is the address of the pod's node.

@@ -1,5 +1,7 @@
-// Package inject decides what happens to a pod that asks for a Dagger Engine. It is the one place where that is decided:
-// the webhook and the offline command both call Decide. It is pure: no client, no clock, no environment, no logging.
+// Package inject decides what happens to a pod that asks for a Dagger Engine. Nothing else decides it: the webhook and the
+// offline commands call Decide. The package is pure: no client, no clock, no environment, no logging.
+//
+// The Go API is not stable before v1: a minor version may change it, and CHANGELOG.md then says so.
 package inject
 
 import (
@@ -17,27 +19,29 @@ type Input struct {
 	Pod rawjson.Value
 	// Pointer is where Pod lies in the document that the operations are for (RFC 6901); empty for the document itself.
 	Pointer string
-	// Namespace is the one of the request, not the one that the pod's metadata names.
+	// Namespace is the namespace of the request, not the one that the pod's metadata names.
 	Namespace Namespace
 	// Entry is the webhook entry that the request came through; empty outside the webhook.
 	Entry Entry
-	// System says what the pod will be recognised as, where its marks are still to be set by a controller: a runner's
-	// template does not carry the labels that ARC sets on its pods.
+	// System is the system that the pod will belong to if a controller has yet to set its marks: a runner's template does not
+	// carry the labels that ARC sets on its pods.
 	System System
 	// RunnerSpec says that the pod's spec is the RunnerSpec of legacy ARC; see Template.
 	RunnerSpec bool
-	// Policies are those that hold in the namespace.
+	// Policies are the policies of the namespace.
 	Policies *Policies
-	// NodeIPv6 says that the nodes' addresses are IPv6, which stand in brackets in an address, as IPv4 must not.
+	// NodeIPv6 says that the nodes' addresses are IPv6. An address needs brackets around IPv6, and must not have them around
+	// IPv4.
 	NodeIPv6 bool
 	// ImageVolumes says that the API server has volumes of the kind image; see HasImageVolumes.
 	ImageVolumes bool
 	// Version is this program's version, for the status annotation.
 	Version string
-	// Trace, where it is not nil, is told how the decision comes about.
+	// Trace, if not nil, records how the decision comes about.
 	Trace *Trace
-	// Interrupted, where it is not nil, is asked in loops over what tenants write. Once it has returned true it must go on to: the
-	// decision then ends with ReasonInternalError. It is the second line behind the bounds of those loops.
+	// Interrupted, if not nil, is called in loops over what tenants write, and stops them once it returns true; it must then
+	// keep returning true. The decision ends with ReasonInternalError. It is the second line of defence behind the bounds of
+	// those loops.
 	Interrupted func() bool
 }
 
@@ -46,8 +50,8 @@ type interruption func() bool
 
 func (i interruption) now() bool { return i != nil && i() }
 
-// Decide returns what is to be done with a pod. The same input always gives the same plan, and deciding on the patched pod
-// gives a plan without operations.
+// Decide returns what to do with a pod. The same input always gives the same plan, and deciding on the patched pod gives a plan
+// without operations.
 func Decide(in Input) *Plan {
 	plan := &Plan{}
 	p, err := readPod(in.Pod, in.RunnerSpec)
@@ -97,12 +101,16 @@ func Decide(in Input) *Plan {
 	if len(targets) > maxTargets {
 		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("%d of its containers would be injected, more than %d", len(targets), maxTargets), onError, asked)
 	}
-	connection, reason, detail := policy.chooseTransport(chosen.transport, &in)
+	engine, connection, reason, detail := policy.chooseEngine(p, &chosen, targets, &in)
+	if reason != "" && interruption(in.Interrupted).now() {
+		return plan.interrupted()
+	}
 	if reason != "" {
 		return plan.cannot(reason, detail, onError, asked)
 	}
 	i := &injection{
 		policy:     policy,
+		engine:     engine,
 		pod:        p,
 		namespace:  &in.Namespace,
 		connection: connection,
@@ -143,7 +151,7 @@ func Decide(in Input) *Plan {
 }
 
 const (
-	// maxContainers bounds how many containers are compared with patterns. No pod that runs has as many.
+	// maxContainers bounds how many containers are compared with patterns. No pod that runs has that many.
 	maxContainers = 1024
 	// maxTargets bounds how many are injected: an empty container of two bytes gains several hundred.
 	maxTargets = 256
@@ -158,13 +166,17 @@ func leftDetail(left []LeftContainer) string {
 	return fmt.Sprintf("container %s %s", left[0].Name, left[0].Because)
 }
 
-// warnAbout tells what works differently from what the user may expect.
+// warnAbout warns of what works differently from what the user may expect.
 func (plan *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
-	if i.delivery != config.DeliveryNone && !i.policy.cli.enabled() {
+	if i.delivery != config.DeliveryNone && !i.engine.cli.enabled() {
 		plan.warn("the pod gets no dagger command: the policy names no cli.image.")
+	}
+	if because := sandbox(i.pod, i.engine, i.policy.ownKernel(i.pod)); because != "" && i.connection.transport == config.TransportSocket {
+		plan.warn("the pod is given the node's socket, as engine.transport names it, and may be unable to use it: " + because + ".")
 	}
 	i.defeated.warn(plan)
 	i.warnAboutImage(plan)
+	i.warnAboutStorage(plan)
 	if plan.System != SystemARC && plan.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" || entry == EntryNamespace {
 		return
 	}

@@ -173,7 +173,7 @@ spec:
     volumeMounts: [{name: mine, mountPath: /var/run/dagger/}]
   - name: own-cli-bin
     env: [{name: _EXPERIMENTAL_DAGGER_CLI_BIN, value: /opt/dagger}, {name: EXTRA, value: mine}]
-  volumes: [{name: mine, emptyDir: {}}]
+  volumes: [{name: mine, hostPath: {path: /run/other}}]
 `)
 	in.Policies = policiesOf(t, `
 engine: {socket: {hostPath: /run/dagger-dagger-dagger-helm}}
@@ -194,7 +194,7 @@ env: [{name: EXTRA, value: ours}, {name: MORE, value: ours}]
 	require.Contains(t, pod.Annotations[AnnotationStatus], `"containers":["own-cli-bin"]`, "a forged status is replaced")
 	require.Equal(t, []LeftContainer{
 		{"own-host", "sets _EXPERIMENTAL_DAGGER_RUNNER_HOST itself"},
-		{"own-mount", "mounts something of its own at /run/dagger"},
+		{"own-mount", "mounts a hostPath volume at /run/dagger"},
 	}, plan.Status.Left)
 }
 
@@ -212,21 +212,6 @@ func TestAContainerThatALaterWebhookAddsIsPickedUp(t *testing.T) {
 	require.Len(t, twice.Spec.Containers[1].VolumeMounts, 2)
 	require.Len(t, twice.Spec.InitContainers, 1)
 	require.Len(t, twice.Spec.Volumes, 2)
-}
-
-func TestPlacesWhereNothingCanBeMounted(t *testing.T) {
-	cases := map[string]string{
-		"volumeMounts: [{name: m, mountPath: /run//dagger}]":                   "mounts something of its own at /run/dagger",
-		"volumeMounts: [{name: m, mountPath: /run/dagger/deeper}]":             "mounts something of its own below it",
-		"volumeMounts: [{name: m, mountPath: /run, readOnly: true}]":           "mounts /run read-only",
-		"volumeDevices: [{name: m, devicePath: /run/dagger}]":                  "mounts something of its own at /run/dagger",
-		"volumeMounts: [{name: m, mountPath: /usr/local/bin, readOnly: true}]": "gets no dagger at /usr/local/bin/dagger: it mounts /usr/local/bin read-only",
-	}
-	for mounts, want := range cases {
-		plan := Decide(input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, "+mounts+"}]}}"))
-		require.Len(t, plan.Status.Left, 1, mounts)
-		require.Contains(t, plan.Status.Left[0].Because, want)
-	}
 }
 
 func TestAMountThatALaterWebhookAddsDoesNotUndoOurs(t *testing.T) {
@@ -254,8 +239,8 @@ func TestAPodFullOfAnnotationsGetsNoMore(t *testing.T) {
 
 func TestTheStatusIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 	full := Status{
-		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", CLI: "none", CLIBecause: "old", CLIImage: "i", Wait: "on",
-		Containers: []string{"a", "b"}, Left: []LeftContainer{{"c", "d"}}, InitContainers: []string{"e"}, Volumes: []string{"f", "g"},
+		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", CLI: "none", CLIBecause: "old", CLIImage: "i", CLIStorage: "s", Wait: "on",
+		Containers: []string{"a", "b"}, Left: []LeftContainer{{"c", "d"}}, Moved: []MovedMount{{"m", "n", "o"}}, InitContainers: []string{"e"}, Volumes: []string{"f", "g"},
 		ReadFrom: "DaemonSet a/b", SELinux: "type=t", NotCopied: []string{"h"},
 	}
 	fields := reflect.TypeFor[Status]()

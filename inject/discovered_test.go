@@ -16,7 +16,12 @@ import (
 func withEngine(t *testing.T, policy string, d *engine.Discovered, err error) *Policies {
 	t.Helper()
 	p := NewPolicies(config.FromFile("cluster", []byte(header+policy), config.OriginCluster), nil,
-		func(string, labels.Selector) (*engine.Discovered, error) { return d, err })
+		func(string, labels.Selector) (*engine.Found, error) {
+			if d == nil {
+				return nil, err
+			}
+			return &engine.Found{Engines: []*engine.Discovered{d}}, err
+		})
 	require.NoError(t, p.Err())
 	return p
 }
@@ -25,7 +30,7 @@ func withEngine(t *testing.T, policy string, d *engine.Discovered, err error) *P
 func daemonSet() *engine.Discovered {
 	gid := int64(2002)
 	return &engine.Discovered{
-		Workload: engine.Workload{Kind: "DaemonSet", Namespace: "dagger", Name: "e"},
+		Identity: engine.Identity{Workload: engine.Workload{Kind: "DaemonSet", Namespace: "dagger", Name: "e"}},
 		Image:    "mirror.example.com/dagger/engine@sha256:0", Group: &gid,
 		Socket: &engine.SocketOnNode{HostPath: "/run/dagger-x", File: "e.sock"},
 		Tolerations: []corev1.Toleration{
@@ -109,7 +114,7 @@ func TestWhyThereIsNoEngine(t *testing.T) {
 		want   string
 	}{
 		"none found":      {"", nil, errors.New("namespace dagger: none of the 0 workloads"), ReasonNoEngine, "none of the 0 workloads"},
-		"nothing offered": {"", &engine.Discovered{Workload: engine.Workload{Kind: "StatefulSet", Namespace: "d", Name: "e"}}, nil, ReasonNoEngine, "StatefulSet d/e offers nothing"},
+		"nothing offered": {"", &engine.Discovered{Identity: engine.Identity{Workload: engine.Workload{Kind: "StatefulSet", Namespace: "d", Name: "e"}}}, nil, ReasonNoEngine, "StatefulSet d/e offers nothing"},
 		"an unsafe Service": {"engine: {transport: tcp}", &engine.Discovered{Service: &engine.Service{Address: "a:1", Reason: "there are several engines"}}, nil,
 			ReasonNoEngine, "a:1 is not safe: there are several engines"},
 		"not what is wanted":    {"engine: {transport: node-tcp}", daemonSet(), nil, ReasonNoEngine, "the transport is node-tcp, and the engine does not offer it"},

@@ -11,15 +11,15 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// Engines tells what is known of the engines of a cluster; nil knows of none. The namespace is empty where the engine is looked
+// Engines tells what is known of the engines of a cluster; nil knows of none. The namespace is empty where they are looked
 // for in the pod's own.
-type Engines func(namespace string, selector labels.Selector) (*engine.Discovered, error)
+type Engines func(namespace string, selector labels.Selector) (*engine.Found, error)
 
 // ErrOwnNamespaceOff is why there is no engine where a policy looks for one in the pod's own namespace, and those are not read.
 var ErrOwnNamespaceOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the chart's value " +
 	"discover.ownNamespace is true (the webhook's flag --discover-own-namespace)")
 
-func (e Engines) find(d *config.Discover) (*engine.Discovered, error) {
+func (e Engines) find(d *config.Discover) (*engine.Found, error) {
 	namespace := lookIn(d)
 	if e == nil || namespace == "" && !d.OwnNamespace {
 		return nil, nil
@@ -39,11 +39,11 @@ func lookIn(d *config.Discover) string {
 	return d.Namespace
 }
 
-// LooksInOwnNamespace reports whether a policy looks for the engine in the pod's own namespace: Within then tells what holds
-// in each.
+// LooksInOwnNamespace reports whether a policy looks for the engine in the pod's own namespace. Within then returns the
+// policies of each namespace.
 func (p *Policies) LooksInOwnNamespace() bool { return p.ownNamespace }
 
-// Within returns the policies for the pods of one namespace, for which engines knows the pod's own.
+// Within returns the policies for the pods of one namespace, with the engines of that namespace.
 func (p *Policies) Within(engines Engines) *Policies {
 	if !p.ownNamespace {
 		return p

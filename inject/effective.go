@@ -8,10 +8,10 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
-// Effective is the policy that holds for one pod, for people to read.
+// Effective is the policy that applies to one pod, in a form for people.
 type Effective struct {
 	*config.Effective
-	// Profile is the profile that holds, config.DefaultProfile where none was chosen.
+	// Profile is the profile that applies, config.DefaultProfile if the pod chose none.
 	Profile string
 	// Annotations are the pod's annotations that set a field, by the field's path.
 	Annotations map[string]string
@@ -36,7 +36,7 @@ func (p *Policies) Effective(profile string, raw rawjson.Value) (*Effective, err
 		}
 	}
 	if err := p.Err(); err != nil {
-		return nil, err // no pod gets as far as its profile
+		return nil, err // no pod gets to its profile
 	}
 	var err error
 	if e.Effective, err = config.Resolve(p.cluster, p.namespace, e.Profile); err != nil {
@@ -52,6 +52,9 @@ func (p *Policies) Effective(profile string, raw rawjson.Value) (*Effective, err
 	}
 	e.Policy.Containers.Include, e.Policy.Engine.Transport, e.Policy.CLI.Delivery = chosen.include, chosen.transport, chosen.delivery
 	e.Policy.Wait.Enabled = chosen.waitOff == ""
+	if chosen.wantedByPod {
+		e.Policy.Engine.Discover.Version, _ = annotated.annotation(AnnotationEngine)
+	}
 	for _, a := range podAnnotations {
 		if _, set := annotated.annotation(a.name); set {
 			e.Annotations[a.field] = a.name

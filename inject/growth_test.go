@@ -157,14 +157,13 @@ func FuzzGrown(f *testing.F) {
 	policies := []*Policies{largestPolicy(f), NewPolicies(config.BuiltIn(), nil, nil)}
 	f.Fuzz(func(t *testing.T, first uint8, n uint16, second uint8, m uint16) {
 		a, b := growingPods[int(first)%len(growingPods)], growingPods[int(second)%len(growingPods)]
-		both := growing{spec: a.spec, metadata: a.metadata, containers: a.containers}
 		size := func(of func(int) string, k uint16) func(int) string {
 			if of == nil {
 				return nil
 			}
 			return func(int) string { return of(int(k)) }
 		}
-		both = growing{spec: size(a.spec, n), metadata: size(a.metadata, n), containers: size(a.containers, n)}
+		both := growing{spec: size(a.spec, n), metadata: size(a.metadata, n), containers: size(a.containers, n)}
 		if both.spec == nil {
 			both.spec = size(b.spec, m)
 		}

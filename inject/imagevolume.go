@@ -21,16 +21,36 @@ const (
 type cliDelivery struct {
 	volume json.RawMessage
 	source string // the field of the volume that says what it is
-	// path is where containers mount it, mount the mount, and env the variable with the command's place.
-	path       string
+	// path is where containers mount it, and spare where below a folder of our own, where that path is taken.
+	path, spare string
+	// subPath is what of the volume they mount there, and file the command in that, empty where that is the command.
+	subPath, file string
+	// command is the command's path, mount the mount, and env the variable with the command's path.
+	command    string
 	mount, env json.RawMessage
 }
 
-// imageVolumesSince is the first Kubernetes that has volumes of the kind image without being told to (KEP-4639).
+// mountedAt returns the same delivery, mounted elsewhere.
+func (d *cliDelivery) mountedAt(at string) *cliDelivery {
+	if d.path == at {
+		return d
+	}
+	moved := *d
+	moved.mountAt(at)
+	return &moved
+}
+
+func (d *cliDelivery) mountAt(at string) {
+	d.path, d.command = at, path.Join(at, d.file)
+	d.mount = mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: at, SubPath: d.subPath, ReadOnly: true})
+	d.env = envJSON(EnvCLIBin, d.command)
+}
+
+// imageVolumesSince is the first Kubernetes that has image volumes by default (KEP-4639).
 var imageVolumesSince = version.MustParseGeneric("1.35")
 
-// HasImageVolumes reports whether an API server of a version has volumes of the kind image. The version is as servers have
-// it, as in v1.36.3 or v1.35.1-gke.100; major and minor are enough. An error says that it is none.
+// HasImageVolumes reports whether an API server of a version has image volumes by default. The version is in the form that
+// servers report, as in v1.36.3 or v1.35.1-gke.100; major and minor are enough. The error says that it is not a version.
 func HasImageVolumes(kubernetes string) (bool, error) {
 	v, err := version.ParseGeneric(kubernetes)
 	if err != nil {
@@ -39,34 +59,37 @@ func HasImageVolumes(kubernetes string) (bool, error) {
 	return v.AtLeast(imageVolumesSince), nil
 }
 
-// copiedCLI is an empty volume that the init container copies the CLI to. It is mounted as one file, so that PATH need not
-// change: login shells reset it, and Kubernetes cannot extend it.
+// copiedCLI is an empty volume that the init container copies the CLI to. Containers mount it as one file, so that PATH need
+// not change: login shells reset it, and Kubernetes cannot extend it.
 func copiedCLI(at string) cliDelivery {
-	return cliDelivery{
+	d := cliDelivery{
 		volume: mustMarshal(corev1.Volume{
 			Name:         volumeCLI,
 			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &cliSizeLimit}},
 		}),
-		source: emptyDirSource,
-		path:   at,
-		mount:  mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: at, SubPath: cliFile, ReadOnly: true}),
-		env:    envJSON(EnvCLIBin, at),
+		source:  emptyDirSource,
+		spare:   "bin/" + cliFile,
+		subPath: cliFile,
 	}
+	d.mountAt(at)
+	return d
 }
 
-// imageCLI is the image itself. Of that, runtimes mount folders only (containerd 2.4 refuses a file), and over
-// /usr/local/bin it would hide what the container has there: so it is in a folder of its own.
+// imageCLI is the image itself. Runtimes mount only folders of an image (containerd 2.4 refuses a file), and a folder over
+// /usr/local/bin would hide what the container has there. So the CLI is in a folder of its own.
 func imageCLI(image string) cliDelivery {
-	return cliDelivery{
+	d := cliDelivery{
 		volume: mustMarshal(corev1.Volume{
 			Name:         volumeCLI,
 			VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: image, PullPolicy: imagePullPolicy}},
 		}),
-		source: imageSource,
-		path:   config.CLIImagePath,
-		mount:  mustMarshal(corev1.VolumeMount{Name: volumeCLI, MountPath: config.CLIImagePath, SubPath: path.Dir(cliInImage)[1:], ReadOnly: true}),
-		env:    envJSON(EnvCLIBin, config.CLIImagePath+"/"+cliFile),
+		source:  imageSource,
+		spare:   "bin",
+		subPath: path.Dir(cliInImage)[1:],
+		file:    cliFile,
 	}
+	d.mountAt(config.CLIImagePath)
+	return d
 }
 
 // isVolume recognises our volume among the pod's.
@@ -75,20 +98,20 @@ func (d *cliDelivery) isVolume(volume rawjson.Value) bool { return volume.Get(d.
 // chooseDelivery decides how the CLI comes into the pod.
 func (i *injection) chooseDelivery(wanted config.Delivery, system System, imageVolumes bool) {
 	i.delivery = wanted
-	if wanted == config.DeliveryNone || !i.policy.cli.enabled() {
+	if wanted == config.DeliveryNone || !i.engine.cli.enabled() {
 		return
 	}
 	if wanted == config.DeliveryImageVolume {
 		if i.status.CLIBecause = i.noImageVolume(system, imageVolumes); i.status.CLIBecause == "" {
-			i.cli = &i.policy.cli.image
+			i.cli = &i.engine.cli.image
 			return
 		}
 	}
-	i.delivery, i.cli = config.DeliveryInitContainer, &i.policy.cli.copied
+	i.delivery, i.cli = config.DeliveryInitContainer, &i.engine.cli.copied
 }
 
-// noImageVolume returns why an image volume would not reach the pod's containers, empty where it would. What the pod has
-// already from an earlier call is kept: another replica may have seen another server.
+// noImageVolume returns why an image volume would not reach the pod's containers, or empty if it would. It keeps what the pod
+// already has from an earlier call: another replica may have seen another version of the server.
 func (i *injection) noImageVolume(system System, imageVolumes bool) string {
 	for _, volume := range i.pod.volumes.Elements() {
 		if name, _ := volume.Get("name").Str(); name == volumeCLI && volume.Get(imageSource).IsSet() {

@@ -5,9 +5,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/dagger-inject/dagger-inject/config"
-	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
 // initContainer is one of our init containers, encoded once: an object in two halves, between which fields of one pod fit.
@@ -17,8 +14,9 @@ type initContainer struct {
 	resources corev1.ResourceList
 
 	start json.RawMessage
-	// The other half in the three shapes that a pod's security decides between; see initContainerUser.
-	ownUser, podUser, openShift json.RawMessage
+	// ends are the other half in the shapes that a pod's security decides between (see initContainerUser), with the resources
+	// and for a BestEffort pod.
+	ends, bestEffortEnds [users]json.RawMessage
 }
 
 // initContainerStart has the fields that are the same for every pod.
@@ -31,14 +29,12 @@ type initContainerStart struct {
 
 func newInitContainer(start *initContainerStart, resources corev1.ResourceList) *initContainer {
 	text := mustMarshal(start)
-	return &initContainer{
-		image:     start.Image,
-		resources: resources,
-		start:     text[:len(text)-1],
-		ownUser:   initContainerEnd(userOwn, resources, nil),
-		podUser:   initContainerEnd(userPod, resources, nil),
-		openShift: initContainerEnd(userOpenShift, resources, nil),
+	t := &initContainer{image: start.Image, resources: resources, start: text[:len(text)-1]}
+	for u := range users {
+		t.ends[u] = initContainerEnd(u, resources, nil)
+		t.bestEffortEnds[u] = initContainerEnd(u, bestEffort(resources), nil)
 	}
+	return t
 }
 
 // initContainerEnd has kubectl describe show why a container failed that did not write a message of its own: a copy that finds
@@ -67,18 +63,16 @@ func (t *initContainer) fit(p *pod, ns *Namespace, fields []byte, options *corev
 
 func (t *initContainer) end(p *pod, ns *Namespace, options *corev1.SELinuxOptions) json.RawMessage {
 	u := initContainerUser(p, ns)
-	resources, limited := ns.Limits.fit(t.resources)
+	wanted, ends := t.resources, &t.ends
+	if p.isBestEffort() {
+		wanted, ends = bestEffort(t.resources), &t.bestEffortEnds
+	}
+	resources, limited := ns.Limits.fit(wanted)
 	resources, bounded := withinPodResources(p, resources)
 	if limited || bounded || options != nil {
 		return initContainerEnd(u, resources, options)
 	}
-	switch u {
-	case userPod:
-		return t.podUser
-	case userOpenShift:
-		return t.openShift
-	}
-	return t.ownUser
+	return ends[u]
 }
 
 // initContainerUID runs our init containers where the pod names no user: the engine's image has none, and root is not needed.
@@ -91,6 +85,7 @@ const (
 	userOwn user = iota
 	userPod
 	userOpenShift
+	users // how many there are
 )
 
 // initContainerUser leaves the uid to a pod-level runAsUser that is not root, and on OpenShift to the
@@ -124,47 +119,4 @@ func (u user) securityContext() *corev1.SecurityContext {
 		sc.RunAsUser = &uid
 	}
 	return sc
-}
-
-// fit raises resources to the minimum and lowers them to the maximum.
-func (l *ContainerLimits) fit(wanted corev1.ResourceList) (corev1.ResourceList, bool) {
-	if len(l.Min)+len(l.Max) == 0 {
-		return wanted, false
-	}
-	fitted, changed := wanted.DeepCopy(), false
-	for name, least := range l.Min {
-		if have, set := fitted[name]; !set || have.Cmp(least) < 0 {
-			fitted[name], changed = least, true
-		}
-	}
-	for name, most := range l.Max {
-		if have, set := fitted[name]; set && have.Cmp(most) > 0 {
-			fitted[name], changed = most, true
-		}
-	}
-	return fitted, changed
-}
-
-// withinPodResources lowers what the init container asks for to what the pod as a whole has (spec.resources, Kubernetes
-// 1.34): a container may not have more than its pod.
-func withinPodResources(p *pod, wanted corev1.ResourceList) (corev1.ResourceList, bool) {
-	if p.podResources.Len() == 0 {
-		return wanted, false
-	}
-	bounded, changed := wanted.DeepCopy(), false
-	for name, quantity := range wanted {
-		for _, list := range []string{"requests", "limits"} {
-			value := p.podResources.Get(list).Get(string(name))
-			text, quoted := value.Str()
-			if !quoted && value.Kind() == rawjson.Number {
-				text = value.Text()
-			}
-			most, err := config.ParseQuantity(text)
-			if text != "" && err == nil && most.Cmp(quantity) < 0 {
-				quantity, changed = most, true
-				bounded[name] = most
-			}
-		}
-	}
-	return bounded, changed
 }

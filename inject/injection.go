@@ -12,6 +12,7 @@ import (
 // injection is one pod's additions while they are worked out.
 type injection struct {
 	policy     *Policy
+	engine     *compiledEngine
 	pod        *pod
 	namespace  *Namespace
 	connection *connection
@@ -24,6 +25,7 @@ type injection struct {
 	stop       interruption
 
 	usesCLI  bool // a container is to have the CLI
+	cramped  bool // the CLI's copy has little room
 	defeated defeatedContainers
 }
 
@@ -50,8 +52,9 @@ func (i *injection) add(targets []*container) (Reason, string) {
 
 // addToContainer makes one container reach the engine, unless the user has wired it.
 func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
-	conn, vars := i.connectionFor(c), i.readEnv(c)
-	if because := conn.wiredByHand(c, &vars); because != "" {
+	vars := i.readEnv(c)
+	conn, where := i.connectionFor(c)
+	if because := i.wiredByHand(c, conn, where, &vars); because != "" {
 		i.status.Left = append(i.status.Left, LeftContainer{c.name, because})
 		return
 	}
@@ -74,8 +77,11 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 		}
 		env.Append(conn.hostJSON)
 	}
-	if conn.volume != "" && c.mountAt(conn.mountPath).Kind() == rawjson.Missing {
+	if conn.volume != "" && !where.mounted {
 		at.Member("volumeMounts").Append(conn.mountJSON)
+	}
+	if where.because != "" {
+		i.status.Moved = append(i.status.Moved, MovedMount{c.name, where.at, "as " + where.because})
 	}
 	if i.cli != nil {
 		i.addCLI(c, at, env, vars.cliBin)
@@ -90,22 +96,26 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 
 // addCLI mounts the CLI in a container and points SDKs at it, unless the container has one of its own at that path.
 func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.Value) {
-	path := i.cli.path
-	mounted := c.mountAt(path)
-	if mounted.IsSet() && !isVolume(mounted, volumeCLI) {
-		i.status.Left = append(i.status.Left, LeftContainer{c.name, "mounts a dagger command of its own at " + path})
+	where := i.pod.place(c, volumeCLI, i.cli.path, i.cli.spare)
+	switch {
+	case !where.mounted && (c.ownMountAt(i.cli.path).IsSet() || c.ownMountAt(i.cli.command).IsSet()):
+		i.status.Left = append(i.status.Left, LeftContainer{c.name, "mounts a dagger command of its own at " + i.cli.path})
+		return
+	case !where.mounted && where.because != "" && cliBin.IsSet():
+		// Neither PATH nor the variable would lead to it.
+		i.status.Left = append(i.status.Left, LeftContainer{c.name, "gets no dagger at " + i.cli.path + ": " + where.because + ", and it sets " + EnvCLIBin + " itself"})
 		return
 	}
-	if because := c.obstacle(path); because != "" {
-		i.status.Left = append(i.status.Left, LeftContainer{c.name, "gets no dagger at " + path + ": it " + because})
-		return
-	}
+	cli := i.cli.mountedAt(where.at)
 	i.usesCLI = true
-	if !cliBin.IsSet() {
-		env.Append(i.cli.env)
+	if where.because != "" {
+		i.status.Moved = append(i.status.Moved, MovedMount{c.name, cli.command, "which is not on PATH, as " + where.because})
 	}
-	if !mounted.IsSet() {
-		at.Member("volumeMounts").Append(i.cli.mount)
+	if !cliBin.IsSet() {
+		env.Append(cli.env)
+	}
+	if !where.mounted {
+		at.Member("volumeMounts").Append(cli.mount)
 	}
 }
 
@@ -139,35 +149,9 @@ func (i *injection) readEnv(c *container) envVars {
 	return vars
 }
 
-// wiredByHand returns why a container is left as it is, empty where it is not. A variable with the very value that it
-// would get is ours from an earlier call, or as good as ours.
-func (conn *connection) wiredByHand(c *container, vars *envVars) string {
-	if vars.runnerHost.IsSet() {
-		if value, ok := vars.runnerHost.Get("value").Str(); !ok || value != conn.host {
-			return "sets " + EnvRunnerHost + " itself"
-		}
-	}
-	if conn.nodeIPJSON != nil && vars.nodeIP.IsSet() && !isHostIP(vars.nodeIP) {
-		return "sets " + EnvNodeIP + " to something else than its node's address"
-	}
-	if conn.volume == "" {
-		return ""
-	}
-	mount := c.mountAt(conn.mountPath)
-	switch {
-	case !mount.IsSet():
-		if because := c.obstacle(conn.mountPath); because != "" {
-			return "can have nothing mounted at " + conn.mountPath + ": it " + because
-		}
-	case !isVolume(mount, conn.volume):
-		return "mounts something of its own at " + conn.mountPath
-	}
-	return ""
-}
-
 // addToPod adds the volumes, the init containers and the placement that the injected containers need.
 func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
-	i.status.Transport, i.status.ReadFrom = string(i.connection.transport), i.policy.engine.workload
+	i.status.Transport, i.status.ReadFrom = string(i.connection.transport), i.engine.workload
 	i.status.CLI = string(config.DeliveryNone)
 	volumes := spec.Member("volumes")
 	if i.connection.volume != "" {
@@ -188,9 +172,9 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
 	}
 	where := i.policy.anywhere
 	if i.connection.nodeLocal {
-		where = i.policy.onNode
+		where = i.engine.onNode
 		if i.policy.fromEngine {
-			i.status.NotCopied = i.policy.engine.notCopied
+			i.status.NotCopied = i.engine.notCopied
 		}
 	}
 	where.addTolerations(i.pod, spec)
@@ -214,7 +198,7 @@ func (i *injection) addVolume(volumes *patch.Cursor, name string, add json.RawMe
 
 // addGroup lets every user of the pod's containers connect to the socket. fsGroup would not: it does nothing for hostPath.
 func (i *injection) addGroup(spec *patch.Cursor) {
-	group := i.policy.engine.socket.Group
+	group := i.engine.unixSocket.Group
 	for _, have := range i.pod.securityContext.Get("supplementalGroups").Elements() {
 		if gid, ok := have.Int64(); ok && gid == group {
 			return
@@ -228,7 +212,7 @@ func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) (conf
 	if conflict := i.addVolume(volumes, volumeCLI, i.cli.volume, i.cli.isVolume); conflict != "" {
 		return conflict
 	}
-	i.status.CLI, i.status.CLIImage = string(i.delivery), i.policy.cli.container.image
+	i.status.CLI, i.status.CLIImage = string(i.delivery), i.engine.cli.container.image
 	if i.delivery == config.DeliveryImageVolume {
 		return ""
 	}
@@ -239,6 +223,7 @@ func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) (conf
 // containers prepare, and one of those may run the job's image and want the CLI.
 func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) (conflict string) {
 	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
+	i.noteStorage()
 	if _, set := i.pod.annotation(AnnotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
 		annotations.Member(AnnotationSafeToEvict).Set(patch.String(volumeCLI))
 	}
@@ -251,6 +236,6 @@ func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) (conflict s
 		}
 		return ""
 	}
-	spec.Member("initContainers").Prepend(i.policy.cli.container.fit(i.pod, i.namespace, nil, nil))
+	spec.Member("initContainers").Prepend(i.engine.cli.container.fit(i.pod, i.namespace, nil, nil))
 	return ""
 }

@@ -7,7 +7,7 @@ import (
 const (
 	// LabelInject, on a pod or its namespace, asks for injection.
 	LabelInject = "dagger.io/inject"
-	// AnnotationStatus is where what was done is recorded, as JSON.
+	// AnnotationStatus records what was done, as JSON.
 	AnnotationStatus = "dagger.io/status"
 )
 
@@ -22,20 +22,20 @@ const (
 	EntryNamespace Entry = "namespace"
 )
 
-// Namespace is what decisions need to know of a pod's namespace.
+// Namespace has the facts about a pod's namespace that decisions depend on.
 type Namespace struct {
 	Name   string
 	Labels map[string]string
-	// Annotations may be only those of NamespaceAnnotations.
+	// Annotations may contain only those of NamespaceAnnotations.
 	Annotations map[string]string
-	// Limits is what LimitRanges of the namespace ask of each container.
+	// Limits are the bounds of the namespace's LimitRanges for each container.
 	Limits ContainerLimits
 }
 
 // optIn is what the labels ask for.
 type optIn struct {
 	wanted bool
-	// byPod is true where the pod's own label asks, false where its namespace's does.
+	// byPod is true if the pod's own label asks, false if its namespace's does.
 	byPod  bool
 	reason Reason
 	detail string

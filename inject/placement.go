@@ -12,7 +12,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// placement is what is added to a pod to bring it to certain nodes.
+// placement is what is added to a pod to place it on certain nodes.
 type placement struct {
 	tolerations  []tolerationAddition
 	nodeSelector []labelAddition
@@ -20,12 +20,12 @@ type placement struct {
 	preferred    []preferredAddition
 	// constraints are what each of the required terms and the nodeSelector ask together; there is one even without a term.
 	constraints []constraints
-	// problem is why the engine's own placement cannot be copied, empty for nothing.
+	// problem says why the engine's own placement cannot be copied, or is empty.
 	problem string
 }
 
-// The bounds of what is copied from an engine. Whoever may write a workload in a namespace that is its own engine's may write
-// thousands of each; the policy's own are bounded alike when it is validated.
+// The bounds of what is copied from an engine. If namespaces run their own engines, anyone who may write a workload there may
+// write thousands of each. The policy's own additions have the same bounds, in its validation.
 const (
 	maxOfEngine      = 64
 	maxTermsOfEngine = 16
@@ -73,8 +73,8 @@ func (p *placement) constrain() {
 	}
 }
 
-// with returns the placement that also brings a pod to where an engine runs. Where the two name another value for the same
-// label, both stay: no node matches, and that is reported as the contradiction that it is.
+// with returns the placement that also places a pod where an engine runs. If the two want different values for the same label,
+// it keeps both: no node matches, and the decision reports a contradiction.
 func (p placement) with(e *engine.Placement) placement {
 	if p.problem = tooMuchToCopy(e); p.problem != "" {
 		return p
@@ -111,7 +111,7 @@ func (p placement) with(e *engine.Placement) placement {
 	return p
 }
 
-// tooMuchToCopy says that an engine's workload has more of something than is copied to pods, empty where it has not.
+// tooMuchToCopy returns what an engine's workload has more of than is copied to pods, or empty.
 func tooMuchToCopy(e *engine.Placement) string {
 	terms := 0
 	if e.Required != nil {

@@ -7,49 +7,50 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
-// Decision is what becomes of a pod.
+// Decision is what happens to a pod.
 type Decision string
 
 // The decisions.
 const (
-	// DecisionInjected is a pod that is admitted with what was added, or that has it already.
+	// DecisionInjected is a pod that is admitted with what was added, or that already has it.
 	DecisionInjected Decision = "injected"
 	// DecisionSkipped is a pod that injection does not apply to, admitted without an engine.
 	DecisionSkipped Decision = "skipped"
-	// DecisionAdmitted is a pod that asked and cannot have it, admitted without an engine because onError says so.
+	// DecisionAdmitted is a pod that asked and cannot be injected, and that onError admits without an engine.
 	DecisionAdmitted Decision = "admitted"
-	// DecisionRefused is a pod that asked and cannot have it, refused.
+	// DecisionRefused is a pod that asked and cannot be injected, and that onError refuses.
 	DecisionRefused Decision = "refused"
 	// DecisionError is a request that could not be answered.
 	DecisionError Decision = "error"
 )
 
-// gitlabRetrySeconds makes client-go repeat a refused creation: GitLab's executor would fail the job at once. No other
-// creator gets it, as waiting inside the call would hold ARC's reconcile workers.
+// gitlabRetrySeconds makes client-go retry a refused creation; GitLab's executor would otherwise fail the job at once. Other
+// creators do not get it: client-go waits inside the call, which would block ARC's reconcile workers.
 const gitlabRetrySeconds = 5
 
-// Plan is what is to be done with a pod, and why.
+// Plan is what to do with a pod, and why.
 type Plan struct {
 	Decision Decision
 	Reason   Reason
-	// Detail adds to the reason's sentence what is particular to this pod; it may be empty.
+	// Detail says what is particular to this pod; it may be empty.
 	Detail string
 	// System is the CI system that made the pod.
 	System System
-	// Status is what the status annotation records; nil where the pod gets none.
+	// Status is what the status annotation records, or nil if the pod gets none.
 	Status *Status
-	// Warnings are sentences for whoever creates the pod.
+	// Warnings are sentences for the creator of the pod.
 	Warnings []string
-	// Operations is the JSON patch, nil where there is nothing to do.
+	// Operations is the JSON patch, or nil if there is nothing to do.
 	Operations []jsonpatch.Operation
-	// RetryAfterSeconds is set on a refusal whose creator should repeat the call by itself.
+	// RetryAfterSeconds is set on a refusal that the creator's client should retry by itself.
 	RetryAfterSeconds int32
 }
 
-// Message returns the reason's sentence with the detail, and, where something is wrong, the remedy and where to read more, in
-// one line.
+// Message returns, in one line, the reason's sentence with the detail; if something is wrong, it adds the remedy and where to
+// read more.
 func (p *Plan) Message() string {
 	message := p.Reason.Sentence()
 	if p.Detail != "" {
@@ -61,15 +62,15 @@ func (p *Plan) Message() string {
 	return message
 }
 
-// WarningPrefix begins every warning, so that whoever reads the API server's warnings knows ours.
+// WarningPrefix begins every warning, so that readers of the API server's warnings recognise ours.
 const WarningPrefix = "dagger-inject: "
 
 // maxWarnings is how many bytes all warnings of an answer may have: above 4,096 characters the API server cuts each of them to
 // 256 (k8s.io/apiserver, endpoints/filters, warning.go).
 const maxWarnings = 4000
 
-// warn adds a warning, cut to what may still be said; the first are the weightiest. A warning with a control character is dropped
-// by the API server (k8s.io/apimachinery, NewWarningHeader); what is left kubectl writes to a terminal.
+// warn adds a warning, truncated to the space that is left. Add the most important ones first. The API server drops a warning with
+// a control character (k8s.io/apimachinery, NewWarningHeader), and kubectl writes the rest to a terminal.
 func (p *Plan) warn(text string) {
 	left := maxWarnings
 	for _, said := range p.Warnings {
@@ -80,12 +81,13 @@ func (p *Plan) warn(text string) {
 		if left < 100 {
 			return
 		}
-		text = strings.ToValidUTF8(text[:left-len("...")], "") + "..."
+		text = truncate.Text(text, left)
 	}
 	p.Warnings = append(p.Warnings, text)
 }
 
-// skip ends with a reason of the class "does not apply". Whoever asked with the pod's own label is told.
+// skip ends with a reason of the class "does not apply". If tell is set, the creator gets a warning: it asked with the pod's
+// own label.
 func (p *Plan) skip(reason Reason, detail string, tell bool) *Plan {
 	p.Decision, p.Reason, p.Detail = DecisionSkipped, reason, detail
 	if tell {

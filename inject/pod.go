@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
@@ -15,7 +16,10 @@ type pod struct {
 	containers     []container
 	initContainers []container
 	volumes        rawjson.Value
+	volumeIndex    map[string]volumeSource // nil until sourceOf is asked
 
+	runtimeClass     string
+	ownUsers         bool // hostUsers: false
 	nodeName         string
 	nodeSelector     rawjson.Value
 	tolerations      rawjson.Value
@@ -25,6 +29,12 @@ type pod struct {
 	imagePullSecrets rawjson.Value
 	ownedByJob       bool
 	name, namePrefix string
+	owner            string // the UID of its first owner
+
+	// terms are those that nodes are required to match, once termsRead, and fits is a placement that contradicts nothing in them.
+	terms     []podTerm
+	termsRead bool
+	fits      *placement
 	// defaultContainer is what the annotation names, and hasDefault whether there is one.
 	defaultContainer string
 	hasDefault       bool
@@ -117,6 +127,7 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 	p.defaultContainer, p.hasDefault = p.annotation(annotationDefault)
 	for _, owner := range r.objects(metadata.Get("ownerReferences")).Elements() {
 		p.ownedByJob = p.ownedByJob || r.str(owner.Get("kind")) == "Job"
+		p.owner = cmp.Or(p.owner, r.str(owner.Get("uid")))
 	}
 	p.containers = r.containers(p.spec.Get("containers"))
 	if runnerSpec {
@@ -127,6 +138,9 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 	for _, volume := range p.volumes.Elements() {
 		r.str(volume.Get("name"))
 	}
+	p.runtimeClass = r.str(p.spec.Get("runtimeClassName"))
+	hostUsers, set := r.typed(p.spec.Get("hostUsers"), rawjson.Bool).Bool()
+	p.ownUsers = set && !hostUsers
 	p.nodeName = r.str(p.spec.Get("nodeName"))
 	p.nodeSelector = r.strings(p.spec.Get("nodeSelector"))
 	p.tolerations = r.objects(p.spec.Get("tolerations"))
@@ -193,6 +207,16 @@ func (p *pod) hasLabel(name string) bool {
 }
 
 func (p *pod) annotation(name string) (string, bool) { return p.annotations.Get(name).Str() }
+
+// volumeNamed returns the volume of that name, or the zero Value.
+func (p *pod) volumeNamed(name string) rawjson.Value {
+	for _, v := range p.volumes.Elements() {
+		if have, _ := v.Get("name").Str(); have == name {
+			return v
+		}
+	}
+	return rawjson.Value{}
+}
 
 // containerNamed returns the regular container of that name, nil where there is none.
 func (p *pod) containerNamed(name string) *container { return named(p.containers, name) }

@@ -8,7 +8,7 @@ const (
 	annotationUIDRange = "openshift.io/sa.scc.uid-range"
 )
 
-// NamespaceAnnotations are all annotations of a namespace that decisions read: a cache need keep no other.
+// NamespaceAnnotations are the only annotations of a namespace that decisions read: a cache need not keep others.
 var NamespaceAnnotations = []string{annotationUIDRange, linkerdInject}
 
 // isOpenShift reports whether the namespace's pods get their uid and seccomp profile from a SecurityContextConstraint.
@@ -17,9 +17,9 @@ func (ns *Namespace) isOpenShift() bool {
 	return ok
 }
 
-// forbidsHostPath returns what would refuse a pod with a hostPath volume in the namespace, empty for nothing. Pod
-// Security admission runs after mutation and answers 403, on which a runner controller gives a runner up for good: such a
-// pod must not be made.
+// forbidsHostPath returns what would refuse a pod with a hostPath volume in the namespace, or empty. Pod Security admission
+// runs after mutation and answers 403, and a runner controller then gives its runner up for good: such a pod must not be
+// created.
 func (ns *Namespace) forbidsHostPath(policy config.PodSecurity) string {
 	level, labelled := ns.Labels[labelEnforce]
 	switch {

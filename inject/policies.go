@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
 // Policies is every policy that holds in a namespace: the default one and the profiles that a pod may choose. It is never
@@ -185,6 +186,9 @@ type choices struct {
 	included  bool
 	transport config.Transport
 	delivery  config.Delivery
+	// wanted is the engines that are asked for; wantedByPod is true where an annotation does.
+	wanted      engine.Wanted
+	wantedByPod bool
 	// waitOff is what decides against waiting for the engine, empty for nothing.
 	waitOff string
 }
@@ -192,7 +196,7 @@ type choices struct {
 // choose reads the pod's annotations. An annotation that the policy does not let pods set is never ignored: who writes it
 // believes that it holds.
 func (p *Policy) choose(pod *pod) (choices, string) {
-	c := choices{include: p.include, transport: p.transport, delivery: p.delivery}
+	c := choices{include: p.include, transport: p.transport, delivery: p.delivery, wanted: p.wanted}
 	if !p.waits {
 		c.waitOff = "wait.enabled"
 	}
@@ -216,6 +220,8 @@ const (
 	AnnotationPolicy = "dagger.io/policy"
 	// AnnotationContainers chooses a pod's containers: comma-separated names or patterns of path.Match.
 	AnnotationContainers = "dagger.io/containers"
+	// AnnotationEngine chooses among the engines that there are: a version, latest, or the name of a workload.
+	AnnotationEngine = engine.Annotation
 	// AnnotationTransport chooses engine.transport.
 	AnnotationTransport = "dagger.io/transport"
 	// AnnotationCLI chooses cli.delivery.
@@ -241,6 +247,14 @@ var podAnnotations = []struct {
 			return fmt.Sprintf("it is too long: at most %d names or patterns are accepted", maxPatterns)
 		}
 		return malformed(c.include)
+	}},
+	{AnnotationEngine, config.FieldEngineVersion, func(c *choices, value string) string {
+		wanted, err := engine.ParseWanted(value)
+		if err != nil {
+			return err.Error()
+		}
+		c.wanted, c.wantedByPod = wanted, true
+		return ""
 	}},
 	{AnnotationTransport, "engine.transport", func(c *choices, value string) string {
 		switch c.transport = config.Transport(value); c.transport {

@@ -27,22 +27,20 @@ type Policy struct {
 	waits            bool     // wait.enabled
 	*settings
 
-	engine *engineFacts
+	// engines are those that pods may be given, the preferred first: never none, as the policy may name what it takes to reach
+	// one, of which nothing else is known.
+	engines []*compiledEngine
+	// beyond is how many engines there are that are not considered.
+	beyond int
 	// discoverErr is why no engine was read off the cluster; nil where one was, or where none was looked for.
 	discoverErr error
-
-	// The connections that the engine offers; nil for what it does not.
-	socket, nodeTCP, nodeTCP6, tcp, tls *connection
-
-	cli  *cliTemplates  // nil where there is no image
-	wait *waitTemplates // nil where there is no image
 
 	env      []envAddition
 	envBytes int            // of all of env
 	envIndex map[string]int // nil where env is short
 
-	// anywhere is what the policy adds to every pod; onNode adds what brings a pod to a node with an engine.
-	anywhere, onNode *placement
+	// anywhere is what the policy adds to every pod.
+	anywhere *placement
 }
 
 // settings are fields that namespaces seldom set, or may not.
@@ -55,27 +53,15 @@ type settings struct {
 	podSecurity     config.PodSecurity
 	// ignorePodSecurity offers the socket whatever the namespace's level is.
 	ignorePodSecurity bool
+	runtimeClasses    []string // patterns of those whose pods share the node's kernel
 	podLabel          config.PodLabel
 	namespaces        labels.Selector // nil selects all
 	fromPods          []string
-}
-
-// engineFacts is what decisions read of an engine itself.
-type engineFacts struct {
-	socket    *engine.Socket
-	workload  string
-	unsafe    string // a Service that cannot be used, and why
-	notCopied []string
+	// wanted is the engines that the policy asks for.
+	wanted engine.Wanted
 	// seLinux is for containers that use the socket; nil for nothing.
 	seLinux *seLinux
-	// skew is what is wrong between the version of cli.image and that of the engine that was read, empty for nothing.
-	skew string
-	// pullSecrets are those that the engine's own image is pulled with, where that is the CLI's image too.
-	pullSecrets []string
 }
-
-// maxPullSecrets bounds how many of an engine's are compared with a pod's, to warn of one that the pod lacks.
-const maxPullSecrets = 16
 
 type envAddition struct {
 	name string
@@ -89,21 +75,6 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 		source: source, hash: effective.Hash(), settings: newSettings(c),
 		transport: c.Engine.Transport, include: c.Containers.Include, exclude: c.Containers.Exclude, waits: c.Wait.Enabled,
 	}
-	var discovered *engine.Discovered
-	discovered, p.discoverErr = engines.find(&c.Engine.Discover)
-	e := engine.Resolve(c, discovered, effective.IsSet)
-	p.engine = &engineFacts{
-		socket: e.Socket, workload: e.Workload, unsafe: e.Unsafe, notCopied: e.Placement.NotCopied,
-		seLinux: newSELinux(&c.Engine.Socket.SELinuxOptions), skew: e.Skew(), pullSecrets: e.PullSecrets[:min(len(e.PullSecrets), maxPullSecrets)],
-	}
-	p.connect(&e, c.Engine.Socket.MountPath)
-	p.markDiscovered(&e)
-	if e.Image != "" {
-		p.cli = newCLITemplates(&c.CLI, e.Image)
-	}
-	if c.Wait.Image != "" {
-		p.wait = newWaitTemplates(&c.Wait, e.Image)
-	}
 	env := c.Env
 	if token := c.CloudToken; token.SecretName != "" {
 		env = append(slices.Clip(env), corev1.EnvVar{Name: envCloudToken, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
@@ -116,11 +87,8 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 	}
 	p.indexEnv()
 	anywhere := newPlacement(&c.Scheduling)
-	p.anywhere, p.onNode = &anywhere, &anywhere
-	if c.Scheduling.FromEngine {
-		onNode := anywhere.with(&e.Placement)
-		p.onNode = &onNode
-	}
+	p.anywhere = same(&anywhere, like.anywhere)
+	p.compileEngines(effective, engines, like)
 	p.share(like)
 	return p
 }
@@ -129,7 +97,9 @@ func newSettings(c *config.InjectionPolicy) *settings {
 	s := &settings{
 		onError: c.OnError, delivery: c.CLI.Delivery, fromEngine: c.Scheduling.FromEngine, engineNamespace: lookIn(&c.Engine.Discover),
 		podSecurity: c.PodSecurity, ignorePodSecurity: c.Engine.Socket.IgnorePodSecurity, podLabel: c.Namespaces.PodLabel, fromPods: c.Overrides.FromPods,
+		seLinux: newSELinux(&c.Engine.Socket.SELinuxOptions), runtimeClasses: c.Engine.Socket.RuntimeClasses,
 	}
+	s.wanted, _ = engine.ParseWanted(c.Engine.Discover.Version) // validation has read it; none is any
 	if selector := c.Namespaces.Selector; len(selector.MatchLabels)+len(selector.MatchExpressions) > 0 {
 		// Validation has made the same selector.
 		s.namespaces, _ = metav1.LabelSelectorAsSelector(&selector)
@@ -140,16 +110,6 @@ func newSettings(c *config.InjectionPolicy) *settings {
 // share replaces parts that are the same in another policy by that policy's, so that they are in memory once.
 func (policy *Policy) share(like *Policy) {
 	policy.settings = same(policy.settings, like.settings)
-	policy.engine = same(policy.engine, like.engine)
-	policy.cli = same(policy.cli, like.cli)
-	policy.wait = sameWait(policy.wait, like.wait)
-	policy.anywhere = same(policy.anywhere, like.anywhere)
-	policy.onNode = same(same(policy.onNode, policy.anywhere), like.onNode)
-	policy.socket = sameConnection(policy.socket, like.socket)
-	policy.nodeTCP = sameConnection(policy.nodeTCP, like.nodeTCP)
-	policy.nodeTCP6 = sameConnection(policy.nodeTCP6, like.nodeTCP6)
-	policy.tcp = sameConnection(policy.tcp, like.tcp)
-	policy.tls = sameConnection(policy.tls, like.tls)
 	if policy.discoverErr != nil && like.discoverErr != nil && policy.discoverErr.Error() == like.discoverErr.Error() {
 		policy.discoverErr = like.discoverErr
 	}

@@ -58,7 +58,7 @@ func compile(t testing.TB, text string) *inject.Policies {
 func TestInvariantsOnDamagedPods(t *testing.T) {
 	rounds := 60
 	if testing.Short() {
-		rounds = 20
+		rounds = 12
 	}
 	// By the socket, by an address, where a mesh decides about the wait, and with the CLI from an image volume.
 	transports := []*inject.Policies{

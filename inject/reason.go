@@ -1,7 +1,7 @@
 package inject
 
-// Reason is why a request ended as it did. The set is closed, and the same value is the metric label, the audit
-// annotation and what a person reads.
+// Reason is why a request ended as it did. The set is closed. The same value is the metric label, the audit annotation and the
+// word that people read.
 type Reason string
 
 // The reasons.
@@ -24,11 +24,12 @@ const (
 	ReasonNamespaceNotSelected   Reason = "namespace_not_selected"
 	ReasonNamespaceLabelRequired Reason = "namespace_label_required"
 
-	// Injection was asked for and is impossible: the policy's onError decides.
+	// The pod asked, and injection is impossible: the policy's onError decides.
 	ReasonPolicyInvalid     Reason = "policy_invalid"
 	ReasonAnnotationInvalid Reason = "annotation_invalid"
 	ReasonNoEngine          Reason = "no_engine"
 	ReasonHostPathForbidden Reason = "host_path_forbidden"
+	ReasonSandboxed         Reason = "sandboxed"
 	ReasonContradiction     Reason = "contradiction"
 	ReasonNameConflict      Reason = "name_conflict"
 	ReasonPodTooLarge       Reason = "pod_too_large"
@@ -43,11 +44,11 @@ type Class string
 
 // The classes of reasons.
 const (
-	// ClassInjected is a pod that leaves admission able to use an engine.
+	// ClassInjected is a pod that can use an engine after admission.
 	ClassInjected Class = "injected"
-	// ClassDoesNotApply is a pod that is none of our business: it is always admitted.
+	// ClassDoesNotApply is a pod that injection does not concern: it is always admitted.
 	ClassDoesNotApply Class = "does not apply"
-	// ClassCannot is a pod that asked and cannot have it: the policy's onError decides.
+	// ClassCannot is a pod that asked and cannot be injected: the policy's onError decides.
 	ClassCannot Class = "cannot"
 	// ClassFault is a request that could not be answered.
 	ClassFault Class = "fault"
@@ -69,22 +70,22 @@ var explanations = map[Reason]explanation{
 		"Remove the label from the pod's template."},
 	ReasonUnknownLabelValue: {ClassDoesNotApply, "The pod's label dagger.io/inject has a value other than true and false.",
 		`Set the label to "true" or "false".`},
-	ReasonNotARunner: {ClassDoesNotApply, "The namespace asks for injection, which reaches CI jobs only, and the pod is not recognised as one.",
+	ReasonNotARunner: {ClassDoesNotApply, "The namespace asks for injection of its CI jobs, and the pod is not recognised as one.",
 		"Label the pod itself dagger.io/inject=true."},
 	ReasonWindows: {ClassDoesNotApply, "Windows pods cannot use the Dagger Engine of a node.",
 		"Run the job on a Linux node."},
-	ReasonMirrorPod: {ClassDoesNotApply, "A mirror pod shows a pod that the kubelet runs from a file; changing it changes nothing.",
+	ReasonMirrorPod: {ClassDoesNotApply, "A mirror pod only shows a pod that the kubelet runs from a file, and changing it has no effect.",
 		"Change the file on the node."},
 	ReasonRunnerController: {ClassDoesNotApply, "The pod belongs to a runner controller and runs no jobs.",
 		"Label the runners' pod template instead of the whole chart."},
 	ReasonNoTargetContainer: {ClassDoesNotApply, "The pod has no container that injection should reach.",
 		"Check the containers' names, the policy's containers and the annotation dagger.io/containers."},
-	ReasonAlreadyWired: {ClassDoesNotApply, "Every container that would be injected is wired to an engine by hand, and is left as it is.",
+	ReasonAlreadyWired: {ClassDoesNotApply, "Every container that injection would change is already connected to an engine by hand, and stays as it is.",
 		"Remove _EXPERIMENTAL_DAGGER_RUNNER_HOST and the socket's mount from the pod's template to have them injected."},
 
 	ReasonNamespaceNotSelected: {ClassDoesNotApply, "The cluster's policy does not let pods of this namespace be injected.",
-		"Ask whoever runs the cluster's policy to select the namespace (namespaces.selector)."},
-	ReasonNamespaceLabelRequired: {ClassDoesNotApply, "The pod asks by its own label, which by the cluster's policy counts only where the namespace has it too.",
+		"Ask the administrator of the cluster's policy to select the namespace (namespaces.selector)."},
+	ReasonNamespaceLabelRequired: {ClassDoesNotApply, "The pod asks by its own label, and the cluster's policy accepts that only in namespaces that have the label too.",
 		"Label the namespace dagger.io/inject=true."},
 
 	ReasonPolicyInvalid: {ClassCannot, "The injection policy is invalid.",
@@ -95,11 +96,13 @@ var explanations = map[Reason]explanation{
 		"See what dagger-inject engine shows, or name one in the policy: engine.socket.hostPath, engine.nodeTCP.port, engine.tcp.address or engine.tls.address."},
 	ReasonHostPathForbidden: {ClassCannot, "The engine's socket needs a hostPath volume, which the namespace's Pod Security level forbids.",
 		"Give the policy an engine.nodeTCP.port or an engine.tcp.address, or run the jobs in a namespace that allows hostPath volumes."},
+	ReasonSandboxed: {ClassCannot, "The pod is isolated from its node so that the engine's socket would be of no use to it, and the engine offers nothing else.",
+		"Give the policy an engine.nodeTCP.port or an engine.tcp.address; or, where the pod's runtime class shares the node's kernel, name it in engine.socket.runtimeClasses."},
 	ReasonContradiction: {ClassCannot, "What the policy adds for scheduling contradicts what the pod asks for itself.",
 		"Change the policy's scheduling or the pod's nodeSelector and node affinity."},
 	ReasonNameConflict: {ClassCannot, "The pod uses a name that injection needs for something else.",
 		"Rename the pod's container or volume."},
-	ReasonPodTooLarge: {ClassCannot, "The pod, or what would be added to it, is larger than injection takes on.",
+	ReasonPodTooLarge: {ClassCannot, "The pod, or what injection would add to it, is too large.",
 		"Choose fewer containers with the annotation dagger.io/containers, or shorten the policy's env or the pod's node selection."},
 
 	ReasonBadRequest: {ClassFault, "The request is not an admission review of a pod that can be read.",
@@ -115,8 +118,8 @@ func Reasons() []Reason {
 		ReasonNotRequested, ReasonOptedOut, ReasonUnknownLabelValue, ReasonNotARunner, ReasonWindows, ReasonMirrorPod,
 		ReasonRunnerController, ReasonNoTargetContainer, ReasonAlreadyWired,
 		ReasonNamespaceNotSelected, ReasonNamespaceLabelRequired,
-		ReasonPolicyInvalid, ReasonAnnotationInvalid, ReasonNoEngine, ReasonHostPathForbidden, ReasonContradiction, ReasonNameConflict,
-		ReasonPodTooLarge,
+		ReasonPolicyInvalid, ReasonAnnotationInvalid, ReasonNoEngine, ReasonHostPathForbidden, ReasonSandboxed, ReasonContradiction,
+		ReasonNameConflict, ReasonPodTooLarge,
 		ReasonBadRequest, ReasonInternalError,
 	}
 }
@@ -127,11 +130,11 @@ func (r Reason) Class() Class { return explanations[r].class }
 // Sentence returns what the reason means, in one sentence.
 func (r Reason) Sentence() string { return explanations[r].sentence }
 
-// Remedy returns what a person can do about it, empty where nothing is wrong.
+// Remedy returns what a person can do about it, or empty if nothing is wrong.
 func (r Reason) Remedy() string { return explanations[r].remedy }
 
-// troubleshooting is the page that messages lead to.
+// troubleshooting is the page that messages link to.
 const troubleshooting = "https://github.com/dagger-inject/dagger-inject/blob/main/docs/troubleshooting.md"
 
-// URL returns where the reason's causes and remedy are written at length.
+// URL returns the link to the reason's causes and remedy.
 func (r Reason) URL() string { return troubleshooting + "#" + string(r) }

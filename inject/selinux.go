@@ -31,11 +31,11 @@ func newSELinux(o *corev1.SELinuxOptions) *seLinux {
 	return &seLinux{options: *o, json: mustMarshal(o), text: strings.Join(parts, ",")}
 }
 
-// addSELinux gives a container that uses the socket the policy's options, unless it or its pod has some. Where SELinux
-// enforces, a container of the type container_t may not connect to a socket in a directory of the node whose listener is
-// privileged, and so of the type spc_t; the socket's group does not help.
+// addSELinux adds the policy's options to a container that uses the socket, unless it or its pod sets some. Where SELinux
+// enforces, a container of the type container_t may not connect to the engine's socket, which lies in a directory of the node
+// and whose listener is privileged, and so of the type spc_t. The socket's group does not help.
 func (i *injection) addSELinux(c *container, at *patch.Cursor) {
-	options := i.policy.engine.seLinux
+	options := i.policy.seLinux
 	if options == nil || i.connection.transport != config.TransportSocket {
 		return
 	}
@@ -58,7 +58,7 @@ func (i *injection) addSELinux(c *container, at *patch.Cursor) {
 
 // seLinuxOfWait returns the options of the init container that waits, nil for none: it connects to the socket as the others do.
 func (i *injection) seLinuxOfWait() *corev1.SELinuxOptions {
-	options := i.policy.engine.seLinux
+	options := i.policy.seLinux
 	if options == nil || i.connection.transport != config.TransportSocket || i.pod.securityContext.Get("seLinuxOptions").IsSet() {
 		return nil
 	}

@@ -2,12 +2,12 @@ package inject
 
 import "github.com/dagger-inject/dagger-inject/inject/patch"
 
-// Status is what the annotation dagger.io/status records of an injection. It describes what the pod has after it, not what
-// a call added, so that a second call on the same pod says the same.
+// Status is what the annotation dagger.io/status records of an injection. It describes the pod after the injection, not what
+// one call added, so that a second call on the same pod writes the same.
 type Status struct {
 	// Version is the version of the program that injected.
 	Version string `json:"version"`
-	// Policy is the policy that held.
+	// Policy is the policy that applied.
 	Policy PolicyStatus `json:"policy"`
 	// Transport is how the pod reaches the engine: socket, node-tcp, tcp or tls. It is empty where every container is left as it is.
 	Transport string `json:"transport,omitempty"`
@@ -15,26 +15,30 @@ type Status struct {
 	Engine string `json:"engine,omitempty"`
 	// CLI is how the dagger command came into the pod: init-container, image-volume or none.
 	CLI string `json:"cli,omitempty"`
-	// CLIBecause is why it did not come as the policy or the pod has it.
+	// CLIBecause says why it did not come as the policy or the pod asked.
 	CLIBecause string `json:"cliBecause,omitempty"`
 	// CLIImage is the image that the CLI is from.
 	CLIImage string `json:"cliImage,omitempty"`
-	// Wait is whether the pod waits for the engine: on or off, and after a colon what there is to know: what decided against it,
-	// or what is special about it.
+	// CLIStorage says what the copy of the CLI may take of the limit of ephemeral-storage that the pod has.
+	CLIStorage string `json:"cliStorage,omitempty"`
+	// Wait says whether the pod waits for the engine: on or off, and after a colon what is special about it or what decided
+	// against it.
 	Wait string `json:"wait,omitempty"`
 	// Containers are the names of the injected containers.
 	Containers []string `json:"containers,omitempty"`
 	// Left are containers that would be injected and are left as they are, or in part, with the reason.
 	Left []LeftContainer `json:"left,omitempty"`
+	// Moved is what containers have elsewhere than at its usual path, with what is in the way there.
+	Moved []MovedMount `json:"moved,omitempty"`
 	// InitContainers are the names of the added init containers.
 	InitContainers []string `json:"initContainers,omitempty"`
 	// Volumes are the names of the added volumes.
 	Volumes []string `json:"volumes,omitempty"`
 	// ReadFrom is the workload that the engine was read off.
 	ReadFrom string `json:"readFrom,omitempty"`
-	// SELinux are the options that containers were given, as in type=spc_t.
+	// SELinux are the options that containers got, as in type=spc_t.
 	SELinux string `json:"seLinux,omitempty"`
-	// NotCopied are tolerations of the engine's that the pod was not given.
+	// NotCopied are tolerations of the engine that the pod did not get.
 	NotCopied []string `json:"notCopied,omitempty"`
 }
 
@@ -46,9 +50,18 @@ type PolicyStatus struct {
 	Hash string `json:"hash"`
 }
 
-// LeftContainer is a container that the user's own settings kept from being injected.
+// LeftContainer is a container that was not injected because of the user's own settings.
 type LeftContainer struct {
 	Name    string `json:"name"`
+	Because string `json:"because"`
+}
+
+// MovedMount is something of ours in a container whose own mounts are in its usual place.
+type MovedMount struct {
+	// Name is the container's.
+	Name string `json:"name"`
+	// Path is where it is: the socket's directory, the client's certificates, or the dagger command.
+	Path    string `json:"path"`
 	Because string `json:"because"`
 }
 
@@ -56,26 +69,28 @@ type LeftContainer struct {
 // 256 KiB (k8s.io/apimachinery, validation.TotalAnnotationSizeLimitB).
 const maxAnnotations = 240 << 10
 
-// write sets the status annotation unless the pod has exactly this one. Whatever else stands there was written by a user
-// or by a call that knew less.
+// write sets the status annotation unless the pod has exactly this one. Any other value was written by a user or by an earlier
+// call that knew less.
 func (s *Status) write(p *pod, annotations *patch.Cursor) {
-	if len(p.annotations.Text()) > maxAnnotations {
+	text := string(s.appendJSON(make([]byte, 0, 640)))
+	have, _ := p.annotation(AnnotationStatus)
+	if len(p.annotations.Text())-len(have)+len(text) > maxAnnotations {
 		return
 	}
-	text := string(s.appendJSON(make([]byte, 0, 640)))
-	if have, _ := p.annotation(AnnotationStatus); have != text {
+	if have != text {
 		annotations.Member(AnnotationStatus).Replace(patch.String(text))
 	}
 }
 
-// appendJSON appends what encoding/json makes of a Status, in a tenth of the time.
+// appendJSON appends the same bytes as encoding/json would, in a tenth of the time.
 func (s *Status) appendJSON(dst []byte) []byte {
 	dst = appendMember(dst, "{", "version", s.Version)
 	dst = appendMember(dst, `,"policy":{`, "source", s.Policy.Source)
 	dst = appendMember(dst, ",", "hash", s.Policy.Hash)
 	dst = append(dst, '}')
 	for _, m := range [...]struct{ name, value string }{
-		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause}, {"cliImage", s.CLIImage}, {"wait", s.Wait},
+		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause}, {"cliImage", s.CLIImage},
+		{"cliStorage", s.CLIStorage}, {"wait", s.Wait},
 	} {
 		if m.value != "" {
 			dst = appendMember(dst, ",", m.name, m.value)
@@ -85,6 +100,10 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	if len(s.Left) > 0 {
 		dst = append(dst, `,"left":`...)
 		dst = append(dst, mustMarshal(s.Left)...)
+	}
+	if len(s.Moved) > 0 {
+		dst = append(dst, `,"moved":`...)
+		dst = append(dst, mustMarshal(s.Moved)...)
 	}
 	dst = appendNames(dst, "initContainers", s.InitContainers)
 	dst = appendNames(dst, "volumes", s.Volumes)

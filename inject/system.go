@@ -29,8 +29,8 @@ var (
 	hooksStepName  = regexp.MustCompile(`-step-[0-9a-f]{8}(-|$)`)
 )
 
-// recognise returns the system that made the pod. Marks are those that the systems' own code sets; names of containers
-// alone prove nothing.
+// recognise returns the system that made the pod, by marks that the systems' own code sets. Names of containers alone prove
+// nothing.
 func recognise(p *pod) System {
 	switch {
 	case p.hasLabel("runner-pod"), isHooksStep(p):
@@ -58,7 +58,7 @@ func recognise(p *pod) System {
 	return SystemNone
 }
 
-// isHooksStep recognises the pods that container hooks 0.7 run container actions in: they carry no mark but their Job's name.
+// isHooksStep recognises the pods in which container hooks 0.7 run container actions: their only mark is the name of their Job.
 func isHooksStep(p *pod) bool {
 	if !p.ownedByJob || p.containerNamed("job") == nil {
 		return false
@@ -76,7 +76,7 @@ func isGitLab(p *pod) bool {
 	return mark != "" && gitlabPodLabel.MatchString(mark) && p.containerNamed("build") != nil
 }
 
-// unfit returns the reason that keeps a pod out whatever it asks for, or the empty Reason.
+// unfit returns the reason that excludes a pod whatever it asks for, or the empty Reason.
 func unfit(p *pod) Reason {
 	if isWindows(p) {
 		return ReasonWindows
@@ -126,8 +126,8 @@ func (s System) runsJobs(p *pod, c *container) bool {
 	return !isInfrastructure(c) && !isDockerDaemon(c)
 }
 
-// neverRunsJobs reports whether the container is one that injection must not reach even when it is named: an engine is
-// root on its node, and a service container or a mesh proxy has no business with it.
+// neverRunsJobs reports whether injection must not reach the container even if it is named: an engine is root on its node, and
+// service containers and mesh proxies have no use for it.
 func (s System) neverRunsJobs(p *pod, c *container) bool {
 	switch s {
 	case SystemARCHooks, SystemGitLab:

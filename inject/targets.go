@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
 // chooseTargets returns the containers that injection should reach, or why there are none. The annotation's choice comes
@@ -70,7 +72,7 @@ func splitNames(list string) []string {
 	return names
 }
 
-// malformed returns what is wrong with the first pattern that is not one.
+// malformed describes the first malformed pattern, or returns empty.
 func malformed(globs []string) string {
 	for _, glob := range globs {
 		if _, err := path.Match(glob, ""); err != nil {
@@ -80,7 +82,7 @@ func malformed(globs []string) string {
 	return ""
 }
 
-// maxName is how long the name of a container is that the API server accepts (RFC 1123 label).
+// maxName is the longest name of a container that the API server accepts (RFC 1123 label).
 const maxName = 63
 
 func matchesAny(globs []string, name string) bool {
@@ -103,7 +105,7 @@ func containerNames(p *pod) string {
 	return joinNames(names)
 }
 
-// joinNames lists names for a message, which a pod of 10,000 containers must not make long.
+// joinNames lists names for a message, and keeps it short even for a pod of 10,000 containers.
 func joinNames(names []string) string {
 	const most = 8
 	if len(names) == 0 {
@@ -112,7 +114,7 @@ func joinNames(names []string) string {
 	for i, name := range names[:min(len(names), most)] {
 		if len(name) > 63 { // Kubernetes has no longer ones, but what is refused later is read first
 			names = slices.Clone(names)
-			names[i] = strings.ToValidUTF8(name[:63], "") + "..."
+			names[i] = truncate.Text(name, 63)
 		}
 	}
 	if len(names) > most {

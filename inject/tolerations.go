@@ -13,16 +13,22 @@ func (policy *placement) addTolerations(p *pod, spec *patch.Cursor) {
 	if len(policy.tolerations) == 0 {
 		return
 	}
-	own := make([]corev1.Toleration, 0, p.tolerations.Len()+len(policy.tolerations))
-	for _, t := range p.tolerations.Elements() {
-		own = append(own, readToleration(t))
-	}
+	own := readTolerations(p, len(policy.tolerations))
 	for _, wanted := range policy.tolerations {
 		if !coveredByAny(wanted.Toleration, own) {
 			spec.Member("tolerations").Append(wanted.json)
 			own = append(own, wanted.Toleration)
 		}
 	}
+}
+
+// readTolerations returns the pod's own tolerations, with room for so many more.
+func readTolerations(p *pod, more int) []corev1.Toleration {
+	own := make([]corev1.Toleration, 0, p.tolerations.Len()+more)
+	for _, t := range p.tolerations.Elements() {
+		own = append(own, readToleration(t))
+	}
+	return own
 }
 
 func readToleration(v rawjson.Value) corev1.Toleration {
@@ -55,7 +61,7 @@ func covers(a, b corev1.Toleration) bool {
 	if a.Effect != "" && a.Effect != b.Effect {
 		return false
 	}
-	// What evicts after some seconds does not cover what stays longer.
+	// A toleration that ends after some seconds does not cover one that lasts longer.
 	if a.TolerationSeconds != nil && (b.TolerationSeconds == nil || *b.TolerationSeconds > *a.TolerationSeconds) {
 		return false
 	}

@@ -6,21 +6,23 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 )
 
-// Trace is how a decision came about, for people to read. Decide fills the one that its Input names, as far as it gets; the
-// decision is the same with and without.
+// Trace describes how a decision came about, for people. Decide fills the one in its Input as far as it gets; the decision is
+// the same with and without it.
 type Trace struct {
-	// AskedBy is whose label asks for injection.
+	// AskedBy says whose label asks for injection.
 	AskedBy Asker
-	// OnError is what the policy that held says of pods that cannot be injected, empty where the decision came before it.
+	// OnError is the onError of the policy that applied, or empty if the decision came before it.
 	OnError config.OnError
-	// ContainersBy is what chooses containers: the annotation or the policy's field that names some; empty where the rule for the
-	// pod's system does.
+	// ContainersBy names the annotation or the policy's field that chooses containers; it is empty if the rule for the pod's
+	// system does.
 	ContainersBy string
-	// Containers are the pod's regular containers in their order, and what becomes of each.
+	// Containers are the pod's regular containers in their order, with what happens to each.
 	Containers []ContainerTrace
-	// Transports are the ways to an engine in the order in which they are tried.
+	// Engines are those among which one was chosen, the preferred first; none where there was no choice.
+	Engines []EngineChoice
+	// Transports are the ways to the engine in the order in which they are tried.
 	Transports []TransportTrace
-	// Engine is what was known of an engine in the cluster.
+	// Engine is what was known of the engine in the cluster, the one that was chosen.
 	Engine EngineTrace
 }
 
@@ -37,9 +39,9 @@ const (
 // ContainerTrace is a container and whether injection reaches it.
 type ContainerTrace struct {
 	Name string `json:"name"`
-	// Reached is true where injection reaches the container.
+	// Reached is true if injection reaches the container.
 	Reached bool `json:"reached"`
-	// Because is why it does not, or in what it is left as it is.
+	// Because says why it does not, or which part of the container stays as it is.
 	Because string `json:"because,omitempty"`
 }
 
@@ -49,20 +51,10 @@ type TransportTrace struct {
 	Taken     bool             `json:"taken"`
 	// Engine is the address that the Dagger client would be given, empty where the engine does not offer the transport.
 	Engine string `json:"engine,omitempty"`
-	// NodeLocal is true where the address leads to the engine of the pod's own node.
+	// NodeLocal is true if the address leads to the engine on the pod's own node.
 	NodeLocal bool `json:"nodeLocal,omitempty"`
-	// Because is why it was taken, or was not.
+	// Because says why it was chosen, or was not.
 	Because string `json:"because"`
-}
-
-// EngineTrace is what was known of an engine in the cluster.
-type EngineTrace struct {
-	// Namespace is where the policy looks for one, empty for nowhere.
-	Namespace string `json:"namespace,omitempty"`
-	// Workload is the one that was found, as Kind namespace/name; empty for none.
-	Workload string `json:"workload,omitempty"`
-	// Problem is why none was found.
-	Problem string `json:"problem,omitempty"`
 }
 
 func (t *Trace) asked(o optIn) {
@@ -81,7 +73,7 @@ func (t *Trace) policy(p *Policy) {
 	if t.OnError = p.onError; p.err != nil {
 		return
 	}
-	t.Engine = EngineTrace{Namespace: p.engineNamespace, Workload: p.engine.workload}
+	t.Engine = EngineTrace{Namespace: p.engineNamespace}
 	if p.discoverErr != nil {
 		t.Engine.Problem = p.discoverErr.Error()
 	}
@@ -99,7 +91,8 @@ func (t *Trace) container(c *container, reached bool, because string) {
 	}
 }
 
-// settle takes in which containers their own settings keep as they are, or in part.
+// settle records the containers whose own settings keep them, or a part of them, as they are, and those that have something
+// elsewhere than at its usual path.
 func (t *Trace) settle(s *Status) {
 	if t == nil {
 		return
@@ -111,25 +104,30 @@ func (t *Trace) settle(s *Status) {
 				c.Reached, c.Because = slices.Contains(s.Containers, c.Name), left.Because
 			}
 		}
+		for _, moved := range s.Moved {
+			if c.Reached && moved.Name == c.Name {
+				if c.Because != "" {
+					c.Because += "; it "
+				}
+				c.Because += "has " + moved.Path + ", " + moved.Because
+			}
+		}
 	}
 }
 
-// transports records the verdict on every transport, and which of them was taken.
-func (t *Trace) transports(policy *Policy, wanted config.Transport, in *Input, forbids string, taken *connection) {
-	if t == nil {
-		return
-	}
+// transports records the verdict on every transport to an engine, and which of them was taken.
+func (t *Trace) transports(c *choice, e *compiledEngine, taken *connection) {
 	passed := false
 	for _, transport := range autoOrder {
-		c, verdict := policy.offer(transport, wanted, in, forbids)
-		entry := TransportTrace{Transport: transport, Because: policy.why(transport, verdict, wanted, forbids)}
-		if offered := policy.connection(transport, in.NodeIPv6); offered != nil {
+		possible, verdict := c.offer(e, transport)
+		entry := TransportTrace{Transport: transport, Because: c.why(e, transport, verdict)}
+		if offered := c.connection(e, transport); offered != nil {
 			entry.Engine, entry.NodeLocal = offered.host, offered.nodeLocal
 		}
 		switch {
-		case c != nil && c == taken:
+		case possible != nil && possible == taken:
 			entry.Taken, passed = true, true
-		case c != nil && passed:
+		case possible != nil && passed:
 			entry.Because = "not needed: " + string(taken.transport) + " comes before it"
 		}
 		t.Transports = append(t.Transports, entry)
@@ -137,20 +135,25 @@ func (t *Trace) transports(policy *Policy, wanted config.Transport, in *Input, f
 }
 
 // why says a verdict in words.
-func (policy *Policy) why(transport config.Transport, v verdict, wanted config.Transport, forbids string) string {
+func (c *choice) why(e *compiledEngine, transport config.Transport, v verdict) string {
 	switch v {
 	case notWanted:
-		return "engine.transport is " + string(wanted)
+		return "engine.transport is " + string(c.transport)
 	case forbidden:
-		return "hostPath volumes are forbidden by " + forbids
+		return "hostPath volumes are forbidden by " + c.forbids
+	case sandboxed:
+		return c.sandbox(e)
 	case offered:
-		if wanted == config.TransportAuto {
+		if sandbox := c.sandbox(e); transport == config.TransportSocket && sandbox != "" {
+			return "engine.transport names it, though " + sandbox
+		}
+		if c.transport == config.TransportAuto {
 			return "the first that the engine offers and the namespace allows"
 		}
 		return "engine.transport names it"
 	}
-	if transport == config.TransportTCP && policy.engine.unsafe != "" {
-		return "the Service " + policy.engine.unsafe
+	if transport == config.TransportTCP && e.unsafe != "" {
+		return "the Service " + e.unsafe
 	}
 	return "the policy names none, and none is read off an engine"
 }

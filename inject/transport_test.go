@@ -27,8 +27,6 @@ func TestTheMountThatCannotBeHidden(t *testing.T) {
 		{"[{mountPath: /var/run/ci}]", "/run/ci/dagger", "/var/run/ci/dagger"},
 		{"[{mountPath: /var/runner}]", "/run/dagger", "/run/dagger"},
 		{"[{mountPath: /}]", "/run/dagger", "/run/dagger"},
-		{"[{mountPath: /var/run}, {name: dagger-inject-socket, mountPath: /var/run/dagger}]", "/run/dagger", "/var/run/dagger"},
-		{"[{name: dagger-inject-socket, mountPath: /run/dagger}, {mountPath: /var/run}]", "/run/dagger", "/run/dagger"},
 		{"[{mountPath: /var/./run//}]", "/run/dagger", "/var/run/dagger"},
 	}
 	for _, c := range cases {
@@ -37,7 +35,7 @@ func TestTheMountThatCannotBeHidden(t *testing.T) {
 		var d rawjson.Document
 		raw, err := d.Parse(string(text))
 		require.NoError(t, err)
-		require.Equal(t, c.want, socketMountPath(&container{raw: raw}, c.wanted), "%s with %s", c.wanted, c.mounts)
+		require.Equal(t, c.want, unhidden(&container{raw: raw}, c.wanted), "%s with %s", c.wanted, c.mounts)
 	}
 }
 
@@ -75,7 +73,7 @@ func TestTransports(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			policy := policiesOf(t, "engine: {"+c.engine+"}\n"+c.extra).standard
-			chosen, reason, _ := policy.chooseTransport(policy.transport, &Input{Namespace: c.namespace})
+			_, chosen, reason, _ := policy.chooseEngine(&pod{}, &choices{transport: policy.transport}, nil, &Input{Namespace: c.namespace})
 			require.Equal(t, c.reason, reason)
 			if reason == "" {
 				require.Equal(t, c.want, chosen.transport)
@@ -119,7 +117,7 @@ func TestTheInitContainersSecurityContext(t *testing.T) {
 }
 
 func TestTheInitContainerComesFirstAndIsGuaranteed(t *testing.T) {
-	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], initContainers: [{name: own, restartPolicy: Always}]}}")
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, resources: {requests: {cpu: 1}}}], initContainers: [{name: own, restartPolicy: Always}]}}")
 	in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1', resources: {limits: {cpu: 200m, ephemeral-storage: 1Gi}}}")
 	pod := patched(t, in, Decide(in))
 	require.Equal(t, "dagger-cli", pod.Spec.InitContainers[0].Name)

@@ -16,17 +16,17 @@ import (
 const (
 	initContainerWait = "dagger-wait"
 
-	// waitProgram is this program in its own image, and waitCommand what it is told to do there.
+	// waitProgram is this program in its own image, and waitCommand its subcommand.
 	waitProgram = "/dagger-inject"
 	waitCommand = "wait"
-	// anyVersion has the wait judge no version: the client is not known.
+	// anyVersion makes the wait accept every version, because the client is not known.
 	anyVersion = "any"
 
 	// longestGitLabWait leaves room in the 180 seconds that GitLab Runner gives a pod to start, pulls included (poll_timeout).
 	longestGitLabWait = time.Minute
 )
 
-// waitTemplates is everything of the wait that does not depend on the pod.
+// waitTemplates holds everything of the wait that does not depend on the pod.
 type waitTemplates struct {
 	container *initContainer
 	timeout   time.Duration
@@ -59,7 +59,7 @@ func newWaitTemplates(w *config.Wait, cliImage string) *waitTemplates {
 	return t
 }
 
-// sameWait returns the other wait where it is the same, and shares its container where only that is.
+// sameWait returns other if the two are equal, and shares its container if only that is.
 func sameWait(made, other *waitTemplates) *waitTemplates {
 	if made != nil && other != nil {
 		made.container = same(made.container, other.container)
@@ -67,9 +67,9 @@ func sameWait(made, other *waitTemplates) *waitTemplates {
 	return same(made, other)
 }
 
-// addWait adds the init container that waits for the engine, or records why there is none. It comes after the one that
-// copies the CLI, which needs no engine and whose image may still have to be pulled, as the engine's own: that time is not
-// counted against the wait. It comes before the pod's own, one of which may run dagger.
+// addWait adds the init container that waits for the engine, or records why there is none. It comes after the one that copies
+// the CLI: the copy needs no engine, and the time to pull its image must not count against the wait. It comes before the pod's
+// own init containers, which may run dagger.
 func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
 	have := i.pod.initContainerNamed(initContainerWait)
 	isOurs := have != nil && isWait(have)
@@ -78,7 +78,7 @@ func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
 	case isOurs:
 		i.status.Wait = "on"
 		if mesh := i.capturedBy(); mesh != "" {
-			// Its injector goes by marks that cannot be seen from here, and what was added cannot be taken back.
+			// The mesh's injector uses marks that are not visible here, and an addition cannot be undone.
 			i.status.Wait = "on: before a mesh (" + mesh + ")"
 		}
 	case off != "":
@@ -92,9 +92,9 @@ func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
 		i.status.Wait = "on"
 	}
 	i.status.InitContainers = append(i.status.InitContainers, initContainerWait)
-	wait := i.policy.wait
+	wait := i.engine.wait
 	if wait == nil {
-		return "" // another policy held when the pod was given the wait that it has
+		return "" // the pod has a wait from an earlier call, under another policy
 	}
 	timeout := wait.timeout
 	if i.system == SystemGitLab && timeout > longestGitLabWait {
@@ -109,12 +109,12 @@ func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
 	return ""
 }
 
-// noWait returns why the pod does not wait, empty where it does.
+// noWait returns why the pod does not wait, or empty if it does.
 func (i *injection) noWait() string {
 	switch {
 	case i.waitOff != "":
 		return i.waitOff
-	case i.policy.wait == nil:
+	case i.engine.wait == nil:
 		return "no wait.image"
 	case i.defeated.count(defeatCloudEngine) == len(i.status.Containers):
 		return "DAGGER_CLOUD_ENGINE chooses another engine"
@@ -125,8 +125,8 @@ func (i *injection) noWait() string {
 	return ""
 }
 
-// capturedBy returns the mark of a mesh whose proxy takes the wait's connections, empty for none. Init containers run before
-// the proxy does, in most versions, while the pod's connections are redirected to it already. A socket is not.
+// capturedBy returns the mark of a mesh whose proxy captures the wait's connections, or empty. In most versions init containers
+// run before the proxy does, while the pod's connections are already redirected to it. Sockets are not.
 func (i *injection) capturedBy() string {
 	if i.connection.transport == config.TransportSocket {
 		return ""
@@ -168,11 +168,11 @@ func (t *waitTemplates) fields(c *connection, timeout time.Duration, usesCLI boo
 	return dst
 }
 
-// addPullSecret lets the kubelet pull the wait's image. The ServiceAccount admission plugin gives a pod its account's pull
-// secrets only if the pod has none. It has run when a webhook is called, so that ours takes none away; when it runs again
-// after a change, it finds some and adds none. A Secret that the namespace does not have is passed over by the kubelet.
+// addPullSecret lets the kubelet pull the wait's image. The ServiceAccount admission plugin adds its account's pull secrets
+// only to a pod that has none. It has run before webhooks are called, so ours does not displace them; when it runs again after
+// a change, it finds some and adds none. The kubelet ignores a Secret that the namespace does not have.
 func (i *injection) addPullSecret(spec *patch.Cursor) {
-	wait := i.policy.wait
+	wait := i.engine.wait
 	if wait.pullSecret == "" {
 		return
 	}

@@ -181,7 +181,7 @@ func TestThePullSecretIsAddedOnce(t *testing.T) {
 }
 
 func TestTheWaitFitsItsNamespace(t *testing.T) {
-	in := waiting(t, bySocket+waitWithout, noMetadata, oneJob)
+	in := waiting(t, bySocket+waitWithout, noMetadata, "{containers: [{name: job, resources: {requests: {cpu: 1}}}]}")
 	in.Namespace.Limits = ContainerLimits{
 		Min: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("200m")},
 		Max: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")},
@@ -289,11 +289,10 @@ func TestPoliciesShareWhatIsTheSame(t *testing.T) {
 	own := layered(bySocket+waitAndCLI, "wait: {timeout: 30s}")
 	shared := like.With(own.namespace)
 	require.NoError(t, shared.Err())
-	require.NotSame(t, like.standard.wait, shared.standard.wait)
-	require.Same(t, like.standard.wait.container, shared.standard.wait.container)
+	require.NotSame(t, like.standard.engines[0].wait, shared.standard.engines[0].wait)
+	require.Same(t, like.standard.engines[0].wait.container, shared.standard.engines[0].wait.container)
 	same := like.With(layered(bySocket, "containers: {exclude: [x]}").namespace)
-	require.Same(t, like.standard.wait, same.standard.wait)
-	require.Same(t, like.standard.cli, same.standard.cli)
-	require.Same(t, like.standard.engine, same.standard.engine)
-	require.Same(t, like.standard.socket, same.standard.socket)
+	require.Same(t, like.standard.engines[0], same.standard.engines[0])
+	require.Same(t, like.standard.engines[0].cli, shared.standard.engines[0].cli)
+	require.Same(t, like.standard.engines[0].socket, shared.standard.engines[0].socket)
 }

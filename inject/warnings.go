@@ -17,7 +17,7 @@ const (
 	defeatToken
 )
 
-// defeats are all ways, with what is said of a container that has one (dagger, engine/client and the SDKs).
+// defeats lists all ways, with the warning for a container that has one (dagger, engine/client and the SDKs).
 var defeats = [...]struct {
 	defeat
 	sentence string
@@ -27,7 +27,7 @@ var defeats = [...]struct {
 	{defeatToken, "sets DAGGER_CLOUD_TOKEN to nothing, which wins over a token that the policy or the image has: remove it, or give it a value."},
 }
 
-// read takes in one variable of a container. Of several with one name, the last counts.
+// read examines one variable of a container. If several have the same name, the last one counts.
 func (d *defeat) read(name string, variable rawjson.Value) {
 	rest, ours := strings.CutPrefix(name, "DAGGER_")
 	if !ours {
@@ -38,7 +38,7 @@ func (d *defeat) read(name string, variable rawjson.Value) {
 		*d |= defeatCloudEngine
 	case rest == "CLOUD_TOKEN":
 		*d &^= defeatToken
-		// Go's clients leave an empty value out.
+		// Clients written in Go omit an empty value.
 		if value, _ := variable.Get("value").Str(); value == "" && !variable.Get("valueFrom").IsSet() {
 			*d |= defeatToken
 		}
@@ -85,7 +85,7 @@ func (i *injection) warnAboutImage(plan *Plan) {
 	if !i.usesCLI {
 		return
 	}
-	facts, image := i.policy.engine, i.policy.cli.container.image
+	facts, image := i.engine, i.engine.cli.container.image
 	if facts.skew != "" && i.connection.discovered {
 		plan.warn(fmt.Sprintf("the policy's cli.image does not fit %s: %s: leave cli.image out, and the engine's own image is used.", facts.workload, facts.skew))
 	}

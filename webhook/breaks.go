@@ -10,14 +10,15 @@ import (
 )
 
 const (
-	// breaksTimeout bounds how long it is looked for namespaces that a change of the cluster's policy breaks.
+	// breaksTimeout bounds the search for namespaces that a change of the cluster's policy breaks.
 	breaksTimeout = time.Second
-	// breaksNamed is how many of them a warning each names.
+	// breaksNamed is how many of them one warning names.
 	breaksNamed = 5
 )
 
-// breaks returns warnings that name namespaces whose own policy is valid now, and no longer is once the cluster's is as given:
-// it sets a field that the new one locks, say. Their owners have done nothing and would learn it from refused pods.
+// breaks returns warnings that name the namespaces whose own policy is valid now and would not be under the given cluster's
+// policy, for example because that locks a field that they set. Without the warning their owners would learn it from refused
+// pods.
 func (s *PolicyStore) breaks(ctx context.Context, cluster *inject.Policies) (warnings []string) {
 	ctx, cancel := context.WithTimeout(ctx, breaksTimeout)
 	defer cancel()

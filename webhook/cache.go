@@ -20,8 +20,8 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// cacheOptions keeps of the cluster what decisions need: the metadata of namespaces and the bounds of LimitRanges. Nothing
-// here writes what it reads, so the cache need not copy on every read.
+// cacheOptions caches only what decisions need: the metadata of namespaces and the bounds of LimitRanges. Nothing here modifies
+// what it reads, so reads need not copy.
 func cacheOptions() cache.Options {
 	return cache.Options{ByObject: map[client.Object]cache.ByObject{
 		namespaceType():      {UnsafeDisableDeepCopy: ptr.To(true), Transform: stripNamespace},
@@ -29,7 +29,8 @@ func cacheOptions() cache.Options {
 	}}
 }
 
-// stripNamespace keeps of a namespace what decisions read. Who owns a namespace can write 256 KiB of annotations.
+// stripNamespace keeps the parts of a namespace that decisions read. The owner of a namespace can write 256 KiB of annotations,
+// which must not stay in memory.
 func stripNamespace(obj any) (any, error) {
 	if ns, ok := obj.(*metav1.PartialObjectMetadata); ok {
 		ns.UID, ns.ManagedFields, ns.OwnerReferences, ns.Finalizers = "", nil, nil, nil
@@ -40,7 +41,7 @@ func stripNamespace(obj any) (any, error) {
 				metav1.SetMetaDataAnnotation(&ns.ObjectMeta, name, value)
 			}
 		}
-		// Most namespaces have the same labels, with other values: their names are kept once.
+		// Most namespaces have the same label names with different values: intern the names.
 		labels := make(map[string]string, len(ns.Labels))
 		for name, value := range ns.Labels {
 			labels[unique.Make(name).Value()] = value
@@ -57,7 +58,7 @@ func stripConfigMap(obj any) (any, error) {
 	return obj, nil
 }
 
-// watch starts the informers that decisions need, and returns the check that they and the policies are all read.
+// watch starts the informers that decisions need, and returns the readiness check that they and the policies have synced.
 func watch(ctx context.Context, c cache.Cache, policies *policyFeed) (healthz.Checker, error) {
 	synced := map[string]func() bool{}
 	kinds := map[string]client.Object{"namespaces": namespaceType(), "LimitRanges": &corev1.LimitRange{}}

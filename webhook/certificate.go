@@ -16,15 +16,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 )
 
-// certificatePoll is how often it is looked for a certificate that is not there yet.
+// certificatePoll is how often follow looks for a certificate that does not exist yet.
 const certificatePoll = 500 * time.Millisecond
 
-// certificate is what the server shows of itself. It may come late, as from cert-manager, and is read again when it changes.
+// certificate is the serving certificate. It may arrive after the start, as from cert-manager, and is read again when it
+// changes.
 type certificate struct {
 	dir    string
 	log    *slog.Logger
 	loaded chan struct{} // closed once there is one
-	// watcher has the certificate that is shown now.
+	// watcher has the certificate that is served now.
 	watcher atomic.Pointer[certwatcher.CertWatcher]
 }
 
@@ -42,7 +43,8 @@ func (c *certificate) follow(ctx context.Context) {
 		if c.watcher.Swap(watcher) == nil {
 			close(c.loaded)
 		}
-		// It gives up on files that go away as it begins. What was loaded is shown on, and they are waited for again.
+		// The watcher gives up if the files vanish as it starts. The server keeps serving the loaded certificate, and follow
+		// waits for the files again.
 		err := watcher.Start(ctx)
 		if ctx.Err() != nil {
 			return
@@ -51,7 +53,7 @@ func (c *certificate) follow(ctx context.Context) {
 	}
 }
 
-// wait returns once the certificate can be loaded, with nil where ctx ends before. What keeps it is logged once.
+// wait returns once the certificate can be loaded, or with nil if ctx ends first. It logs once why it cannot.
 func (c *certificate) wait(ctx context.Context) (watcher *certwatcher.CertWatcher) {
 	var last string
 	_ = wait.PollUntilContextCancel(ctx, certificatePoll, true, func(context.Context) (bool, error) {
@@ -68,7 +70,7 @@ func (c *certificate) wait(ctx context.Context) (watcher *certwatcher.CertWatche
 	return watcher
 }
 
-// get returns the certificate to show, as tls.Config asks for it.
+// get returns the certificate to serve, in the form that tls.Config needs.
 func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	watcher := c.watcher.Load()
 	if watcher == nil {
@@ -77,7 +79,7 @@ func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 	return watcher.GetCertificate(hello)
 }
 
-// expiry returns when the certificate that is shown expires, and false where none is.
+// expiry returns when the served certificate expires, and false if there is none.
 func (c *certificate) expiry() (time.Time, bool) {
 	shown, err := c.get(nil)
 	if err != nil {
@@ -86,7 +88,7 @@ func (c *certificate) expiry() (time.Time, bool) {
 	return shown.Leaf.NotAfter, true
 }
 
-// ready is the check that there is a certificate which clients may accept.
+// ready is the readiness check that there is a certificate which clients can accept.
 func (c *certificate) ready(*http.Request) error {
 	switch expiry, loaded := c.expiry(); {
 	case !loaded:

@@ -10,24 +10,24 @@ import (
 )
 
 const (
-	// DefaultDrainQuietPeriod is how long no request must have come before the server stops listening: longer than it takes
-	// a node to learn that a replica is not ready.
+	// DefaultDrainQuietPeriod is how long the server must be without requests before it stops listening. It is longer than a
+	// node takes to learn that a replica is not ready.
 	DefaultDrainQuietPeriod = 10 * time.Second
 	// DefaultDrainTimeout bounds the drain. With stopTimeout and a preStop hook of 5 s it leaves 10 s of a termination grace
 	// period of 60 s.
 	DefaultDrainTimeout = 30 * time.Second
-	// stopTimeout is how long requests that are being answered have once the drain is over: what one may take to arrive and
-	// its answer to be read, and a little.
+	// stopTimeout is how long running requests have after the drain: the time to receive one, the time to send its answer, and
+	// a margin.
 	stopTimeout = bodyTimeout + answerTimeout + 2*time.Second
 )
 
-// drain lets a server end without failing a request. Readiness goes first; then it serves on, new connections too, until
-// nobody asks any more. The API server keeps connections and goes on using those to a pod that is no longer an endpoint
-// (kubernetes#127335), so each answer closes the one it goes out on: Connection: close in HTTP/1.1, which is what the API server
-// speaks to Services, and GOAWAY in HTTP/2, which net/http makes of that header.
+// drain stops a server without failing a request. Readiness fails first. The server then goes on serving, new connections too,
+// until no request comes any more. The API server keeps using its connections to a pod that is no longer an endpoint
+// (kubernetes#127335), so each answer closes its connection: Connection: close in HTTP/1.1, which is what the API server speaks
+// to Services, and GOAWAY in HTTP/2, which net/http derives from that header.
 //
-// Idle connections are left alone until the end: closing one can meet a request that is under way on it, which nobody sends
-// again. One that was not used for the quiet period is unlikely to be used in the very moment in which it is closed.
+// Idle connections stay open until the end: closing one can lose a request that is already on its way, and nobody sends it
+// again. A connection without a request for the whole quiet period is unlikely to get one at the moment when it closes.
 type drain struct {
 	quiet, timeout time.Duration
 	log            *slog.Logger
@@ -44,7 +44,7 @@ func newDrain(o *Options) *drain {
 	}
 }
 
-// outlive returns the context that servers and caches run on. It ends once the drain is over that begins as ctx ends.
+// outlive returns the context of servers and caches. When ctx ends, the drain begins; when the drain ends, that context does.
 func (d *drain) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	forget := context.AfterFunc(ctx, func() {
@@ -67,7 +67,7 @@ func (d *drain) begun() bool {
 	}
 }
 
-// run drains, until the quiet period has passed without a request, the time is up, or the server has ended by itself.
+// run drains until the quiet period has passed without a request, the time is up, or the server has stopped by itself.
 func (d *drain) run(ended <-chan struct{}) {
 	d.draining.Store(true)
 	if d.quiet <= 0 || !d.begun() {
@@ -102,7 +102,7 @@ func (d *drain) handle(next http.Handler) http.Handler {
 			w.Header()["Connection"] = closeConnection
 			select {
 			case d.requests <- struct{}{}:
-			default: // the one before is not taken in yet, and says the same
+			default: // the signal before this one is still pending, and is enough
 			}
 		}
 		next.ServeHTTP(w, req)
@@ -111,7 +111,7 @@ func (d *drain) handle(next http.Handler) http.Handler {
 
 var closeConnection = []string{"close"}
 
-// ready is the check that the server is not draining.
+// ready is the readiness check that the server is not draining.
 func (d *drain) ready(*http.Request) error {
 	if d.draining.Load() {
 		return errors.New("draining: the server ends once requests cease")

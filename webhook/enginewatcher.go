@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -25,7 +26,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// engineState is what is known of engines at one moment, by namespace. It is never changed.
+// engineState is what is known of engines at one moment, by namespace. It is immutable.
 type engineState map[string]engineNamespace
 
 type engineNamespace struct {
@@ -33,8 +34,8 @@ type engineNamespace struct {
 	err       error // the namespace cannot be read
 }
 
-// Discover finds the engine of a namespace.
-func (s engineState) Discover(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+// Discover finds the engines of a namespace.
+func (s engineState) Discover(namespace string, selector labels.Selector) (*engine.Found, error) {
 	known, watched := s[namespace]
 	switch {
 	case namespace == "":
@@ -51,14 +52,14 @@ func (s engineState) Discover(namespace string, selector labels.Selector) (*engi
 	return found, nil
 }
 
-// engineWatcher reads the workloads of the namespaces that policies look for engines in, and no others: a Role in each is all
-// that it needs. A namespace that is missing or forbidden has no engine; it keeps nobody from being ready.
+// engineWatcher reads the workloads of the namespaces in which policies look for engines, and no others, so that a Role in each
+// is enough. A namespace that is missing or forbidden has no engine; it does not keep the replica from becoming ready.
 type engineWatcher struct {
 	config *rest.Config
 	scheme *runtime.Scheme
 	mapper meta.RESTMapper
 	log    *slog.Logger
-	// changed is told of every new state.
+	// changed is called with every new state.
 	changed func(engineState)
 
 	mu         sync.Mutex
@@ -72,9 +73,10 @@ type watchedNamespace struct {
 	stop   context.CancelFunc
 	synced []func() bool
 	err    error // the last failure of a watch, before all were synced
-	// forbidden is true where the service account may not read the namespace: another failure passes, and is waited for.
+	// forbidden is true if the service account may not read the namespace. Any other failure is temporary, and readiness waits
+	// for it to pass.
 	forbidden bool
-	// known is true once decisions are made with what was read, or knowing that nothing may be.
+	// known is true once decisions use what was read, or know that reading is forbidden.
 	known bool
 }
 
@@ -89,10 +91,10 @@ func newEngineWatcher(config *rest.Config, scheme *runtime.Scheme, mapper meta.R
 // NeedLeaderElection says that every replica watches.
 func (*engineWatcher) NeedLeaderElection() bool { return false }
 
-// settle is how long changes are gathered before a state is made of them: an upgrade changes several objects at once.
+// settle is how long changes are collected before a new state is computed: an upgrade changes several objects at once.
 const settle = 20 * time.Millisecond
 
-// Start makes a state of every change, until ctx ends.
+// Start computes a new state after every change, until ctx ends.
 func (w *engineWatcher) Start(ctx context.Context) error {
 	for {
 		select {
@@ -119,7 +121,7 @@ func (w *engineWatcher) touch() {
 	}
 }
 
-// want watches these namespaces, and no others any more.
+// want watches these namespaces and stops watching all others.
 func (w *engineWatcher) want(namespaces []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -144,12 +146,23 @@ func engineKinds() []client.Object {
 }
 
 func (w *engineWatcher) watch(namespace string) *watchedNamespace {
-	handler := toolscache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { w.touch() }, UpdateFunc: func(any, any) { w.touch() }, DeleteFunc: func(any) { w.touch() },
-	}
 	watched := &watchedNamespace{}
-	watched.start(w.config, w.scheme, w.mapper, namespace, handler, func(err error) { w.failed(watched, namespace, err) }, w.touch)
+	watched.start(w.config, w.scheme, w.mapper, namespace, w.handler(), func(err error) { w.failed(watched, namespace, err) }, w.touch)
 	return watched
+}
+
+// handler has a state made of the changes that matter.
+func (w *engineWatcher) handler() toolscache.ResourceEventHandler {
+	changed := func(object, old any) {
+		if _, matters := changeOfEngine(object, old); matters {
+			w.touch()
+		}
+	}
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { changed(object, nil) },
+		UpdateFunc: func(old, object any) { changed(object, old) },
+		DeleteFunc: func(object any) { changed(object, nil) },
+	}
 }
 
 // start reads the workloads and Services of a namespace, or of all, and tells of every change, of failures, and of having
@@ -181,7 +194,7 @@ func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Sche
 		}
 	}
 	if err != nil {
-		go failed(err) // whoever starts may hold what failed needs
+		go failed(err) // the caller may hold the lock that failed takes
 		return
 	}
 	go func() {
@@ -191,9 +204,34 @@ func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Sche
 	}()
 	go func() {
 		if watched.WaitForCacheSync(ctx) {
-			read() // an empty namespace tells of nothing else
+			read() // an empty namespace causes no other event
 		}
 	}()
+}
+
+// changeOfEngine reports whether an event of a trimmed object may change what is known of engines, and in which namespace. Most
+// events are of other workloads, or of a status that says nothing new to decisions.
+func changeOfEngine(object, old any) (namespace string, matters bool) {
+	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		object = gone.Obj
+	}
+	now, ok := object.(client.Object)
+	if !ok {
+		return "", false
+	}
+	if _, isService := object.(*corev1.Service); !isService && !engine.IsEngine(object) && (old == nil || !engine.IsEngine(old)) {
+		return "", false
+	}
+	before, had := old.(client.Object)
+	return now.GetNamespace(), !had || !sameButVersion(before, now)
+}
+
+// sameButVersion reports whether two states of a trimmed object differ in nothing that is read.
+func sameButVersion(a, b client.Object) bool {
+	a, b = a.DeepCopyObject().(client.Object), b.DeepCopyObject().(client.Object)
+	a.SetResourceVersion("")
+	b.SetResourceVersion("")
+	return reflect.DeepEqual(a, b)
 }
 
 // trimEngine keeps of a workload or Service what an engine is read off.
@@ -225,7 +263,7 @@ func (watched *watchedNamespace) isSynced() bool {
 	return len(watched.synced) > 0
 }
 
-// ready is the check that every wanted namespace is read, or may not be.
+// ready is the readiness check that every wanted namespace was read, or may not be read.
 func (w *engineWatcher) ready(*http.Request) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

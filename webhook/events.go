@@ -21,33 +21,34 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
-// client-go's event broadcaster starts a goroutine for every event, keeps one entry for every object that events were about
-// for minutes, and sends as fast as it is told to. Any pod in the cluster can post to the webhook's Service: what it can cause
-// has to be bounded, in memory and in calls. Hence an emitter of our own.
+// client-go's event broadcaster starts a goroutine for every event, keeps an entry for minutes for every object that has
+// events, and sends without a limit. Any pod in the cluster can post to the webhook's Service, so the memory and the calls that
+// it can cause must be bounded. Hence this emitter.
 const (
-	// eventQueue is how many events wait at most. More are dropped.
+	// eventQueue is how many events can wait. The emitter drops more.
 	eventQueue = 256
 	// eventRate is how many are sent a second, and eventBurst how many at once after a pause.
 	eventRate  = 2
 	eventBurst = 20
-	// eventsKept is how many of those that were sent are remembered, to be counted on instead of sent again.
+	// eventsKept is how many sent events are remembered, so that a repetition is counted instead of sent again.
 	eventsKept = 1024
-	// eventRepeat is how long a repetition is only counted, before the count is sent.
+	// eventRepeat is how long repetitions are only counted before the count is sent.
 	eventRepeat = 5 * time.Minute
 	// eventTimeout bounds a call.
 	eventTimeout = 5 * time.Second
 	// maxNote is what the API server accepts (k8s.io/kubernetes, core/validation, NoteLengthLimit).
 	maxNote = 1024
 
-	// eventController and eventAction are how events say who did what.
+	// eventController and eventAction are the reporter and the action in events.
 	eventController = "inject.dagger.io/webhook"
 	eventAction     = "Inject"
 )
 
-// EventEmitter tells those who look at a pod's controller, or its namespace, of pods that asked for an engine and cannot have
-// it. Nothing waits for it: an event that does not fit is dropped, and counted.
+// EventEmitter writes events about pods that asked for an engine and cannot be injected, on the pod's controller or its
+// namespace, where people look. Requests do not wait for it: it drops and counts what does not fit.
 type EventEmitter struct {
 	client   client.Client
 	instance string
@@ -61,7 +62,7 @@ type EventEmitter struct {
 	failed bool       // the last call failed, and was logged
 }
 
-// occurrence is a decision to tell of.
+// occurrence is a decision that deserves an event.
 type occurrence struct {
 	regarding corev1.ObjectReference
 	decision  inject.Decision
@@ -84,7 +85,7 @@ func NewEventEmitter(c client.Client, instance string, m *Metrics, log *slog.Log
 	}
 }
 
-// tell queues an event about a decision, where it is one to tell of. A nil emitter tells nobody.
+// tell queues an event about a decision that deserves one. On a nil emitter it does nothing.
 func (e *EventEmitter) tell(r *request, plan *inject.Plan) {
 	if e == nil || r.dryRun || plan.Reason.Class() != inject.ClassCannot {
 		return
@@ -93,8 +94,8 @@ func (e *EventEmitter) tell(r *request, plan *inject.Plan) {
 	if plan.Decision == inject.DecisionAdmitted {
 		note = "admitted without an engine: "
 	}
-	// The message and the pod are parts of the request's text, which must not live as long as the event.
-	o := occurrence{regarding(r), plan.Decision, plan.Reason, cut(terminal.Escape(note+plan.Message()), maxNote)}
+	// The message and the pod point into the request's text, which must not live as long as the event: copy them.
+	o := occurrence{regarding(r), plan.Decision, plan.Reason, strings.Clone(truncate.Text(terminal.Escape(note+plan.Message()), maxNote))}
 	select {
 	case e.queue <- o:
 	default:
@@ -102,20 +103,15 @@ func (e *EventEmitter) tell(r *request, plan *inject.Plan) {
 	}
 }
 
-// cut returns a copy of a text of so many bytes at most, without half a character.
-func cut(text string, most int) string {
-	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), most)], ""))
-}
-
-// regarding is the pod's controlling owner: a pod that is refused is no object, and one that is admitted is soon gone. Without
-// one it is the namespace.
+// regarding is the pod's controlling owner: a refused pod does not exist, and an admitted one is soon gone. It is the namespace
+// if the pod has no owner.
 func regarding(r *request) corev1.ObjectReference {
 	namespace := strings.Clone(r.namespace)
 	for _, owner := range r.pod.Get("metadata").Get("ownerReferences").Elements() {
 		if is, _ := owner.Get("controller").Bool(); !is {
 			continue
 		}
-		str := func(v rawjson.Value) string { s, _ := v.Str(); return cut(s, 253) }
+		str := func(v rawjson.Value) string { s, _ := v.Str(); return strings.Clone(truncate.Text(s, 253)) }
 		return corev1.ObjectReference{
 			APIVersion: str(owner.Get("apiVersion")), Kind: str(owner.Get("kind")), Namespace: namespace,
 			Name: str(owner.Get("name")), UID: types.UID(str(owner.Get("uid"))),
@@ -167,14 +163,14 @@ func (e *EventEmitter) send(ctx context.Context, o *occurrence) {
 	}
 	err := e.client.Create(ctx, event)
 	if apierrors.IsAlreadyExists(err) {
-		// Another replica, or this one before a restart, has told of it.
+		// Another replica, or this one before a restart, has already sent it.
 		known.count = max(known.count, 2)
 		err = e.count(ctx, o.event(key, e.instance, now), known, now)
 	}
 	e.done(known, now, err)
 }
 
-// count tells how often an event happened.
+// count updates how often an event happened.
 func (e *EventEmitter) count(ctx context.Context, event *eventsv1.Event, known *series, now time.Time) error {
 	patch, err := json.Marshal(map[string]any{"series": eventsv1.EventSeries{Count: known.count, LastObservedTime: metav1.NewMicroTime(now)}})
 	if err != nil {
@@ -184,7 +180,7 @@ func (e *EventEmitter) count(ctx context.Context, event *eventsv1.Event, known *
 }
 
 func (e *EventEmitter) done(known *series, now time.Time, err error) {
-	// Also after a failure: one that lasts must not be tried with every pod.
+	// Set it after a failure too, so that a lasting failure is not retried with every pod.
 	known.told = now
 	if err == nil {
 		e.failed = false
@@ -198,7 +194,7 @@ func (e *EventEmitter) done(known *series, now time.Time, err error) {
 	}
 }
 
-// key tells events apart: what they are about, why, and in which words. It is the same in every replica.
+// key identifies equal events: by object, reason and words. It is the same in every replica.
 func (o *occurrence) key() string {
 	h := sha256.New()
 	for _, part := range []string{string(o.regarding.UID), o.regarding.Kind, o.regarding.Namespace, o.regarding.Name, string(o.reason), o.note} {

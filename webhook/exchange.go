@@ -28,7 +28,7 @@ const (
 
 var contentType = []string{"application/json"}
 
-// buffers pools what a request is read into and indexed by.
+// buffers pools the memory for requests and their indexes.
 var buffers = sync.Pool{New: func() any { return &buffer{} }}
 
 type buffer struct {
@@ -51,20 +51,21 @@ func (b *buffer) release() {
 type exchange struct {
 	*buffer
 	*weight
-	// unsent is true where an answer could not be written: the server may still be reading it.
+	// unsent is true if an answer could not be written: the server may still be reading it.
 	unsent bool
 }
 
 // begin starts the clock of a request.
 func begin(w http.ResponseWriter, req *http.Request) *exchange {
-	// Not supported by a recorder in a test, and nothing to do about it elsewhere.
+	// A test's recorder does not support it, and elsewhere an error changes nothing.
 	deadlines, now := http.NewResponseController(w), time.Now()
 	_ = deadlines.SetReadDeadline(now.Add(bodyTimeout))
 	_ = deadlines.SetWriteDeadline(now.Add(answerTimeout))
 	return &exchange{buffer: buffers.Get().(*buffer), weight: weightFor(req)}
 }
 
-// end gives back what the exchange held, once its answer is written: who does not read it must not make room for more.
+// end releases what the exchange held once its answer is written: a client that does not read its answer must not make room for
+// more requests.
 func (x *exchange) end() {
 	x.weight.release()
 	if !x.unsent {
@@ -106,7 +107,7 @@ func tooLarge() error {
 	return badRequest(http.StatusRequestEntityTooLarge, "the request has more than the %d bytes accepted", MaxRequestBytes)
 }
 
-// chunk is how much of a body is read before it is weighed.
+// chunk is how much of a body is read before it counts towards the bytes in flight.
 const chunk = 16 << 10
 
 // read returns the body. The text is a copy of its own: values of the document point into it for as long as they are used,

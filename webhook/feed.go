@@ -16,8 +16,8 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 )
 
-// policyFeed keeps a PolicyStore as the cluster's ConfigMaps are. An informer would keep every ConfigMap too, and an index of
-// them, which together need more memory than the store.
+// policyFeed keeps a PolicyStore in step with the cluster's ConfigMaps. An informer would also keep every ConfigMap and an
+// index, which together need more memory than the store.
 type policyFeed struct {
 	store  *PolicyStore
 	source toolscache.ListerWatcher
@@ -35,7 +35,7 @@ func newPolicyFeed(mgr manager.Manager, store *PolicyStore) (*policyFeed, error)
 	if err != nil {
 		return nil, fmt.Errorf("watching policies: %w", err)
 	}
-	// RBAC lets us see these and no other: a list that asks for one name is granted by resourceNames.
+	// RBAC permits only these: resourceNames grants a list that asks for one name.
 	only := fields.OneTermEqualSelector(metav1.ObjectNameField, config.ConfigMapName)
 	return &policyFeed{store: store, source: toolscache.NewListWatchFromClient(c, "configmaps", metav1.NamespaceAll, only)}, nil
 }
@@ -51,22 +51,22 @@ func (f *policyFeed) NeedLeaderElection() bool { return false }
 
 // Add, Update, Delete and Replace are what a reflector calls.
 
-// Add takes in a new ConfigMap.
+// Add stores a new ConfigMap.
 func (f *policyFeed) Add(obj any) error { return f.Update(obj) }
 
-// Update takes in a ConfigMap that has changed.
+// Update stores a ConfigMap that has changed.
 func (f *policyFeed) Update(obj any) error {
 	f.store.Set(obj.(*corev1.ConfigMap))
 	return nil
 }
 
-// Delete takes in that a ConfigMap is gone.
+// Delete removes a ConfigMap.
 func (f *policyFeed) Delete(obj any) error {
 	f.store.Delete(obj.(*corev1.ConfigMap))
 	return nil
 }
 
-// Replace takes in all ConfigMaps that there are.
+// Replace stores all existing ConfigMaps.
 func (f *policyFeed) Replace(list []any, _ string) error {
 	f.store.setAll(list)
 	f.synced.Store(true)

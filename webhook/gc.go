@@ -11,14 +11,15 @@ const (
 	// gcPercent collects garbage half as often as Go does by default: without policies of namespaces a few megabytes are
 	// alive, and at the default the collector takes more of a request's time than the decision.
 	gcPercent = 200
-	// memoryLimit is what the Go runtime is to keep to while little is alive, and largeMemoryLimit while up to 40 MiB are: with
-	// policies of thousands of namespaces, gcPercent would let far more garbage gather than requests need. The program's own
-	// pages come on top, some 25 MiB: a replica stays below 64 MiB with 1,000 namespaces, and below 96 MiB with 10,000.
+	// memoryLimit is the Go runtime's memory limit while little memory is live, and largeMemoryLimit its limit while up to 40
+	// MiB are: with policies of thousands of namespaces, gcPercent alone would let far more garbage gather than requests need.
+	// The program's own pages, some 25 MiB, come on top: a replica stays below 64 MiB with 1,000 namespaces, and below 96 MiB
+	// with 10,000.
 	memoryLimit      = 36 << 20
 	largeMemoryLimit = 64 << 20
 )
 
-// tuneGC says when garbage is collected, as far as the environment does not.
+// tuneGC sets when garbage is collected, unless the environment does.
 func tuneGC() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -34,9 +35,9 @@ func tuneGC() {
 	})
 }
 
-// limitFor returns the memory limit with so many bytes alive. One near to them would have the collector run all the time: it
-// is twice as much, up to largeMemoryLimit, and beyond that what the runtime needs beside, for fragments and for itself, is half
-// as much again.
+// limitFor returns the memory limit for a number of live bytes. A limit close to that number would keep the collector running
+// all the time. It is twice the number, up to largeMemoryLimit; beyond that it is one and a half times the number, since the
+// runtime needs memory for fragments and for itself.
 func limitFor(live int64) int64 {
 	return max(memoryLimit, min(2*live, largeMemoryLimit), 2*live-largeMemoryLimit/4)
 }

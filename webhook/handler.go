@@ -1,5 +1,8 @@
 // Package webhook is everything that talks to Kubernetes: the admission handler, what it reads from the cluster, the
 // server it runs in, and its metrics. What happens to a pod is decided in package inject.
+//
+// It is exported to serve the webhook in a program of one's own, with Run, RunStandalone or a Handler. The Go API is not stable
+// before v1: a minor version may change it, and CHANGELOG.md then says so.
 package webhook
 
 import (
@@ -18,7 +21,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// Source tells what holds in a namespace.
+// Source returns the facts and policies of a namespace.
 type Source interface {
 	// Lookup returns what is known of the namespace, and its policies. An error is an internal fault: the request is answered
 	// as by a webhook that cannot be reached, so that failurePolicy decides.
@@ -30,17 +33,17 @@ type Source interface {
 type Handler struct {
 	// Entry is the webhook entry that the handler serves.
 	Entry inject.Entry
-	// Source tells what holds in a pod's namespace.
+	// Source returns the facts and policies of a pod's namespace.
 	Source Source
 	// Metrics counts and times requests.
 	Metrics *Metrics
-	// Log gets one line a decision.
+	// Log gets one line for each decision.
 	Log *slog.Logger
-	// Events tells of pods that cannot be injected; nil tells nobody.
+	// Events writes events about pods that cannot be injected; nil writes none.
 	Events *EventEmitter
 	// NodeIPv6 says that the nodes' addresses are IPv6.
 	NodeIPv6 bool
-	// ImageVolumes tells whether the API server has image volumes; nil for no. It is called for every request.
+	// ImageVolumes reports whether the API server has image volumes; nil means no. It is called for every request.
 	ImageVolumes func() bool
 	// Version is this program's version.
 	Version string
@@ -97,7 +100,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	outcome.log(h, time.Since(started))
 }
 
-// outcome is what a request came to, for the log and the metrics.
+// outcome is the result of a request, for the log and the metrics.
 type outcome struct {
 	decision inject.Decision
 	reason   inject.Reason
@@ -140,7 +143,7 @@ func (h *Handler) serve(req *http.Request, x *exchange, o *outcome) ([]byte, err
 		return nil, badRequest(http.StatusBadRequest, "%v", err)
 	}
 	o.request, o.name = *r, r.podName()
-	// The server cancels the contexts of running requests when it stops. A request that is half answered is still answered.
+	// The server cancels the contexts of running requests when it stops; finish them anyway.
 	plan, err := h.plan(context.WithoutCancel(req.Context()), r, x.weight)
 	switch {
 	case err != nil:
@@ -159,7 +162,7 @@ func (h *Handler) serve(req *http.Request, x *exchange, o *outcome) ([]byte, err
 
 func (h *Handler) plan(ctx context.Context, r *request, held *weight) (*inject.Plan, error) {
 	if r.operation != string(admissionv1.Create) {
-		// Only creations are ours. A webhook registered for more must not stop anybody's updates.
+		// Only creations concern us. A webhook that is registered for more operations must not stop anyone's updates.
 		return &inject.Plan{Decision: inject.DecisionSkipped, Reason: inject.ReasonNotRequested, Detail: "the operation is not CREATE"}, nil
 	}
 	ns, policies, err := h.Source.Lookup(ctx, r.namespace)

@@ -18,9 +18,9 @@ const (
 	// liveRate is how many reads of one sort are made of the API server a second, by all requests together.
 	liveRate  = 50
 	liveBurst = 100
-	// maxWaiting bounds how many objects are waited for while there is no budget to read them.
+	// maxWaiting bounds how many objects can wait for a read while the budget is used up.
 	maxWaiting = 512
-	// waitStep is how long a request waits between two looks at the cache and the budget.
+	// waitStep is the interval at which a waiting request checks the cache and the budget.
 	waitStep = 50 * time.Millisecond
 	// missTTL is how long it is remembered that an object does not exist.
 	missTTL = time.Second
@@ -44,15 +44,15 @@ type miss struct {
 	err error
 }
 
-func newLiveReader(live client.Reader, now func() time.Time) *liveReader {
+func newLiveReader(live client.Reader) *liveReader {
 	return &liveReader{
-		live: live, limit: rate.NewLimiter(liveRate, liveBurst), now: now,
+		live: live, limit: rate.NewLimiter(liveRate, liveBurst), now: time.Now,
 		waiting: make(chan struct{}, maxWaiting), misses: map[types.NamespacedName]miss{},
 	}
 }
 
-// read reads one object. The burst of pods that a controller creates in a new namespace shares the read, and the wait for the
-// budget. While it waits, cached tells whether a cache has what is needed by now; the object is then as cached leaves it.
+// read reads one object. A burst of pods that a controller creates in a new namespace shares the read, and the wait for the
+// budget. While it waits, it calls cached, which reports whether a cache has the object by now and then has filled it in.
 func (l *liveReader) read(ctx context.Context, key types.NamespacedName, into client.Object, cached func() bool) error {
 	if err := l.missed(key); err != nil {
 		return err
@@ -85,7 +85,7 @@ var (
 	errCached       = errors.New("the cache has it by now")
 )
 
-// wait takes one read from the budget, waiting for it where there is none.
+// wait takes one read from the budget, and waits if the budget is used up.
 func (l *liveReader) wait(ctx context.Context, cached func() bool) error {
 	if l.limit.Allow() {
 		return nil
@@ -113,7 +113,7 @@ func (l *liveReader) wait(ctx context.Context, cached func() bool) error {
 	}
 }
 
-// missed returns the error of a read that found nothing just now, nil where there was none.
+// missed returns the error of a recent read that found nothing, or nil.
 func (l *liveReader) missed(key types.NamespacedName) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -123,7 +123,7 @@ func (l *liveReader) missed(key types.NamespacedName) error {
 	return nil
 }
 
-// remember keeps a miss, and drops those that are old: the budget bounds how many there are.
+// remember records a miss and drops old ones; the budget bounds how many there are.
 func (l *liveReader) remember(key types.NamespacedName, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

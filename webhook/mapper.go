@@ -12,9 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// newMapper knows the kinds that replicas read and write, and asks the API server about others when they are first used. Asking
-// about all of them would take time at the start, and a replica that starts while the API server is away would end instead of
-// waiting, or never read an engine: an informer that cannot be made is not tried again, as a list that fails is.
+// newMapper knows the kinds that replicas read and write, and asks the API server about others on first use. Asking about all
+// of them would delay the start. It would also make a replica that starts while the API server is away exit instead of wait, or
+// never read an engine: an informer that cannot be created is not retried, while a list that fails is.
 func newMapper(config *rest.Config, c *http.Client) (meta.RESTMapper, error) {
 	known := meta.NewDefaultRESTMapper(nil)
 	known.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)

@@ -16,7 +16,7 @@ type Metrics struct {
 	events   *prometheus.CounterVec
 }
 
-// What becomes of an event.
+// What happens to an event.
 const (
 	eventSent     = "sent"
 	eventRepeated = "repeated" // one like it was sent minutes ago, and it is only counted

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
@@ -42,24 +41,31 @@ func namespaceType() *metav1.PartialObjectMetadata {
 	}
 }
 
-// clusterSource answers from caches. Only what may have been created in the same breath as the pod is read live, with a
-// bound on the time and on the rate of such reads: a namespace that the cache does not have, and the policy of one that
-// is young and has none in the store. The two have budgets of their own: anybody who can post to the Service can name
-// namespaces that do not exist, and must not use up what young ones need.
-type clusterSource struct {
-	cache    client.Reader
-	policies func(namespace string) *inject.Policies
-	store    *PolicyStore // nil where policies are not in ConfigMaps
-	now      func() time.Time
-
-	unknown, youngPolicies *liveReader
+// policySource tells what policies hold in a namespace. A young namespace may have a policy that no cache shows yet.
+type policySource interface {
+	lookup(ctx context.Context, namespace string, young bool) (*inject.Policies, error)
 }
 
-func newClusterSource(cache, live client.Reader, policies func(string) *inject.Policies, store *PolicyStore) *clusterSource {
-	c := &clusterSource{cache: cache, policies: policies, store: store, now: time.Now}
-	now := func() time.Time { return c.now() }
-	c.unknown, c.youngPolicies = newLiveReader(live, now), newLiveReader(live, now)
-	return c
+// fixedPolicies are policies that are not in ConfigMaps.
+type fixedPolicies func(namespace string) *inject.Policies
+
+func (f fixedPolicies) lookup(_ context.Context, namespace string, _ bool) (*inject.Policies, error) {
+	return f(namespace), nil
+}
+
+// clusterSource answers from caches. Only what may have been created in the same breath as the pod is read live, with a
+// bound on the time and on the rate of such reads: a namespace that the cache does not have, and the policy of a young one.
+// The two have budgets of their own: anybody who can post to the Service can name namespaces that do not exist, and must not
+// use up what young ones need.
+type clusterSource struct {
+	cache    client.Reader
+	unknown  *liveReader
+	policies policySource
+	now      func() time.Time
+}
+
+func newClusterSource(cache, live client.Reader, policies policySource) *clusterSource {
+	return &clusterSource{cache: cache, unknown: newLiveReader(live), policies: policies, now: time.Now}
 }
 
 // Lookup returns what is known of a namespace, and the policies that hold in it. Maps are the cache's own and must not be
@@ -80,10 +86,7 @@ func (c *clusterSource) Lookup(ctx context.Context, name string) (inject.Namespa
 	if facts.Limits, err = containerLimits(ctx, c.cache, name); err != nil {
 		return facts, nil, fmt.Errorf("reading the LimitRanges of %s: %w", name, err)
 	}
-	if c.store == nil || c.now().Sub(ns.CreationTimestamp.Time) > young || c.store.Has(name) || name == c.store.releaseNamespace {
-		return facts, c.policies(name), nil
-	}
-	policies, err := c.readPolicy(ctx, name)
+	policies, err := c.policies.lookup(ctx, name, c.now().Sub(ns.CreationTimestamp.Time) <= young)
 	return facts, policies, err
 }
 
@@ -94,22 +97,4 @@ func (c *clusterSource) readUnknown(ctx context.Context, key types.NamespacedNam
 		return badRequest(http.StatusBadRequest, "%.63q is not the name of a namespace: %s", key.Name, problems[0])
 	}
 	return c.unknown.read(ctx, key, into, func() bool { return c.cache.Get(ctx, key, into) == nil })
-}
-
-// readPolicy reads the policy of a young namespace.
-func (c *clusterSource) readPolicy(ctx context.Context, namespace string) (*inject.Policies, error) {
-	var cm corev1.ConfigMap
-	key := types.NamespacedName{Namespace: namespace, Name: config.ConfigMapName}
-	seen := false
-	err := c.youngPolicies.read(ctx, key, &cm, func() bool {
-		seen = c.store.Has(namespace)
-		return seen
-	})
-	switch {
-	case seen || apierrors.IsNotFound(err):
-		return c.policies(namespace), nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the policy of %s: %w", namespace, err)
-	}
-	return c.store.within(namespace, c.store.With(config.FromConfigMap(&cm, config.OriginNamespace))), nil
 }

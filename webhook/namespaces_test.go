@@ -24,10 +24,11 @@ import (
 // source is a clusterSource whose cache and live reads are two fake clients; what is read live is counted.
 type source struct {
 	*clusterSource
-	mu    sync.Mutex
-	live  int
-	fail  error
-	clock time.Time
+	youngPolicies *liveReader
+	mu            sync.Mutex
+	live          int
+	fail          error
+	clock         time.Time
 }
 
 func newSource(cached, live []client.Object) *source {
@@ -46,8 +47,10 @@ func newSource(cached, live []client.Object) *source {
 	store := NewPolicyStore("release")
 	store.Set(policyMap("release", only("engine: {socket: {hostPath: /run/d}}")))
 	cache := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(cached...).Build()
-	s.clusterSource = newClusterSource(cache, reader, store.Policies, store)
+	store.live = newLiveReader(reader)
+	s.clusterSource, s.youngPolicies = newClusterSource(cache, reader, store), store.live
 	s.now = func() time.Time { return s.clock }
+	s.unknown.now, s.youngPolicies.now = s.now, s.now
 	return s
 }
 

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
@@ -30,19 +27,19 @@ type ownEngines struct {
 
 	mu      sync.RWMutex
 	isRead  bool
-	failure error // why nothing is read, while that is so
+	failure error // why nothing can be read now
 	// changes counts what happened in a namespace. It is emptied, with a new epoch, before it has grown large: namespaces come and go.
 	changes map[string]uint64
 	epoch   uint64
 }
 
-// ownStamp is a moment in what is known of a namespace's engines: two that are equal are of the same knowledge.
+// ownStamp identifies what is known of a namespace's engines: equal stamps mean equal knowledge.
 type ownStamp struct {
 	err           error
 	epoch, change uint64
 }
 
-// maxRemembered is how many namespaces are remembered of those that have come and gone.
+// maxRemembered is how many deleted namespaces are remembered.
 const maxRemembered = 20_000
 
 var (
@@ -55,7 +52,7 @@ func newOwnEngines(config *rest.Config, scheme *runtime.Scheme, mapper meta.REST
 	o := &ownEngines{log: log, changes: map[string]uint64{}, failure: errOwnNotRead}
 	o.start(config, scheme, mapper, metav1.NamespaceAll, toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(object any, initial bool) {
-			if !initial { // nobody was told anything before all was read
+			if !initial { // before the first sync there is nothing to invalidate
 				o.changed(object, nil)
 			}
 		},
@@ -100,7 +97,8 @@ func (o *ownEngines) failed(err error) {
 	o.log.Warn("engines cannot be read", "namespace", "all", "error", err)
 }
 
-// ready is the check that all is read, or may not be. Another failure passes, and is waited for.
+// ready is the readiness check that all was read, or may not be read. Any other failure is temporary, and readiness waits for
+// it to pass.
 func (o *ownEngines) ready(*http.Request) error {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -110,19 +108,10 @@ func (o *ownEngines) ready(*http.Request) error {
 	return o.failure
 }
 
-// changed notes a change that may be one of an engine. Most are of other workloads' status.
+// changed notes a change that may be one of an engine.
 func (o *ownEngines) changed(object, old any) {
-	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-		object = gone.Obj
-	}
-	now, ok := object.(client.Object)
-	if !ok {
-		return
-	}
-	if _, isService := object.(*corev1.Service); !isService && !engine.IsEngine(object) && (old == nil || !engine.IsEngine(old)) {
-		return
-	}
-	if before, ok := old.(client.Object); ok && sameButVersion(before, now) {
+	namespace, matters := changeOfEngine(object, old)
+	if !matters {
 		return
 	}
 	o.mu.Lock()
@@ -131,26 +120,18 @@ func (o *ownEngines) changed(object, old any) {
 		clear(o.changes)
 		o.epoch++
 	}
-	o.changes[now.GetNamespace()]++
+	o.changes[namespace]++
 }
 
-// sameButVersion reports whether two states of a trimmed object differ in nothing that is read.
-func sameButVersion(a, b client.Object) bool {
-	a, b = a.DeepCopyObject().(client.Object), b.DeepCopyObject().(client.Object)
-	a.SetResourceVersion("")
-	b.SetResourceVersion("")
-	return reflect.DeepEqual(a, b)
-}
-
-// stamp tells what is known of a namespace's engines now. It is called for every request.
+// stamp returns the current stamp of a namespace. It is called for every request.
 func (o *ownEngines) stamp(namespace string) ownStamp {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return ownStamp{err: o.failure, epoch: o.epoch, change: o.changes[namespace]}
 }
 
-// discover finds the engine in a namespace.
-func (o *ownEngines) discover(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+// discover finds the engines in a namespace.
+func (o *ownEngines) discover(namespace string, selector labels.Selector) (*engine.Found, error) {
 	if err := o.stamp(namespace).err; err != nil {
 		return nil, err
 	}

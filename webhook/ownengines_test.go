@@ -27,6 +27,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
@@ -52,19 +53,24 @@ func someService(revision, affinity string) *corev1.Service {
 }
 
 func TestOnlyChangesOfEnginesAreNoted(t *testing.T) {
-	engine := engineSet("ci", "e:1", "1")
+	known := engineSet("ci", "e:1", "1")
 	noEngine := engineSet("ci", "e:1", "2")
 	noEngine.Spec.Template.Spec.Containers = nil
 	cases := map[string]struct {
 		object, old any
 		noted       bool
 	}{
-		"an engine comes":             {engine, nil, true},
-		"an engine is upgraded":       {engineSet("ci", "e:2", "2"), engine, true},
-		"an engine's status":          {engineSet("ci", "e:1", "2"), engine, false},
-		"an engine is one no more":    {noEngine, engine, true},
-		"an engine is made of it":     {engine, noEngine, true},
-		"an engine goes unseen":       {toolscache.DeletedFinalStateUnknown{Key: "ci/engine", Obj: engine}, nil, true},
+		"an engine comes":             {known, nil, true},
+		"an engine is upgraded":       {engineSet("ci", "e:2", "2"), known, true},
+		"an engine's status":          {engineSet("ci", "e:1", "2"), known, false},
+		"its first replica is ready":  {readyOf(1, 3), readyOf(0, 3), true},
+		"half of them are":            {readyOf(2, 3), readyOf(1, 3), true},
+		"more of them are":            {readyOf(3, 3), readyOf(2, 3), false},
+		"a node more, as ready":       {readyOf(3, 4), readyOf(3, 3), false},
+		"it begins to drain":          {drains(engineSet("ci", "e:1", "2")), known, true},
+		"an engine is one no more":    {noEngine, known, true},
+		"an engine is made of it":     {known, noEngine, true},
+		"an engine goes unseen":       {toolscache.DeletedFinalStateUnknown{Key: "ci/engine", Obj: known}, nil, true},
 		"another workload comes":      {someWeb("1"), nil, false},
 		"another workload changes":    {someWeb("2"), someWeb("1"), false},
 		"a Service comes":             {someService("1", "None"), nil, true},
@@ -82,6 +88,52 @@ func TestOnlyChangesOfEnginesAreNoted(t *testing.T) {
 			require.Equal(t, elsewhere, o.stamp("other"))
 		})
 	}
+}
+
+// readyOf is an engine as it is kept, with so many replicas ready.
+func readyOf(ready, wanted int32) *appsv1.DaemonSet {
+	d := engineSet("ci", "e:1", strconv.Itoa(int(100*wanted+ready)))
+	d.Status = appsv1.DaemonSetStatus{DesiredNumberScheduled: wanted, NumberReady: ready, UpdatedNumberScheduled: wanted}
+	engine.Trim(d)
+	return d
+}
+
+func drains(d *appsv1.DaemonSet) *appsv1.DaemonSet {
+	d.Annotations = map[string]string{engine.Annotation: engine.Draining}
+	return d
+}
+
+// TestARollOutCompilesPoliciesTwice has an engine roll out on a hundred nodes, each of which changes its status, and so often that
+// nodes come and go after that.
+func TestARollOutCompilesPoliciesTwice(t *testing.T) {
+	fake := &fakeCache{image: "e:v1.0.0"}
+	s := NewPolicyStore("release")
+	s.own = &ownEngines{watchedNamespace: watchedNamespace{Cache: fake}, changes: map[string]uint64{}}
+	s.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "release", Name: config.ConfigMapName}, Data: map[string]string{
+		"policy.yaml": "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {discover: {ownNamespace: true}}\n",
+	}})
+	s.Policies("ci")
+	require.EqualValues(t, 1, fake.lists.Load())
+	watcher := newEngineWatcher(nil, nil, nil, nil, nil)
+	states := 0
+	update := func(now, before *appsv1.DaemonSet) {
+		s.own.changed(now, before)
+		s.Policies("ci")
+		watcher.handler().OnUpdate(before, now)
+		select {
+		case <-watcher.dirty:
+			states++
+		default:
+		}
+	}
+	for ready := range int32(100) {
+		update(readyOf(ready+1, 100), readyOf(ready, 100))
+	}
+	for wanted := range int32(100) {
+		update(readyOf(99+wanted, 101+wanted), readyOf(100+wanted, 100+wanted))
+	}
+	require.EqualValues(t, 3, fake.lists.Load(), "with the first replica that is ready, and with half of them")
+	require.Equal(t, 2, states)
 }
 
 func TestNamespacesThatComeAndGoAreForgotten(t *testing.T) {

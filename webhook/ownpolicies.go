@@ -37,7 +37,7 @@ func (s *PolicyStore) within(namespace string, policies *inject.Policies) *injec
 		return have.policies
 	}
 	have = ownCompiled{on: policies, stamp: stamp}
-	have.policies = policies.Within(func(name string, selector labels.Selector) (*engine.Discovered, error) {
+	have.policies = policies.Within(func(name string, selector labels.Selector) (*engine.Found, error) {
 		if name == "" {
 			return s.own.discover(namespace, selector)
 		}

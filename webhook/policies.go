@@ -1,11 +1,15 @@
 package webhook
 
 import (
+	"context"
+	"fmt"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -15,6 +19,8 @@ import (
 // now, not on the order in which they were seen, so that replicas agree. Reading takes no lock and no memory.
 type PolicyStore struct {
 	releaseNamespace string
+	// live reads the policies of young namespaces; nil where there is no cluster to read them from.
+	live *liveReader
 	// onCluster is told of every change of what holds everywhere.
 	onCluster func(*inject.Policies)
 
@@ -67,7 +73,28 @@ func NewPolicyStore(releaseNamespace string) *PolicyStore {
 	return s
 }
 
-// Policies returns the policies that hold in a namespace.
+// lookup returns the policies that hold in a namespace. In a young one they may be newer than what was seen of ConfigMaps: where
+// none was, its policy is read from the cluster.
+func (s *PolicyStore) lookup(ctx context.Context, namespace string, young bool) (*inject.Policies, error) {
+	if !young || s.live == nil || s.Has(namespace) || namespace == s.releaseNamespace {
+		return s.Policies(namespace), nil
+	}
+	var cm corev1.ConfigMap
+	seen := false
+	err := s.live.read(ctx, types.NamespacedName{Namespace: namespace, Name: config.ConfigMapName}, &cm, func() bool {
+		seen = s.Has(namespace)
+		return seen
+	})
+	switch {
+	case seen || apierrors.IsNotFound(err):
+		return s.Policies(namespace), nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the policy of %s: %w", namespace, err)
+	}
+	return s.within(namespace, s.With(config.FromConfigMap(&cm, config.OriginNamespace))), nil
+}
+
+// Policies returns the policies that hold in a namespace, as far as its ConfigMap was seen.
 func (s *PolicyStore) Policies(namespace string) *inject.Policies {
 	return s.within(namespace, s.layered(namespace))
 }

@@ -25,7 +25,7 @@ type request struct {
 	pod       rawjson.Value
 }
 
-// readRequest takes the request out of an AdmissionReview. The error says which field is not what it must be.
+// readRequest returns the request in an AdmissionReview. The error names the field that is wrong.
 func readRequest(review rawjson.Value) (*request, error) {
 	if review.Kind() != rawjson.Object {
 		return nil, fmt.Errorf("want an AdmissionReview, got %s", review.Kind())
@@ -69,7 +69,7 @@ func readRequest(review rawjson.Value) (*request, error) {
 	return r, nil
 }
 
-// podName returns the pod's name as far as it has one: controllers often leave it to the API server.
+// podName returns the pod's name, or what there is of it: controllers often let the API server complete it.
 func (r *request) podName() string {
 	metadata := r.pod.Get("metadata")
 	if name, _ := metadata.Get("name").Str(); name != "" {
@@ -79,9 +79,9 @@ func (r *request) podName() string {
 	return prefix + "*"
 }
 
-// respond encodes the answer to a request that was decided, in the buffer's memory. The audit annotation "reason" carries the
-// Reason; the API server puts the entry's name before it. A refusal carries 503: ARC gives a runner up for good on 403
-// and 422, and tries anything else again (its ephemeralrunner_controller.go).
+// respond encodes the answer to a decided request in the buffer's memory. The audit annotation "reason" has the Reason; the API
+// server prefixes the entry's name. A refusal has the code 503: ARC gives a runner up for good on 403 and 422, and retries
+// after anything else (its ephemeralrunner_controller.go).
 func respond(r *request, plan *inject.Plan, b *buffer) ([]byte, error) {
 	dst := append(b.answer[:0], `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":`...)
 	dst = patch.AppendString(dst, r.uid)

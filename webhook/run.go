@@ -52,20 +52,47 @@ type Options struct {
 	// DrainQuietPeriod is how long no request must have come, once the context has ended, before the server stops listening.
 	// DrainTimeout bounds how long that is waited for. 0 waits for running requests only.
 	DrainQuietPeriod, DrainTimeout time.Duration
-
-	events *EventEmitter
 }
 
 // Run serves with what the cluster knows of namespaces, until ctx ends and the server is drained.
 func Run(ctx context.Context, config *rest.Config, o Options) error {
+	r, err := newRun(config, &o)
+	if err != nil {
+		return err
+	}
+	serving, stop := r.server.drain.outlive(ctx)
+	defer stop()
+	for _, prepare := range []func(context.Context) error{
+		r.writeEvents, r.readPolicies, r.readServerVersion, r.readNamespaces, r.serve, r.reportReadiness,
+	} {
+		if err := prepare(serving); err != nil {
+			return err
+		}
+	}
+	return r.server.run(serving, r.mgr)
+}
+
+// run is a server with a cluster, while it is put together.
+type run struct {
+	*Options
+	config  *rest.Config
+	mgr     ctrl.Manager
+	metrics *Metrics
+	server  *server
+	// checks say by name whether the webhook is ready: listening with a certificate, knowing the cluster, and not about to end.
+	checks map[string]healthz.Checker
+
+	events   *EventEmitter // nil for none
+	policies policySource
+	feed     *policyFeed // nil where policies are not in ConfigMaps
+}
+
+func newRun(config *rest.Config, o *Options) (*run, error) {
 	tuneGC()
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
-	// Our own limit on live reads is the only one: client-go's, of five a second, fails a burst of new namespaces.
+	// Our own limits on live reads are the only ones: client-go's, of five a second, fails a burst of new namespaces.
 	config = rest.CopyConfig(config)
 	config.QPS = -1
-	server := newServer(&o)
-	serving, stop := server.drain.outlive(ctx)
-	defer stop()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Metrics:                 metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:  o.HealthAddress,
@@ -74,74 +101,82 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		GracefulShutdownTimeout: ptr.To(stopTimeout),
 	})
 	if err != nil {
-		return fmt.Errorf("setting up the manager: %w", err)
+		return nil, fmt.Errorf("setting up the manager: %w", err)
 	}
-	m := NewMetrics(metrics.Registry)
-	server.certificate.register(metrics.Registry)
-	// Ready is listening with a certificate, knowing the cluster, and not being about to end.
-	checks := server.checks()
-	var store *PolicyStore
-	var feed *policyFeed
-	if o.Events {
-		o.events = NewEventEmitter(mgr.GetClient(), o.Instance, m, o.Log)
-		if err := mgr.Add(o.events); err != nil {
+	r := &run{Options: o, config: config, mgr: mgr, metrics: NewMetrics(metrics.Registry), server: newServer(o)}
+	r.server.certificate.register(metrics.Registry)
+	r.checks = r.server.checks()
+	return r, nil
+}
+
+func (r *run) writeEvents(context.Context) error {
+	if !r.Events {
+		return nil
+	}
+	r.events = NewEventEmitter(r.mgr.GetClient(), r.Instance, r.metrics, r.Log)
+	return r.mgr.Add(r.events)
+}
+
+// readPolicies has policies and the engines that they look for read, unless the options have policies.
+func (r *run) readPolicies(context.Context) error {
+	if r.Policies != nil {
+		r.policies = fixedPolicies(r.Policies)
+		return nil
+	}
+	store := NewPolicyStore(r.ReleaseNamespace)
+	store.live = newLiveReader(r.mgr.GetAPIReader())
+	watcher := newEngineWatcher(r.config, r.mgr.GetScheme(), r.mgr.GetRESTMapper(), r.Log, store.SetEngines)
+	store.onCluster = func(policies *inject.Policies) {
+		reportIgnored(r.metrics, r.Log, policies.Ignored())
+		watcher.want(policies.EngineNamespaces())
+	}
+	if r.DiscoverOwnNamespace {
+		store.own = newOwnEngines(r.config, r.mgr.GetScheme(), r.mgr.GetRESTMapper(), r.Log)
+		r.checks["own-engines"] = store.own.ready
+		if err := r.mgr.Add(store.own); err != nil {
 			return err
 		}
 	}
-	if o.Policies == nil {
-		store = NewPolicyStore(o.ReleaseNamespace)
-		watcher := newEngineWatcher(config, mgr.GetScheme(), mgr.GetRESTMapper(), o.Log, store.SetEngines)
-		store.onCluster = func(policies *inject.Policies) {
-			reportIgnored(m, o.Log, policies.Ignored())
-			watcher.want(policies.EngineNamespaces())
-		}
-		if o.DiscoverOwnNamespace {
-			store.own = newOwnEngines(config, mgr.GetScheme(), mgr.GetRESTMapper(), o.Log)
-			checks["own-engines"] = store.own.ready
-			if err := mgr.Add(store.own); err != nil {
-				return err
-			}
-		}
-		o.Policies = store.Policies
-		checks["engines"] = watcher.ready
-		if feed, err = newPolicyFeed(mgr, store); err != nil {
-			return err
-		}
-		if err := errors.Join(mgr.Add(feed), mgr.Add(watcher)); err != nil {
-			return err
-		}
+	var err error
+	if r.feed, err = newPolicyFeed(r.mgr, store); err != nil {
+		return err
 	}
-	if o.ImageVolumes == nil {
-		version, err := newServerVersion(config, o.Log)
-		if err != nil {
-			return err
-		}
-		if err := mgr.Add(version); err != nil {
-			return err
-		}
-		o.ImageVolumes, checks["server-version"] = version.imageVolumes, version.ready
+	r.policies, r.checks["engines"] = store, watcher.ready
+	r.server.handle(registration.PathValidate, &PolicyValidator{Store: store, Log: r.Log})
+	return errors.Join(r.mgr.Add(r.feed), r.mgr.Add(watcher))
+}
+
+// readServerVersion has the API server asked for image volumes, unless the options tell.
+func (r *run) readServerVersion(context.Context) error {
+	if r.ImageVolumes != nil {
+		return nil
 	}
-	read, err := watch(serving, mgr.GetCache(), feed)
+	version, err := newServerVersion(r.config, r.Log)
 	if err != nil {
 		return err
 	}
-	register(server, &o, newClusterSource(mgr.GetCache(), mgr.GetAPIReader(), o.Policies, store), m)
-	if store != nil {
-		server.handle(registration.PathValidate, &PolicyValidator{Store: store, Log: o.Log})
-	}
-	if err := mgr.Add(server); err != nil {
-		return err
-	}
-	checks["caches"] = read
-	for name, check := range checks {
-		if err := mgr.AddReadyzCheck(name, logChanges(o.Log, name, check)); err != nil {
+	r.ImageVolumes, r.checks["server-version"] = version.imageVolumes, version.ready
+	return r.mgr.Add(version)
+}
+
+func (r *run) readNamespaces(ctx context.Context) error {
+	var err error
+	r.checks["caches"], err = watch(ctx, r.mgr.GetCache(), r.feed)
+	return err
+}
+
+func (r *run) serve(context.Context) error {
+	register(r.server, r.Options, newClusterSource(r.mgr.GetCache(), r.mgr.GetAPIReader(), r.policies), r.metrics, r.events)
+	return r.mgr.Add(r.server)
+}
+
+func (r *run) reportReadiness(context.Context) error {
+	for name, check := range r.checks {
+		if err := r.mgr.AddReadyzCheck(name, logChanges(r.Log, name, check)); err != nil {
 			return err
 		}
 	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return err
-	}
-	return server.run(serving, mgr)
+	return r.mgr.AddHealthzCheck("ping", healthz.Ping)
 }
 
 // RunStandalone serves without a cluster: what holds is as the source says. It ends when ctx does and the server is drained.
@@ -149,7 +184,7 @@ func RunStandalone(ctx context.Context, o Options, source Source) error {
 	tuneGC()
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
 	server := newServer(&o)
-	register(server, &o, source, NewMetrics(prometheus.NewRegistry()))
+	register(server, &o, source, NewMetrics(prometheus.NewRegistry()), nil)
 	serving, stop := server.drain.outlive(ctx)
 	defer stop()
 	go server.certificate.follow(serving)
@@ -166,14 +201,14 @@ func reportIgnored(m *Metrics, log *slog.Logger, fields policy.Errors) {
 
 // register serves both entries directly: controller-runtime's Register would count every request a second time, in
 // histograms too coarse to use.
-func register(s *server, o *Options, source Source, m *Metrics) {
+func register(s *server, o *Options, source Source, m *Metrics, events *EventEmitter) {
 	for path, entry := range map[string]inject.Entry{registration.PathPod: inject.EntryPod, registration.PathNamespace: inject.EntryNamespace} {
 		s.handle(path, &Handler{
 			Entry:        entry,
 			Source:       source,
 			Metrics:      m,
 			Log:          o.Log,
-			Events:       o.events,
+			Events:       events,
 			NodeIPv6:     o.NodeIPv6,
 			ImageVolumes: o.ImageVolumes,
 			Version:      o.Version,

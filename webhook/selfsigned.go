@@ -16,8 +16,8 @@ const (
 	keyFile  = "tls.key"
 )
 
-// EnsureCertificate makes a self-signed certificate for localhost in dir where neither a certificate nor a key is there,
-// and reports whether it did. The certificate is for trying things out: it signs itself.
+// EnsureCertificate writes a self-signed certificate for localhost into dir if that has neither a certificate nor a key, and
+// reports whether it did. The certificate is for trying things out.
 func EnsureCertificate(dir string) (made bool, err error) {
 	cert, key := filepath.Join(dir, certFile), filepath.Join(dir, keyFile)
 	missing := 0

@@ -12,9 +12,9 @@ import (
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
-// server is controller-runtime's webhook server with a certificate that may come late and an end that fails nobody. To the
-// manager it is a runnable like others and not its webhook server, which would listen before the caches are read and stop after
-// them: so it listens last and stops first.
+// server is controller-runtime's webhook server with a certificate that may arrive after the start, and a shutdown that fails
+// no request. It is an ordinary runnable of the manager, not its webhook server, which would listen before the caches are read
+// and stop after them: this one listens last and stops first.
 type server struct {
 	https       *ctrlwebhook.DefaultServer
 	certificate *certificate
@@ -39,7 +39,7 @@ func (s *server) handle(path string, handler http.Handler) {
 	s.https.Options.WebhookMux.Handle(path, s.drain.handle(handler))
 }
 
-// Start serves once there is a certificate. When ctx ends it stops listening, and returns once every request is answered.
+// Start serves once there is a certificate. When ctx ends it stops listening, and returns when every request is answered.
 func (s *server) Start(ctx context.Context) error {
 	select {
 	case <-s.certificate.loaded:
@@ -50,9 +50,9 @@ func (s *server) Start(ctx context.Context) error {
 	}
 }
 
-// run runs the manager, which is to start the server, until ctx ends and the server has stopped. Where it has not served yet,
-// there is nothing to wait for, and controller-runtime's manager would not end: while caches are being read, its
-// runnableGroup.Start heeds no cancelled context.
+// run runs the manager, which starts the server, until ctx ends and the server has stopped. If the server has not begun to
+// serve, run does not wait for the manager, which would not return: its runnableGroup.Start ignores a cancelled context while
+// caches are being read.
 func (s *server) run(ctx context.Context, mgr manager.Manager) error {
 	go s.certificate.follow(ctx)
 	ended := make(chan error, 1)
@@ -71,7 +71,7 @@ func (s *server) run(ctx context.Context, mgr manager.Manager) error {
 // NeedLeaderElection says that every replica serves.
 func (*server) NeedLeaderElection() bool { return false }
 
-// checks are what has to hold of the server for it to be ready.
+// checks are the server's readiness checks.
 func (s *server) checks() map[string]healthz.Checker {
 	return map[string]healthz.Checker{
 		"certificate": s.certificate.ready,
@@ -80,8 +80,8 @@ func (s *server) checks() map[string]healthz.Checker {
 	}
 }
 
-// logChanges returns a check that logs when it begins to fail, fails otherwise, or no longer fails. controller-runtime's own
-// line names neither the check nor why it fails.
+// logChanges returns a check that logs when it begins to fail, fails for another reason, or recovers. controller-runtime's own
+// log line names neither the check nor the reason.
 func logChanges(log *slog.Logger, name string, check healthz.Checker) healthz.Checker {
 	var mu sync.Mutex
 	var last string

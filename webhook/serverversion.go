@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// versionEvery is how often the API server is asked for its version: it changes with an upgrade or a roll-back.
+	// versionEvery is how often the API server is asked for its version, which changes with an upgrade or a roll-back.
 	versionEvery = 5 * time.Minute
 	// versionRetry is how long after a failure it is asked again.
 	versionRetry = 5 * time.Second
 )
 
-// serverVersion knows what the API server's version has, and asks for it apart from requests. Until it is known the server is
-// taken for an old one, which is right for every pod, if not the best.
+// serverVersion knows which features the API server's version has, and asks for the version outside of requests. Until it
+// knows, it assumes an old server, which works for every pod even if it is not the best choice.
 type serverVersion struct {
 	client discovery.ServerVersionInterface
 	log    *slog.Logger
@@ -48,7 +48,7 @@ func (s *serverVersion) Start(ctx context.Context) error {
 		err := s.ask()
 		s.asked.Store(true)
 		if err != nil {
-			// Once for each cause: it is asked for until it is known.
+			// Log each cause once: it asks until it knows.
 			if said != err.Error() {
 				s.log.Warn("the API server's version is not known", "error", err)
 			}
@@ -66,7 +66,7 @@ func (s *serverVersion) Start(ctx context.Context) error {
 // NeedLeaderElection says that every replica asks.
 func (*serverVersion) NeedLeaderElection() bool { return false }
 
-// ready is the check that it was asked once: the first pods need not have less than the next.
+// ready is the readiness check that it has asked once, so that the first pods get the same as later ones.
 func (s *serverVersion) ready(*http.Request) error {
 	if !s.asked.Load() {
 		return errors.New("the API server was not asked for its version yet")

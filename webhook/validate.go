@@ -19,16 +19,17 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
-// PolicyValidator answers admission reviews of the ConfigMaps that policies are in. It refuses what every pod's decision
-// would refuse, by the same code.
+// PolicyValidator answers admission reviews of policy ConfigMaps. It refuses what every pod's decision would refuse, with the
+// same code.
 type PolicyValidator struct {
 	// Store has the cluster's policy, which a namespace's is layered on.
 	Store *PolicyStore
-	// Log gets one line a refusal.
+	// Log gets one line for each refusal.
 	Log *slog.Logger
 }
 
-// compiles bounds how many policies are compiled for reviews at one time: it is the most that a request can make us do.
+// compiles bounds how many policies are compiled for reviews at one time: compiling is the most expensive thing that a request
+// can cause.
 var compiles = semaphore.NewWeighted(2)
 
 // ServeHTTP answers one admission review.
@@ -90,8 +91,8 @@ func readPolicyMap(raw []byte) (*corev1.ConfigMap, error) {
 	return &cm, nil
 }
 
-// changesNothing reports whether an update leaves the policy as it is, or is of a ConfigMap that is being deleted: a bad
-// policy that came in somehow must not keep its labels from changing, or its namespace from going away.
+// changesNothing reports whether an update leaves the policy as it is, or the ConfigMap is being deleted. A bad policy that
+// exists anyway must not keep its labels from changing, or its namespace from being deleted.
 func changesNothing(cm *corev1.ConfigMap, old []byte) bool {
 	if cm.DeletionTimestamp != nil {
 		return true
@@ -117,7 +118,7 @@ func (v *PolicyValidator) judge(ctx context.Context, cm *corev1.ConfigMap, respo
 	}
 }
 
-// compile returns what would hold with the ConfigMap: everywhere for the cluster's, in its namespace for another.
+// compile returns the policies that would apply with the ConfigMap: everywhere for the cluster's, in its namespace for another.
 func (v *PolicyValidator) compile(cm *corev1.ConfigMap) *inject.Policies {
 	if cm.Namespace == v.Store.releaseNamespace {
 		return inject.NewPolicies(config.FromConfigMap(cm, config.OriginCluster), nil, v.Store.cluster.Load().engines.Discover)
@@ -125,7 +126,7 @@ func (v *PolicyValidator) compile(cm *corev1.ConfigMap) *inject.Policies {
 	return v.Store.With(config.FromConfigMap(cm, config.OriginNamespace))
 }
 
-// refusal has every problem in its message, one a line, and as a cause.
+// refusal lists every problem in its message, one a line, and as a cause.
 func refusal(problems config.Errors) *metav1.Status {
 	message := fmt.Sprintf("the policy is invalid (%d errors):", len(problems))
 	result := status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "")

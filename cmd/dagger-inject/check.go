@@ -46,7 +46,8 @@ fails. Nothing is stored; the question to the API server takes the right to crea
 	return cmd
 }
 
-// askTimeout bounds the question to the API server. Its own patience with a webhook is 30 seconds at most; ours asks for 3.
+// askTimeout bounds the question to the API server. The API server itself waits for a webhook for 30 seconds at most; ours asks
+// for 3.
 const askTimeout = 10 * time.Second
 
 func runCheck(ctx context.Context, s streams, f *checkFlags) error {
@@ -75,7 +76,7 @@ func runCheck(ctx context.Context, s streams, f *checkFlags) error {
 	}))
 }
 
-// printFindings prints what was found. Its error has the exit code.
+// printFindings prints the findings. The error that it returns carries the exit code.
 func printFindings(s streams, output string, findings []check.Finding) error {
 	var err error
 	if output != "" {

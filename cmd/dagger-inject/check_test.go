@@ -17,6 +17,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
 	"github.com/dagger-inject/dagger-inject/internal/check"
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
 
 // checkCases is where each folder has a cluster, cluster.yaml, what its API server answers, answer.yaml, and what comes out.
@@ -45,7 +46,7 @@ func TestCheckGoldens(t *testing.T) {
 	dir := filepath.Join(repository, checkCases)
 	bundle, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
 	require.NoError(t, err)
-	requireGolden(t, filepath.Join(dir, "webhooks.yaml"), bothConfigurations(t, bundle))
+	golden.Require(t, filepath.Join(dir, "webhooks.yaml"), bothConfigurations(t, bundle))
 	cases, err := filepath.Glob(filepath.Join(dir, "*", "cluster.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, cases)
@@ -62,7 +63,7 @@ func TestCheckGoldens(t *testing.T) {
 				Reader: objects, ReleaseNamespace: "dagger-inject", Now: checkNow, Version: "dev",
 				Ask: func(context.Context) apicheck.Answer { return answer },
 			})
-			for output, golden := range map[string]string{"": "expected.txt", "json": "expected.json"} {
+			for output, file := range map[string]string{"": "expected.txt", "json": "expected.json"} {
 				var out bytes.Buffer
 				err := printFindings(streams{out: &out}, output, findings)
 				var exit exitError
@@ -73,7 +74,7 @@ func TestCheckGoldens(t *testing.T) {
 				if output == "" {
 					_, _ = fmt.Fprintf(&out, "exit code %d\n", exit.code)
 				}
-				requireGolden(t, filepath.Join(of, golden), out.String())
+				golden.Require(t, filepath.Join(of, file), out.String())
 			}
 		})
 	}

@@ -100,7 +100,7 @@ func certificateCauses(ctx context.Context, kubeconfig string) []string {
 	return check.CertManager(ctx, check.Options{Reader: reader, ReleaseNamespace: cluster.ReleaseNamespace(ctx, reader), Now: time.Now()})
 }
 
-// explainAnswer names what usually is the matter.
+// explainAnswer names the usual causes.
 func explainAnswer(a apicheck.Answer) error {
 	lines := severalLines{a.String()}
 	if len(a.Causes) > 0 {

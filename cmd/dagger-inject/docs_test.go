@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
 
 const repository = "../.."
@@ -72,10 +74,7 @@ func TestDocsAreNotStale(t *testing.T) {
 			return "<!-- generated: " + name + " -->\n" + content + "\n<!-- end -->"
 		})
 		require.Empty(t, parts, "%s: parts that the page does not have", page)
-		if *update {
-			require.NoError(t, os.WriteFile(filepath.Join(repository, page), []byte(written), 0o644))
-		}
-		require.Equal(t, written, string(readRepository(t, page)), "%s is stale: see `make golden`", page)
+		golden.Require(t, filepath.Join(repository, page), written)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
-// maxInput bounds what is read of a file: the API server takes objects of up to 3 MiB, and a file may hold many.
+// maxInput bounds how much of a file is read: the API server takes objects of up to 3 MiB, and a file may hold many.
 const maxInput = 256 << 20
 
 // document is one YAML or JSON document of an input.
@@ -85,7 +85,7 @@ func (d *document) eachObject(visit func(object rawjson.Value, kind, pointer str
 func parseDocuments(name string, text []byte) ([]document, error) {
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' {
 		d, err := fromJSON(name, trimmed)
-		// Something else that starts with a brace is YAML in flow style.
+		// Other text that starts with a brace is YAML in flow style.
 		if err == nil || bytes.HasPrefix(trimmed, []byte(`{"`)) {
 			return []document{d}, err
 		}
@@ -124,7 +124,7 @@ func splitYAML(text []byte) [][]byte {
 	return append(parts, text[start:])
 }
 
-// fromJSON keeps the text as it is; the tree is made from it in its order.
+// fromJSON keeps the text as it is, and builds the tree from it in the same order.
 func fromJSON(name string, text []byte) (document, error) {
 	var index rawjson.Document
 	root, err := index.Parse(string(text))
@@ -162,13 +162,13 @@ func fromYAML(name string, text []byte) (document, error) {
 		return document{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if hasAlias(&node) {
-		// An alias shares its content with other places, which an addition here must not reach.
+		// An alias shares its content with other places, and an addition here must not change those.
 		return fromJSON(name, asJSON)
 	}
 	return document{name: name, node: &node, json: asJSON}, nil
 }
 
-// onlyDirectives reports whether there is nothing but YAML directives, which come before the dashes of a document.
+// onlyDirectives reports whether the text contains only YAML directives, which come before the dashes of a document.
 func onlyDirectives(text []byte) bool {
 	directives := false
 	for line := range bytes.Lines(text) {
@@ -183,7 +183,7 @@ func onlyDirectives(text []byte) bool {
 	return directives
 }
 
-// nodeOf makes a YAML tree of a JSON value.
+// nodeOf builds a YAML tree from a JSON value.
 func nodeOf(v rawjson.Value) *yamlv3.Node {
 	switch v.Kind() {
 	case rawjson.Object:
@@ -209,8 +209,8 @@ func nodeOf(v rawjson.Value) *yamlv3.Node {
 	return &yamlv3.Node{Kind: yamlv3.ScalarNode, Tag: "!!null", Value: "null"}
 }
 
-// otherThanString matches plain words that YAML 1.1, which Kubernetes' own readers follow, takes for booleans, or for numbers
-// of base 60 or with underscores. The encoder follows YAML 1.2 and would not quote them.
+// otherThanString matches plain words that YAML 1.1 reads as booleans, or as numbers of base 60 or with underscores.
+// Kubernetes' own readers follow YAML 1.1; the encoder follows YAML 1.2 and would not quote them.
 var otherThanString = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|[-+]?[0-9][0-9_]*([:.][0-9_]*)*|[-+]?0b[01_]+|=|<<)$`)
 
 func stringNode(s string) *yamlv3.Node {

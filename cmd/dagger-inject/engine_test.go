@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
 
 // TestEngineGoldens reads the official chart's own manifests, at many versions and settings: each folder of test/data/engines has
@@ -18,17 +20,15 @@ func TestEngineGoldens(t *testing.T) {
 	for _, file := range manifests {
 		dir := filepath.Dir(file)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			code, out, notes := execute(t, "", "engine", "-f", file, "-o", "json")
-			require.Zero(t, code, notes)
-			for name, text := range map[string]string{"expected.json": out, "expected.txt": notes} {
-				golden := filepath.Join(dir, name)
-				if *update {
-					require.NoError(t, os.WriteFile(golden, []byte(text), 0o644))
-				}
-				want, err := os.ReadFile(golden)
-				require.NoError(t, err)
-				require.Equal(t, string(want), text, "stale golden: see `make golden`")
+			args := []string{"engine", "-f", file}
+			if more, err := os.ReadFile(filepath.Join(dir, "args.txt")); err == nil {
+				args = append(args, strings.Fields(string(more))...)
 			}
+			code, out, notes := execute(t, "", append(args, "-o", "json")...)
+			require.Zero(t, code, notes)
+			_, table, _ := execute(t, "", args...)
+			golden.Require(t, filepath.Join(dir, "expected.json"), out)
+			golden.Require(t, filepath.Join(dir, "expected.txt"), table+notes)
 		})
 	}
 }
@@ -47,7 +47,10 @@ func TestEngineThatCannotBeRead(t *testing.T) {
 		"none":                   {of("web", "web", "nginx"), nil, 1, "namespace dagger: none of the 1 workloads has a container dagger-engine or an image of the Dagger Engine; an engine elsewhere is found with --namespace"},
 		"by image":               {of("own", "x", "mirror.example.com:5000/dagger/engine:v0.21.8"), nil, 0, "Deployment dagger/own"},
 		"the name beats images":  {of("a", "dagger-engine", "any:v0.21.8") + "---\n" + of("b", "x", "dagger/engine:v0.19.0"), nil, 0, "Deployment dagger/a"},
-		"two by name":            {of("b", "dagger-engine", "i") + "---\n" + of("a", "dagger-engine", "i"), nil, 1, "more than one workload is an engine: Deployment dagger/a, Deployment dagger/b"},
+		"one of two":             {of("b", "dagger-engine", "i") + "---\n" + of("a", "dagger-engine", "i"), []string{"b"}, 0, "engine        Deployment dagger/b"},
+		"none of two":            {of("b", "dagger-engine", "i") + "---\n" + of("a", "dagger-engine", "i"), []string{"c"}, 1, "c is no engine: there is Deployment dagger/a, Deployment dagger/b"},
+		"none anywhere":          {of("web", "web", "nginx"), []string{"-A"}, 1, "no namespace has a workload with a container dagger-engine"},
+		"files that change":      {"", []string{"--watch"}, 2, "--watch goes with a cluster"},
 		"another namespace":      {of("a", "dagger-engine", "i"), []string{"-n", "other"}, 0, "Deployment other/a"},
 		"not selected":           {of("a", "dagger-engine", "i"), []string{"-l", "a=b"}, 1, "namespace dagger, labels a=b: none of the 0 workloads"},
 		"a selector that is bad": {of("a", "dagger-engine", "i"), []string{"-l", "=="}, 2, "--selector"},

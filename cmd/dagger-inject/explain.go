@@ -86,7 +86,7 @@ func (f *explainFlags) check(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// explained is what can be printed, and what its exit code goes by.
+// explained is an explanation that can be printed, with what decides the exit code.
 type explained struct {
 	outcome explain.Outcome
 	object  any
@@ -188,5 +188,5 @@ func worst(all []explained) error {
 	return nil
 }
 
-// errSaid is an error of which the output has said everything.
+// errSaid is an error that the output has already explained.
 var errSaid = errors.New("")

@@ -16,6 +16,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/internal/explain"
 	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
 
 // explainCases is where each folder has a command line, args.txt, the files that it names, and what comes out. The folder
@@ -34,19 +35,8 @@ func registered(t *testing.T) string {
 	return string(text)
 }
 
-// requireGolden compares a text with a file, or writes the file.
-func requireGolden(t *testing.T, file, text string) {
-	t.Helper()
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, string(want), text, "stale golden: see `make golden`")
-}
-
 func TestExplainGoldens(t *testing.T) {
-	requireGolden(t, filepath.Join(repository, explainCases, "webhooks.yaml"), registered(t))
+	golden.Require(t, filepath.Join(repository, explainCases, "webhooks.yaml"), registered(t))
 	cases, err := filepath.Glob(filepath.Join(repository, explainCases, "*", "args.txt"))
 	require.NoError(t, err)
 	require.NotEmpty(t, cases)
@@ -58,10 +48,10 @@ func TestExplainGoldens(t *testing.T) {
 			require.NoError(t, err)
 			args := append([]string{"explain"}, strings.Fields(string(text))...)
 			code, out, report := execute(t, "", args...)
-			requireGolden(t, "expected.txt", out+report+fmt.Sprintf("exit code %d\n", code))
+			golden.Require(t, "expected.txt", out+report+fmt.Sprintf("exit code %d\n", code))
 			code2, asJSON, _ := execute(t, "", append(args, "-o", "json")...)
 			require.Equal(t, code, code2)
-			requireGolden(t, "expected.json", asJSON)
+			golden.Require(t, "expected.json", asJSON)
 		})
 	}
 }

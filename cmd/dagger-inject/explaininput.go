@@ -19,7 +19,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/explain"
 )
 
-// clusterClient returns a client of the cluster, which reads as fast as it is answered.
+// clusterClient returns a client of the cluster without client-side rate limits.
 func clusterClient(kubeconfig string) (client.Client, error) {
 	restConfig, err := clusterConfig(kubeconfig)
 	if err != nil {
@@ -79,7 +79,7 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 	return e, nil
 }
 
-// connect has the cluster read.
+// connect prepares to read from the cluster.
 func (f *explainFlags) connect(e *explain.Explainer) error {
 	restConfig, err := clusterConfig(f.kubeconfig)
 	if err != nil {
@@ -101,13 +101,13 @@ func (f *explainFlags) connect(e *explain.Explainer) error {
 	return err
 }
 
-// labelled is objects in which every namespace has the labels and annotations of the command line.
+// labelled wraps objects so that every namespace has the labels and annotations of the command line.
 type labelled struct {
 	cluster.Objects
 	flags *explainFlags
 }
 
-// Get answers for namespaces that the objects do not have, too.
+// Get also returns namespaces that the objects do not contain.
 func (l labelled) Get(ctx context.Context, key client.ObjectKey, into client.Object, opts ...client.GetOption) error {
 	ns, ok := into.(*corev1.Namespace)
 	if !ok {

@@ -2,16 +2,15 @@ package main
 
 import (
 	"bytes"
-	"flag"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // execute runs one command line and returns what it printed.
 func execute(t *testing.T, stdin string, args ...string) (code int, out, err string) {
@@ -30,12 +29,8 @@ func TestGoldens(t *testing.T) {
 			if strings.TrimSpace(operations) == "[]" {
 				pod = "" // nothing changes: there is no second pod to keep
 			}
-			if *update {
-				c.Write(t, "expected.txt", report)
-				c.Write(t, "expected.yaml", pod)
-			}
-			require.Equal(t, c.Expected("expected.txt"), report, "stale golden: see `make golden`")
-			require.Equal(t, c.Expected("expected.yaml"), pod, "stale golden: see `make golden`")
+			golden.Require(t, filepath.Join(c.Dir, "expected.txt"), report)
+			golden.Require(t, filepath.Join(c.Dir, "expected.yaml"), pod)
 		})
 	}
 }

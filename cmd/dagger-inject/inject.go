@@ -63,7 +63,7 @@ The exit code is 0 when every object was decided, injected or not, and 2 when th
 	return cmd
 }
 
-// inputs adds the flags that say what is decided on, and by what.
+// inputs adds the flags for the objects to decide on and for what decides.
 func (f *injectFlags) inputs(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.file, "file", "f", "", "file to read; - is standard input")
 	flags.StringVar(&f.policy, "policy", "", policyHelp)
@@ -107,7 +107,7 @@ func runInject(s streams, f *injectFlags) error {
 	if err != nil {
 		return err
 	}
-	// Every document is decided before any is written: half an output would be taken for a whole one.
+	// Decide every document before writing any: users would take half an output for all of it.
 	results := make([]result, len(documents))
 	for i, d := range documents {
 		if results[i], err = f.decide(d, policies); err != nil {
@@ -122,14 +122,14 @@ func runInject(s streams, f *injectFlags) error {
 	return show(s, results)
 }
 
-// result is what a document came to.
+// result is what Decide did with one document.
 type result struct {
 	document
 	operations []jsonpatch.Operation
 	lines      []string // what standard error says of it
 }
 
-// decide decides on a document's object, or on each item of a List.
+// decide decides what happens to a document's object, or to each item of a List.
 func (f *injectFlags) decide(d document, policies *inject.Policies) (result, error) {
 	r := result{document: d}
 	err := d.eachObject(func(object rawjson.Value, kind, pointer string) error {
@@ -176,7 +176,7 @@ func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointe
 	return nil
 }
 
-// fieldPrefix turns a JSON pointer into the way that field paths are written.
+// fieldPrefix converts a JSON pointer to the notation of field paths.
 func fieldPrefix(pointer string) string {
 	if pointer == "" {
 		return ""
@@ -200,6 +200,9 @@ func summary(plan *inject.Plan) string {
 	}
 	for _, left := range s.Left {
 		text += fmt.Sprintf("; %s %s", left.Name, left.Because)
+	}
+	for _, moved := range s.Moved {
+		text += fmt.Sprintf("; %s has %s, %s", moved.Name, moved.Path, moved.Because)
 	}
 	return text
 }

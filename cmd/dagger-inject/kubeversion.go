@@ -2,7 +2,7 @@ package main
 
 import "github.com/dagger-inject/dagger-inject/inject"
 
-// defaultKubeVersion is the version of a server that nobody names: the newest one that this program is tested with.
+// defaultKubeVersion is used if the user names no version: the newest one that this program is tested with.
 const defaultKubeVersion = "1.36"
 
 const kubeVersionHelp = "version of the API server, which the webhook asks it for: image volumes need 1.35"

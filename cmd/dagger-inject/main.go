@@ -1,4 +1,4 @@
-// Command dagger-inject makes pods that ask for it able to use a Dagger Engine.
+// Command dagger-inject connects the pods that ask for it to a Dagger Engine.
 package main
 
 import (
@@ -22,7 +22,7 @@ const (
 	exitBadInput = 2
 )
 
-// badInput is an error in what the user gave: arguments, files, documents.
+// badInput is an error in what the user supplied: arguments, files, documents.
 type badInput struct{ error }
 
 func (b badInput) Unwrap() error { return b.error }
@@ -60,7 +60,7 @@ func badInputf(format string, args ...any) error { return badInput{fmt.Errorf(fo
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A first signal asks the command to end well, a second one ends it.
+	// The first signal asks the command to stop; a second one kills it.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
@@ -110,7 +110,7 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	// Cobra's own complaints about flags and arguments are about what the user gave.
+	// Cobra's own errors about flags and arguments are bad input.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
 	})
@@ -118,7 +118,7 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 	return root
 }
 
-// knownCommand refuses a word that is no command, and names the one it is closest to.
+// knownCommand refuses an unknown command and suggests the closest one.
 func knownCommand(parent *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -131,7 +131,7 @@ func knownCommand(parent *cobra.Command, args []string) error {
 	return badInputf("unknown command %q: %s", args[0], hint)
 }
 
-// noArguments refuses arguments in a sentence that says what the command takes instead.
+// noArguments refuses arguments and points to the command's help.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return badInputf("%s takes no arguments, got %q (see %s --help)", cmd.CommandPath(), args[0], cmd.CommandPath())

@@ -20,8 +20,8 @@ const (
 	namespacePolicyHelp = "file with the namespace's policy, or the ConfigMap with it"
 )
 
-// loadPolicies layers and compiles the policies in files, with what is known of engines, nil for nothing; an empty name stands
-// for the built-in policy, or for none of the namespace's. What is wrong with them is bad input.
+// loadPolicies layers and compiles the policies in files. Engines is nil if none are known. An empty file name stands for the
+// built-in policy, or for no policy of the namespace. Errors in the policies are bad input.
 func loadPolicies(clusterFile, namespaceFile string, engines inject.Engines) (*inject.Policies, error) {
 	cluster, namespace := config.BuiltIn(), (*config.Documents)(nil)
 	var err error
@@ -65,12 +65,12 @@ func plainPolicy(file string, origin config.Origin) (*config.Documents, error) {
 	return config.FromFile(file, text, origin), nil
 }
 
-// policyMaps returns the policies of a file's ConfigMaps; none where the file is a policy document, or not even YAML. A manifest
-// of other objects is an error: read as a policy, each of its fields would be one that is not known.
+// policyMaps returns the policies of a file's ConfigMaps, or none if the file is a policy document or not even YAML. A manifest
+// of other objects is an error: read as a policy, every field of it would be unknown.
 func policyMaps(file string, origin func(*corev1.ConfigMap) config.Origin) ([]*config.Documents, error) {
 	documents, err := readDocuments(file, nil)
 	if err != nil {
-		// What is wrong with a policy document is said better where it is read as one.
+		// Leave errors in a policy document to its own parser, which reports them better.
 		return nil, nil
 	}
 	var found []*config.Documents

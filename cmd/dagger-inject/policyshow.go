@@ -142,7 +142,7 @@ func (f *policyShowFlags) load(ctx context.Context, namespace string) (*inject.P
 	return inject.NewPolicies(documents, own, nil), nil
 }
 
-// effectiveTree returns the policy as a tree without what is empty, and calls visit for each field that has a value.
+// effectiveTree returns the policy as a tree without empty members, and calls visit for each field that has a value.
 func effectiveTree(e *inject.Effective, visit func(path string, field *yamlv3.Node)) (*yamlv3.Node, error) {
 	text, err := json.Marshal(e.Policy)
 	if err != nil {
@@ -159,7 +159,7 @@ func effectiveTree(e *inject.Effective, visit func(path string, field *yamlv3.No
 	return root, nil
 }
 
-// prune drops members that say nothing, and reports whether anything is left.
+// prune drops empty members, and reports whether anything is left.
 func prune(node *yamlv3.Node) bool {
 	if node.Kind != yamlv3.MappingNode {
 		return node.Kind != yamlv3.ScalarNode && len(node.Content) > 0 || node.Kind == yamlv3.ScalarNode && node.Tag != "!!null"
@@ -216,7 +216,7 @@ func effectiveYAML(s streams, e *inject.Effective) error {
 	if err != nil {
 		return err
 	}
-	// A field that is set to nothing says as much as one that is set to something: a guardrail, perhaps.
+	// A field that is set to nothing matters too: it may turn a guardrail off.
 	empty := ""
 	for _, path := range setToNothing(e, func(path string) bool { return shown[path] }) {
 		empty += "# " + terminal.Escape(fmt.Sprintf("%s is set to nothing: %s", path, e.OriginOf(path))) + "\n"

@@ -36,8 +36,8 @@ func renderYAML(s streams, results []result) error {
 	return nil
 }
 
-// yaml returns the document as YAML before and after its operations, in the same style, so that the two differ by what was
-// added only.
+// yaml returns the document as YAML before and after its operations, in the same style, so that the two differ only in what was
+// added.
 func (r *result) yaml() (before, after []byte, err error) {
 	if before, err = encodeYAML(r.node); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", r.name, err)

@@ -13,7 +13,7 @@ type streams struct {
 	out, err io.Writer
 }
 
-// outIsTerminal reports whether a person reads the output as it comes.
+// outIsTerminal reports whether the output goes to a terminal.
 func (s streams) outIsTerminal() bool {
 	f, ok := s.out.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

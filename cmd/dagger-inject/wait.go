@@ -7,24 +7,24 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/engine/probe"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
 
 const (
 	firstPause  = 100 * time.Millisecond
 	longestWait = 2 * time.Second // of a pause, and of one attempt
-	// reportEvery bounds the lines of a wait in which nothing changes.
+	// reportEvery is the interval between lines while nothing changes.
 	reportEvery = 10 * time.Second
-	// maxTermination is what the kubelet reads of a termination message.
+	// maxTermination is how many bytes of a termination message the kubelet reads.
 	maxTermination     = 4096
 	defaultTermination = "/dev/termination-log"
-	// anyVersion stands for a client that is not known.
+	// anyVersion stands for an unknown client.
 	anyVersion = "any"
 )
 
@@ -34,7 +34,7 @@ type waitFlags struct {
 	expectVersion  string
 	onTimeout      string
 	terminationLog string
-	// ownLog is whether the user chose the file of the termination message, which is then made if need be.
+	// ownLog is true if the user chose the file for the termination message, which is then created if it does not exist.
 	ownLog bool
 }
 
@@ -135,8 +135,8 @@ type waiter struct {
 	reportedAt time.Time
 }
 
-// wait asks until an engine answers. Every failure is retried, also one that looks final: an engine that is being replaced
-// can be too old, and its socket has no group for a moment.
+// wait tries until an engine answers. It retries every failure, even one that looks final: while an engine is replaced, the old
+// one may be too old for the client, and the new one's socket may not have its group yet.
 func (w *waiter) wait(ctx context.Context) error {
 	deadline := w.start.Add(w.flags.timeout)
 	var last error
@@ -148,7 +148,7 @@ func (w *waiter) wait(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return w.interrupted(ctx, last)
 		case last == nil || time.Now().Before(deadline):
-			last = err // An attempt that the deadline cut short says less than the one before.
+			last = err // The deadline cut this attempt short: the error of the one before says more. the deadline cut short says less than the one before.
 		}
 		if !time.Now().Add(pause).Before(deadline) {
 			pause = max(time.Until(deadline), 0)
@@ -167,7 +167,7 @@ func (w *waiter) wait(ctx context.Context) error {
 	}
 }
 
-// attempt asks once. The line says what answered.
+// attempt tries once. It returns a line that describes what answered.
 func (w *waiter) attempt(ctx context.Context, deadline time.Time) (line string, err error) {
 	limit := time.Now().Add(longestWait)
 	if deadline.Before(limit) {
@@ -192,7 +192,7 @@ func (w *waiter) attempt(ctx context.Context, deadline time.Time) (line string, 
 	return line + ".", nil
 }
 
-// report tells why there is no engine yet, when that changes and now and then.
+// report logs why there is no engine yet, whenever the reason changes and at regular intervals.
 func (w *waiter) report(err error) {
 	var failed *probe.Error
 	if !errors.As(err, &failed) {
@@ -207,7 +207,7 @@ func (w *waiter) report(err error) {
 
 func (w *waiter) elapsed() time.Duration { return time.Since(w.start).Round(time.Millisecond) }
 
-// interrupted says that the wait was ended from outside, which says nothing about the engine: it has no cause.
+// interrupted reports that a signal ended the wait. It has no cause, because it says nothing about the engine.
 func (w *waiter) interrupted(ctx context.Context, last error) error {
 	text := fmt.Sprintf("stopped after %s (%v) before an engine answered at %s", w.elapsed(), context.Cause(ctx), w.host)
 	if last != nil {
@@ -216,7 +216,7 @@ func (w *waiter) interrupted(ctx context.Context, last error) error {
 	return errors.New(text)
 }
 
-// writeTermination leaves a text where the kubelet looks for it.
+// writeTermination writes a text where the kubelet looks for it.
 func (f *waitFlags) writeTermination(text string) error {
 	mode := os.O_WRONLY | os.O_TRUNC
 	if f.ownLog {
@@ -232,17 +232,6 @@ func (f *waitFlags) writeTermination(text string) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(truncate(terminal.Escape(text), maxTermination))
+	_, err = file.WriteString(truncate.Text(terminal.Escape(text), maxTermination))
 	return errors.Join(err, file.Close())
-}
-
-// truncate cuts a text to a number of bytes, between characters.
-func truncate(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	for most > 0 && !utf8.RuneStart(text[most]) {
-		most--
-	}
-	return text[:most]
 }

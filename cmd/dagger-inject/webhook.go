@@ -47,11 +47,13 @@ func newWebhookCommand(s streams) *cobra.Command {
 		Long: `Serve the admission webhook over TLS 1.3, at /inject/pod and /inject/namespace.
 
 In a cluster it reads namespaces, LimitRanges and policy ConfigMaps, and serves metrics and probes. With --standalone it needs no
-cluster: every namespace is as --namespace-labels says, and a self-signed certificate is made where --cert-dir has none.
+cluster: every namespace has the labels of --namespace-labels, and the command writes a self-signed certificate into an empty
+--cert-dir.
 
-It is ready once it listens with a certificate, which is waited for, and has read the cluster: /readyz?verbose says what is missing. On SIGTERM
-readiness fails first. Requests are served on, each answer closing its connection, until none has come for --drain-quiet-period; only then does it stop
-listening. A second signal ends it at once.`,
+It is ready once it has a certificate, listens, and has read the cluster; /readyz?verbose says what is missing. It waits for a
+certificate that does not exist yet. On SIGTERM readiness fails first. It goes on serving, and closes each connection after its
+answer, until no request has come for --drain-quiet-period; only then does it stop listening.
+A second signal stops it at once.`,
 		Example: `  # In a cluster
   dagger-inject webhook --release-namespace dagger-inject --cert-dir /etc/webhook/certs
 
@@ -68,7 +70,7 @@ listening. A second signal ends it at once.`,
 		"namespace with the cluster's policy, in the ConfigMap "+config.ConfigMapName+"; those of other namespaces refine it there")
 	flags.IntVar(&f.port, "port", 10250, "port to serve admission reviews on")
 	flags.StringVar(&f.bindAddress, "bind-address", "", "IP address to listen on (default: every address, or 127.0.0.1 with --standalone)")
-	flags.StringVar(&f.certDir, "cert-dir", "/etc/dagger-inject/certs", "folder with tls.crt and tls.key; they are waited for, and read again when they change")
+	flags.StringVar(&f.certDir, "cert-dir", "/etc/dagger-inject/certs", "folder with tls.crt and tls.key; the webhook waits for them, and reads them again when they change")
 	flags.StringVar(&f.metrics, "metrics-bind-address", ":8080", "address to serve /metrics on; 0 turns it off")
 	flags.StringVar(&f.health, "health-probe-bind-address", ":8081", "address to serve /healthz and /readyz on")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
@@ -83,7 +85,7 @@ listening. A second signal ends it at once.`,
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", webhook.DefaultDrainTimeout,
 		"longest wait for the quiet period; keep it 20s below the pod's terminationGracePeriodSeconds less its preStop hook")
 	flags.BoolVar(&f.events, "events", true, "write events about pods that cannot be injected, on their controller or namespace; at most a few a second")
-	flags.StringVar(&f.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
+	flags.StringVar(&f.logLevel, "log-level", "info", "lowest level that is logged: debug, info, warn or error")
 	return cmd
 }
 
@@ -100,7 +102,7 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		return badInputf("--host-ip %q is not an IP address", f.hostIP)
 	}
 	if f.standalone && !cmd.Flags().Changed("drain-quiet-period") {
-		f.drainQuietPeriod = 0 // no readiness for anybody to follow
+		f.drainQuietPeriod = 0 // nobody follows its readiness
 	}
 	if f.drainQuietPeriod < 0 || f.drainTimeout < f.drainQuietPeriod {
 		return badInputf("--drain-quiet-period %s and --drain-timeout %s are not accepted: want 0s or more, and the time-out no shorter than the quiet period",
@@ -155,7 +157,7 @@ const releaseNamespaceHelp = "namespace that the webhook runs in, with the clust
 
 const kubeconfigHelp = "kubeconfig file (default: $KUBECONFIG, else ~/.kube/config, else the pod's own service account)"
 
-// clusterConfig says how to reach the cluster. Its error is bad input: no kubeconfig is given, or none that can be read.
+// clusterConfig returns how to reach the cluster. Its error is bad input: there is no kubeconfig, or it cannot be read.
 func clusterConfig(kubeconfig string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig

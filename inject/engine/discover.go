@@ -13,12 +13,9 @@ import (
 // Discovered is what can be read of a Dagger Engine off the workload that runs it. A part that the engine does not have is
 // nil or empty.
 type Discovered struct {
-	// Workload is the DaemonSet, StatefulSet or Deployment.
-	Workload Workload `json:"workload"`
+	Identity
 	// Image is the engine container's image reference.
 	Image string `json:"image"`
-	// Version is vX.Y.Z, from the image's tag, else from the chart's label; empty where neither says.
-	Version string `json:"version,omitempty"`
 	// Group is the numeric group that may connect to the socket.
 	Group *int64 `json:"group,omitempty"`
 	// Socket is the engine's socket on each node that runs it.
@@ -29,6 +26,8 @@ type Discovered struct {
 	NodeTCP *Port `json:"nodeTCP,omitempty"`
 	// Service is the Service in front of it.
 	Service *Service `json:"service,omitempty"`
+	// Replicas are those of a StatefulSet that has several, each an engine with an address of its own.
+	Replicas *Replicas `json:"replicas,omitempty"`
 	// ImagePullSecrets are the names of the Secrets that the image is pulled with.
 	ImagePullSecrets []string `json:"imagePullSecrets,omitempty"`
 	// Tolerations, NodeSelector and NodeAffinity are those of the workload's pod template.
@@ -38,6 +37,18 @@ type Discovered struct {
 
 	// Notes say what the engine does not offer though it may look so, and why.
 	Notes []string `json:"-"`
+}
+
+// Identity is what tells an engine from others, and what they are compared by.
+type Identity struct {
+	// Workload is the DaemonSet, StatefulSet or Deployment.
+	Workload Workload `json:"workload"`
+	// Version is vX.Y.Z, from the image's tag, else from the chart's label; empty where neither says.
+	Version string `json:"version,omitempty"`
+	// Rollout is how many of its replicas are ready; nil where its status does not say yet.
+	Rollout *Rollout `json:"rollout,omitempty"`
+	// Draining is true where its workload is marked so that only pods that ask for this very engine are given it.
+	Draining bool `json:"draining,omitempty"`
 }
 
 // Workload identifies a workload.
@@ -74,39 +85,6 @@ type Service struct {
 // containerName is what the official chart has always named the engine's container.
 const containerName = "dagger-engine"
 
-func discover(candidates []candidate, services []corev1.Service) (*Discovered, error) {
-	for _, matches := range []func(*corev1.Container) bool{hasEngineName, hasEngineImage} {
-		var found []candidate
-		for _, c := range candidates {
-			if c.container(matches) != nil {
-				found = append(found, c)
-			}
-		}
-		switch len(found) {
-		case 0:
-			continue
-		case 1:
-			return read(&found[0], found[0].container(matches), services), nil
-		}
-		var names []string
-		for _, c := range found {
-			names = append(names, c.String())
-		}
-		slices.Sort(names)
-		return nil, fmt.Errorf("more than one workload is an engine: %s; choose one with engine.discover.selector", strings.Join(names, ", "))
-	}
-	return nil, fmt.Errorf("none of the %d workloads has a container %s or an image of the Dagger Engine", len(candidates), containerName)
-}
-
-func (c *candidate) container(matches func(*corev1.Container) bool) *corev1.Container {
-	for i := range c.template.Spec.Containers {
-		if matches(&c.template.Spec.Containers[i]) {
-			return &c.template.Spec.Containers[i]
-		}
-	}
-	return nil
-}
-
 // isEngineImage recognises registry.dagger.io/engine, and .../dagger/engine in any registry.
 func isEngineImage(image string) bool {
 	repository, _ := splitImage(image)
@@ -122,12 +100,11 @@ func splitImage(image string) (repository, tag string) {
 	return image, ""
 }
 
-func read(c *candidate, engine *corev1.Container, services []corev1.Service) *Discovered {
-	spec := &c.template.Spec
+func read(c *candidate, services []corev1.Service) *Discovered {
+	spec, engine := &c.template.Spec, c.engine
 	d := &Discovered{
-		Workload:     c.Workload,
+		Identity:     c.Identity,
 		Image:        engine.Image,
-		Version:      version(engine.Image, c.labels),
 		Group:        group(spec, engine),
 		Tolerations:  spec.Tolerations,
 		NodeSelector: spec.NodeSelector,
@@ -143,6 +120,7 @@ func read(c *candidate, engine *corev1.Container, services []corev1.Service) *Di
 	if d.TCP = d.readTCP(listen); d.TCP != nil {
 		d.NodeTCP = nodePort(c, engine, d.TCP.Port)
 		d.Service = service(c, engine, d.TCP.Port, services)
+		d.Replicas = d.readReplicas(c, services)
 	} else if len(engine.Ports) > 0 {
 		d.note("the container names a port, but no --addr tcp:// opens it")
 	}
@@ -206,8 +184,8 @@ func (d *Discovered) readSocket(c *candidate, engine *corev1.Container, listen [
 			if volume.Name != mount.Name || volume.HostPath == nil {
 				continue
 			}
-			if c.Kind != "DaemonSet" {
-				d.note("its socket, %s/%s, is on one node only: a %s does not run on each", volume.HostPath.Path, file, c.Kind)
+			if c.Workload.Kind != "DaemonSet" {
+				d.note("its socket, %s/%s, is on one node only: a %s does not run on each", volume.HostPath.Path, file, c.Workload.Kind)
 				return nil
 			}
 			return &SocketOnNode{HostPath: path.Clean(volume.HostPath.Path), File: file}

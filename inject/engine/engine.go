@@ -3,6 +3,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,14 +19,14 @@ type Engine struct {
 	NodeTCP *Port
 	// TCP is the engine's address.
 	TCP *TCP
+	// Replicas are engines with addresses of their own, of which a pod is given one in place of TCP.
+	Replicas *Replicas
 	// TLS is the engine's address behind TLS.
 	TLS *TLS
 	// Image is an image reference that holds the CLI of the engine's version.
 	Image string
-	// Version is the engine's version, vX.Y.Z, where it is known.
-	Version string
-	// Workload is the one that the engine was read off; empty where the policy names it.
-	Workload string
+	// Identity is that of the workload that the engine was read off; empty where the policy names the engine.
+	Identity
 	// Unsafe is a Service of the engine's that cannot be used, and why; empty for none.
 	Unsafe string
 	// PullSecrets are the names of the Secrets that the workload's pods pull Image with; nil where Image is another.
@@ -33,7 +34,8 @@ type Engine struct {
 	// Placement is where the engine runs, for pods that need the engine of their own node.
 	Placement Placement
 
-	named      string // the image that the policy names
+	named      string                    // the image that the policy names
+	explicit   map[config.Transport]bool // whose address the policy names
 	discovered *Discovered
 }
 
@@ -92,10 +94,14 @@ func Resolve(policy *config.InjectionPolicy, discovered *Discovered, isSet func(
 	if e.NodeTCP == nil {
 		e.NodeTCP = d.NodeTCP
 	}
-	if e.TCP == nil && d.Service != nil && d.Service.Safe {
+	switch {
+	case e.TCP != nil:
+	case d.Replicas != nil:
+		e.Replicas = d.Replicas
+	case d.Service != nil && d.Service.Safe:
 		e.TCP = &TCP{Address: d.Service.Address, NodeLocal: d.Service.nodeLocal}
 	}
-	if d.Service != nil && !d.Service.Safe {
+	if d.Service != nil && !d.Service.Safe && e.Replicas == nil {
 		e.Unsafe = d.Service.Address + " is not safe: " + d.Service.Reason
 	}
 	if e.Image == "" {
@@ -105,7 +111,7 @@ func Resolve(policy *config.InjectionPolicy, discovered *Discovered, isSet func(
 		e.PullSecrets = d.ImagePullSecrets
 	}
 	e.discovered = d
-	e.Version, e.Workload, e.Placement = d.Version, d.Workload.String(), d.placement()
+	e.Identity, e.Placement = d.Identity, d.placement()
 	return e
 }
 
@@ -121,7 +127,7 @@ func (e *Engine) Discovered(transport config.Transport) bool {
 	case config.TransportNodeTCP:
 		return d.NodeTCP != nil && *d.NodeTCP == *e.NodeTCP
 	case config.TransportTCP:
-		return d.Service != nil && d.Service.Address == e.TCP.Address
+		return e.Replicas != nil || d.Service != nil && d.Service.Address == e.TCP.Address
 	}
 	return false
 }
@@ -164,6 +170,10 @@ func (d *Discovered) placement() Placement {
 
 func explicit(policy *config.InjectionPolicy) Engine {
 	e := Engine{Image: policy.CLI.Image, named: policy.CLI.Image}
+	e.explicit = map[config.Transport]bool{
+		config.TransportSocket: policy.Engine.Socket.HostPath != "", config.TransportNodeTCP: policy.Engine.NodeTCP.Port != 0,
+		config.TransportTCP: policy.Engine.TCP.Address != "",
+	}
 	if s := policy.Engine.Socket; s.HostPath != "" {
 		e.Socket = &Socket{HostPath: s.HostPath, File: s.File, Group: s.Group}
 	}
@@ -177,4 +187,25 @@ func explicit(policy *config.InjectionPolicy) Engine {
 		e.TLS = &TLS{Address: t.Address, SecretName: t.SecretName, CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile}
 	}
 	return e
+}
+
+// Attribute takes an address that a policy names away from engines that are elsewhere, where one of the others was discovered
+// at that very address: all of them were resolved with what the policy names, and only that one is there.
+func Attribute(engines []Engine) {
+	for transport, take := range map[config.Transport]func(*Engine){
+		config.TransportSocket:  func(e *Engine) { e.Socket = nil },
+		config.TransportNodeTCP: func(e *Engine) { e.NodeTCP = nil },
+		config.TransportTCP:     func(e *Engine) { e.TCP = nil },
+	} {
+		named := func(e *Engine) bool { return e.explicit[transport] }
+		there := func(e Engine) bool { return named(&e) && e.Discovered(transport) }
+		if !slices.ContainsFunc(engines, there) {
+			continue
+		}
+		for i := range engines {
+			if e := &engines[i]; named(e) && !e.Discovered(transport) {
+				take(e)
+			}
+		}
+	}
 }

@@ -35,7 +35,7 @@ func (d *Discovered) readTCP(listen []string) *Port {
 
 // nodePort returns the port of the node that leads to the engine's.
 func nodePort(c *candidate, engine *corev1.Container, port int32) *Port {
-	if c.Kind != "DaemonSet" {
+	if c.Workload.Kind != "DaemonSet" {
 		return nil // on one node only
 	}
 	if c.template.Spec.HostNetwork {
@@ -54,14 +54,14 @@ func service(c *candidate, engine *corev1.Container, port int32, services []core
 	var found []Service
 	for i := range services {
 		s := &services[i]
-		if s.Namespace != "" && s.Namespace != c.Namespace || s.Spec.Type == corev1.ServiceTypeExternalName || !selects(s.Spec.Selector, c.template.Labels) {
+		if s.Namespace != "" && s.Namespace != c.Workload.Namespace || s.Spec.Type == corev1.ServiceTypeExternalName || !selects(s.Spec.Selector, c.template.Labels) {
 			continue
 		}
 		for _, p := range s.Spec.Ports {
 			if target(p, engine) != port {
 				continue
 			}
-			one := Service{Address: fmt.Sprintf("%s.%s.svc:%d", s.Name, c.Namespace, p.Port)}
+			one := Service{Address: fmt.Sprintf("%s.%s.svc:%d", s.Name, c.Workload.Namespace, p.Port)}
 			one.Safe, one.Reason = safe(c, &s.Spec)
 			one.nodeLocal = isLocal(&s.Spec)
 			found = append(found, one)
@@ -120,7 +120,7 @@ func safe(c *candidate, s *corev1.ServiceSpec) (bool, string) {
 		return false, "it is headless, so that each connection may reach another engine: give it a cluster IP and sessionAffinity: ClientIP"
 	case s.SessionAffinity == corev1.ServiceAffinityClientIP:
 		return true, "sessionAffinity is ClientIP"
-	case isLocal(s) && c.Kind == "DaemonSet":
+	case isLocal(s) && c.Workload.Kind == "DaemonSet":
 		return true, "internalTrafficPolicy is Local, and an engine is on each node"
 	}
 	return false, "there are several engines, and each connection may reach another one: set sessionAffinity: ClientIP or internalTrafficPolicy: Local"

@@ -7,7 +7,8 @@ import (
 )
 
 // Trim takes out of a workload or Service what Discover does not read: of one that is no engine, all but its name and labels.
-// A cluster has thousands of them, and few engines. What is still large is none either.
+// A cluster has thousands of them, and few engines. What is still large is none either. A status is reduced to what decisions
+// are made by, so that most of its changes leave the object as it is; to trim it again changes nothing.
 func Trim(object any) {
 	trim(object)
 	switch o := object.(type) {
@@ -41,14 +42,22 @@ func nameOnly(m *metav1.ObjectMeta) metav1.ObjectMeta {
 func trim(object any) {
 	switch o := object.(type) {
 	case *appsv1.DaemonSet:
+		r := daemonSetRollout(o).coarse()
 		o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), appsv1.DaemonSetStatus{}
 		o.Spec = appsv1.DaemonSetSpec{Template: trimTemplate(&o.Spec.Template)}
+		if len(o.Spec.Template.Spec.Containers) > 0 {
+			o.Status = appsv1.DaemonSetStatus{DesiredNumberScheduled: r.Wanted, NumberReady: r.Ready, UpdatedNumberScheduled: r.Ready}
+		}
 	case *appsv1.StatefulSet:
-		o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), appsv1.StatefulSetStatus{}
-		o.Spec = appsv1.StatefulSetSpec{Replicas: o.Spec.Replicas, Template: trimTemplate(&o.Spec.Template)}
+		trimStatefulSet(o)
 	case *appsv1.Deployment:
+		r := deploymentRollout(o)
 		o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), appsv1.DeploymentStatus{}
 		o.Spec = appsv1.DeploymentSpec{Replicas: o.Spec.Replicas, Template: trimTemplate(&o.Spec.Template)}
+		if len(o.Spec.Template.Spec.Containers) > 0 {
+			ready := r.coarseOf(*replicas(o.Spec.Replicas))
+			o.Status = appsv1.DeploymentStatus{ReadyReplicas: ready, UpdatedReplicas: ready}
+		}
 	case *corev1.Service:
 		s := &o.Spec
 		o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), corev1.ServiceStatus{}
@@ -56,6 +65,24 @@ func trim(object any) {
 			Type: s.Type, Selector: s.Selector, Ports: s.Ports, ClusterIP: s.ClusterIP,
 			SessionAffinity: s.SessionAffinity, InternalTrafficPolicy: s.InternalTrafficPolicy,
 		}
+	}
+}
+
+// trimStatefulSet also keeps what its replicas' names are made of.
+func trimStatefulSet(o *appsv1.StatefulSet) {
+	r, offer, spec := statefulSetRollout(o), offered(o), o.Spec
+	o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), appsv1.StatefulSetStatus{}
+	o.Spec = appsv1.StatefulSetSpec{Replicas: spec.Replicas, Template: trimTemplate(&spec.Template)}
+	if len(o.Spec.Template.Spec.Containers) == 0 {
+		return
+	}
+	o.Spec.ServiceName, o.Spec.PodManagementPolicy, o.Spec.Ordinals = spec.ServiceName, spec.PodManagementPolicy, spec.Ordinals
+	wanted := *replicas(spec.Replicas)
+	ready := r.coarseOf(wanted)
+	o.Status = appsv1.StatefulSetStatus{Replicas: wanted, ReadyReplicas: ready, UpdatedReplicas: ready}
+	if offer < wanted {
+		// Exactly so many are made and ready, whichever of the templates they are of.
+		o.Status.Replicas, o.Status.ReadyReplicas, o.Status.UpdatedReplicas = offer, offer, min(ready, offer)
 	}
 }
 
@@ -72,15 +99,18 @@ func IsEngine(object any) bool {
 	default:
 		return false
 	}
-	c := candidate{template: template}
-	return c.container(hasEngineName) != nil || c.container(hasEngineImage) != nil
+	return containerOf(template, hasEngineName) != nil || containerOf(template, hasEngineImage) != nil
 }
 
 func hasEngineName(c *corev1.Container) bool  { return c.Name == containerName }
 func hasEngineImage(c *corev1.Container) bool { return isEngineImage(c.Image) }
 
 func trimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name, Labels: m.Labels, ResourceVersion: m.ResourceVersion}
+	kept := metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name, Labels: m.Labels, ResourceVersion: m.ResourceVersion}
+	if isDraining(m) {
+		kept.Annotations = map[string]string{Annotation: Draining}
+	}
+	return kept
 }
 
 func trimTemplate(t *corev1.PodTemplateSpec) corev1.PodTemplateSpec {

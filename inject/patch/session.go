@@ -30,7 +30,7 @@ type Session struct {
 // ErrTooLarge is what Operations returns where the additions came to more bytes than the session's limit.
 var ErrTooLarge = errors.New("the additions are larger than the limit")
 
-// operationBytes is about what an addition takes in a patch besides its value.
+// operationBytes is roughly what an addition takes in a patch besides its value.
 const operationBytes = 64
 
 // New returns a Session on target, an object. The pointer is where target lies in the document that the operations will
@@ -165,7 +165,7 @@ func (c *Cursor) Prepend(value json.RawMessage) {
 	}
 }
 
-// usualOperations is how many additions an injection comes to.
+// usualOperations is how many operations an injection usually has.
 const usualOperations = 12
 
 // Operations returns the journal as `add` operations, nil when nothing was added, or the first misuse.
@@ -181,7 +181,7 @@ func (s *Session) Operations() ([]jsonpatch.Operation, error) {
 	return ops, nil
 }
 
-// empty reports whether the place holds no addition: a Member that was only looked at must not create a parent.
+// empty reports whether the place holds no addition: a Member that was only looked up must not create a parent.
 func (c *Cursor) empty() bool {
 	if c.value != nil || len(c.prepends) > 0 || len(c.appends) > 0 {
 		return false

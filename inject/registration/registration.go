@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// ConfigurationName is the name of the MutatingWebhookConfiguration. It is fixed: mutating webhooks are called in the
-	// order of their configurations' names, and ours must come after actions-runner-controller's.
+	// ConfigurationName is the name of the MutatingWebhookConfiguration. It is fixed: the API server calls mutating webhooks in
+	// the order of their configurations' names, and ours must come after actions-runner-controller's.
 	ConfigurationName = "dagger-inject"
 	// EntryNamePod and EntryNameNamespace are the names of its two entries.
 	EntryNamePod       = "pod.inject.dagger.io"
@@ -45,7 +45,8 @@ func Configuration(client func(path string) admissionregistrationv1.WebhookClien
 		return &metav1.LabelSelector{MatchExpressions: requirements}
 	}
 	pod := entry(EntryNamePod, client(PathPod))
-	// A pod that asks for an engine and silently gets none hangs for ten minutes; ARC tries the 500 of a failed call again.
+	// Fail, because a pod that asks for an engine and silently gets none hangs for ten minutes; ARC retries after the HTTP 500
+	// of a failed call.
 	pod.FailurePolicy = ptr.To(admissionregistrationv1.Fail)
 	pod.NamespaceSelector = selector(excluded)
 	pod.ObjectSelector = selector(label(metav1.LabelSelectorOpExists), label(metav1.LabelSelectorOpNotIn, "false"))
@@ -65,8 +66,8 @@ func Configuration(client func(path string) admissionregistrationv1.WebhookClien
 // ValidatingConfigurationName is the name of the ValidatingWebhookConfiguration.
 const ValidatingConfigurationName = "dagger-inject"
 
-// ValidatingConfiguration returns the ValidatingWebhookConfiguration that has policies checked when they are written. It
-// ignores failures: a bad policy that comes in meanwhile is refused where it is used, with the same words.
+// ValidatingConfiguration returns the ValidatingWebhookConfiguration that checks policies when they are written. It ignores
+// failures: a bad policy that is written meanwhile is refused with the same words when a pod uses it.
 func ValidatingConfiguration(client func(path string) admissionregistrationv1.WebhookClientConfig) *admissionregistrationv1.ValidatingWebhookConfiguration {
 	return &admissionregistrationv1.ValidatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "ValidatingWebhookConfiguration"},

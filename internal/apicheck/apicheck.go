@@ -1,5 +1,5 @@
-// Package apicheck asks the API server whether it reaches the webhook, in the one way that proves it: by a pod that asks for
-// injection, created as a dry run.
+// Package apicheck asks the API server whether it reaches the webhook. It does so in the one way that proves it: it creates a
+// pod that asks for injection, as a dry run.
 package apicheck
 
 import (
@@ -20,36 +20,36 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
-// Outcome is what became of the pod.
+// Outcome is what happened to the pod.
 type Outcome string
 
-// The outcomes. The first three are answers of the webhook, so that it is reached.
+// The outcomes. The webhook answered in the first three.
 const (
-	// Injected is a pod that was given an engine.
+	// Injected is a pod that got an engine.
 	Injected Outcome = "injected"
-	// Refused is a pod that the webhook refused with a reason, such as a policy that is invalid.
+	// Refused is a pod that the webhook refused with a reason, such as an invalid policy.
 	Refused Outcome = "refused"
-	// Admitted is a pod that the webhook let pass without an engine, with a warning that says why.
+	// Admitted is a pod that the webhook admitted without an engine, with a warning that says why.
 	Admitted Outcome = "admitted"
-	// NotCalled is a pod that was created as it is: the API server did not call the webhook, or ignored that it could not.
+	// NotCalled is a pod that was created unchanged: the API server did not call the webhook, or ignored that it could not.
 	NotCalled Outcome = "not_called"
 	// Unreachable is a pod that was refused because the webhook cannot be called.
 	Unreachable Outcome = "unreachable"
-	// Failed is a pod that was refused by somebody else, or a request that could not be made.
+	// Failed is a pod that something else refused, or a request that could not be made.
 	Failed Outcome = "failed"
 )
 
 // Answer is the result of a check.
 type Answer struct {
 	Outcome Outcome `json:"outcome"`
-	// Namespace is where the pod was to be.
+	// Namespace is the namespace of the pod.
 	Namespace string `json:"namespace"`
 	// Said is what the webhook or the API server said: the status annotation of an injected pod, else a message.
 	Said string `json:"said,omitempty"`
-	// Causes are what usually leads to an outcome that is no answer, the likeliest first, each with what to do.
+	// Causes are the usual causes if the webhook did not answer, most likely first, each with a remedy.
 	Causes []string `json:"causes,omitempty"`
 
-	// permanent is true where another attempt cannot end otherwise.
+	// permanent is true if another attempt cannot end differently.
 	permanent bool
 }
 
@@ -75,18 +75,18 @@ func (a Answer) String() string {
 	return "the pod of the check cannot be created in namespace " + a.Namespace + ": " + a.Said
 }
 
-// pause is between two attempts.
+// pause is the time between two attempts.
 const pause = time.Second
 
-// Wait checks until the webhook answers, another attempt is of no use, or ctx ends, and returns the last answer. A timeout of
-// ctx should leave the API server its own time for a webhook, which is 30 seconds at most. It tells report, which may be nil,
-// of every answer that differs from the one before.
+// Wait checks until the webhook answers, another attempt is pointless, or ctx ends, and returns the last answer. The deadline
+// of ctx should leave the API server its own time-out for a webhook, at most 30 seconds. Wait calls report, which may be nil,
+// with every answer that differs from the one before.
 func Wait(ctx context.Context, config *rest.Config, namespace string, report func(Answer)) Answer {
 	var last Answer
 	for {
 		answer := Once(ctx, config, namespace)
 		if ctx.Err() != nil && last.Outcome != "" && !answer.Reached() {
-			return last // it was cut off; the one before says more
+			return last // ctx cut it off; the answer before says more
 		}
 		if report != nil && answer.String() != last.String() {
 			report(answer)
@@ -103,14 +103,14 @@ func Wait(ctx context.Context, config *rest.Config, namespace string, report fun
 	}
 }
 
-// Once makes one attempt. The namespace must be one that the webhook's configuration does not exclude, with a service account
-// default, as every namespace soon has.
+// Once makes one attempt. The webhook's configuration must not exclude the namespace, which must have a service account
+// default, as every namespace has shortly after its creation.
 func Once(ctx context.Context, config *rest.Config, namespace string) Answer {
 	client, err := podClient(config)
 	if err != nil {
 		return Answer{Outcome: Failed, Namespace: namespace, Said: err.Error(), permanent: true}
 	}
-	// The client would repeat a refusal by itself where it says when, and hide it from us.
+	// client-go would retry a refusal with retryAfterSeconds and hide it from us.
 	result := client.Post().Namespace(namespace).Resource("pods").Param("dryRun", "All").MaxRetries(0).Body(pod()).Do(ctx)
 	var stored corev1.Pod
 	err = result.Into(&stored)
@@ -126,7 +126,7 @@ func Once(ctx context.Context, config *rest.Config, namespace string) Answer {
 	return answer
 }
 
-// judge says what became of the pod. Of warnings it is given ours.
+// judge returns what happened to the pod. The warnings are the webhook's only.
 func judge(stored *corev1.Pod, warnings []string, err error) Answer {
 	entry := fmt.Sprintf("webhook %q", registration.EntryNamePod)
 	switch status, injected := stored.Annotations[inject.AnnotationStatus]; {
@@ -150,7 +150,7 @@ func judge(stored *corev1.Pod, warnings []string, err error) Answer {
 	return Answer{Outcome: Failed, Said: message, permanent: namespaceMissing(err)}
 }
 
-// namespaceMissing is about the namespace, since a pod that is created cannot be missing.
+// namespaceMissing reports whether the namespace is missing: a pod that is being created cannot be.
 func namespaceMissing(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status) && status.Status().Code == http.StatusNotFound

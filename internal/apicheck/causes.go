@@ -6,7 +6,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
-// What keeps an API server from a webhook. The values are the chart's.
+// The usual causes for an API server that does not reach a webhook. The values are the chart's.
 const (
 	causeFirewall    = "A firewall keeps the control plane from the webhook's port: private GKE clusters let it reach 10250 and 443 only. Keep webhook.port 10250, or open the port."
 	causeOverlay     = "The control plane has no route to the addresses of pods, as on EKS with an overlay CNI: set hostNetwork=true and a free webhook.port."
@@ -24,7 +24,7 @@ const (
 	causeOther    = "Something else in the cluster refuses the pod before the webhook's answer counts: choose another namespace with --namespace (check.namespace in the chart)."
 )
 
-// causes returns what usually leads to an outcome that is no answer, the likeliest first.
+// causes returns the usual causes if the webhook did not answer, most likely first.
 func causes(a Answer) []string {
 	says := func(texts ...string) bool {
 		for _, text := range texts {

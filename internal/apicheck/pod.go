@@ -9,8 +9,8 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// pod returns a pod that asks for injection. It never runs. It satisfies the Pod Security level restricted and names its
-// resources, so that as little as can be beside the webhook has a reason to refuse it.
+// pod returns a pod that asks for injection. It never runs. It satisfies the Pod Security level restricted and sets resources,
+// so that hardly anything besides the webhook has a reason to refuse it.
 func pod() *corev1.Pod {
 	amounts := corev1.ResourceList{
 		corev1.ResourceCPU:    resource.MustParse("1m"),

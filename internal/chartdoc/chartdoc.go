@@ -17,12 +17,12 @@ type Value struct {
 	Path string
 	// Doc is the comment that stands before it in values.yaml.
 	Doc string
-	// Default is what it is without being set.
+	// Default is its default.
 	Default any
 }
 
-// Values returns the values of a values.yaml in its order. A mapping whose fields are values of their own is none itself. Every
-// value must have a comment that begins with two dashes.
+// Values returns the values of a values.yaml in its order. If the fields of a mapping are values of their own, the mapping is
+// not one. Every value must have a comment that begins with two dashes.
 func Values(text []byte) ([]Value, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
@@ -69,14 +69,14 @@ func Table(values []Value) string {
 	return b.String()
 }
 
-// marshal writes JSON that people read: no character of theirs is escaped.
+// marshal writes JSON for people, without escaping HTML.
 func marshal(value any, indent string) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", indent)
 	if err := encoder.Encode(value); err != nil {
-		panic(err) // it was made of JSON's own types
+		panic(err) // the value has JSON types only
 	}
 	return b.Bytes()
 }

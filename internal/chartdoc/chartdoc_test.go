@@ -1,16 +1,15 @@
 package chartdoc
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-)
 
-var update = flag.Bool("update", false, "rewrite the chart's values.schema.json and README")
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
+)
 
 const repository = "../.."
 
@@ -34,10 +33,7 @@ func TestPublishedFiles(t *testing.T) {
 		"charts/dagger-inject/values.schema.json": schema,
 		"charts/dagger-inject/README.md":          readme,
 	} {
-		if *update {
-			require.NoError(t, os.WriteFile(filepath.Join(repository, path), want, 0o644))
-		}
-		require.Equal(t, string(want), string(read(path)), "%s is stale: see `make golden`", path)
+		golden.Require(t, filepath.Join(repository, path), string(want))
 	}
 }
 

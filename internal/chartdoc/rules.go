@@ -5,7 +5,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
-// rules say what a value accepts where its default does not. A mapping that is named here is one value.
+// rules say what a value accepts if its default does not show it. A mapping that is named here is one value.
 var rules = map[string]schema{
 	"fullnameOverride":       {"type": "string", "pattern": `^$|^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$`},
 	"replicas":               {"type": "integer", "minimum": 1},
@@ -74,7 +74,7 @@ var (
 	profileName = schema{"pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "not": schema{"const": "policy"}}
 	port        = schema{"type": "integer", "minimum": 1, "maximum": 65535}
 	namespace   = schema{"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"}
-	// duration is one of Go's.
+	// duration matches a Go duration.
 	duration = schema{"type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$"}
 	texts    = schema{"type": "object", "additionalProperties": schema{"type": "string"}}
 )

@@ -17,8 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// grace is how long cert-manager may take for what it does within seconds, or within minutes where somebody else must act.
-const grace = 10 * time.Minute
+// patience is how long cert-manager may take for what it does within seconds, or within minutes where somebody else must act.
+const patience = 10 * time.Minute
 
 // CertManager returns what cert-manager says is wrong with the serving certificate, each with what to do; nothing where it may not
 // be asked.
@@ -92,10 +92,10 @@ func (c *checker) issuance(cert *certmanagerv1.Certificate) (caSecret string) {
 	case issuing != nil && issuing.Status != certmanagermeta.ConditionTrue:
 		c.add(level, "See the lines below, or "+describe("certificate", cert.Name)+".",
 			"%s cannot be renewed: %s%s", name, said(issuing.Reason, issuing.Message), attempts(cert))
-	case renewal != nil && c.Now.Sub(renewal.Time) > grace && issuing == nil:
+	case renewal != nil && c.Now.Sub(renewal.Time) > patience && issuing == nil:
 		c.add(level, "See whether cert-manager's controller runs.",
 			"%s was to be renewed at %s, and cert-manager has not begun", name, stamp(renewal.Time))
-	case renewal != nil && c.Now.Sub(renewal.Time) > grace:
+	case renewal != nil && c.Now.Sub(renewal.Time) > patience:
 		c.add(level, "See the lines below, or "+describe("certificate", cert.Name)+".",
 			"%s was to be renewed at %s, and is not yet: %s", name, stamp(renewal.Time), said(issuing.Reason, issuing.Message))
 	}
@@ -182,7 +182,7 @@ func (c *checker) request(cert *certmanagerv1.Certificate, level Level, describe
 	see := describe("certificaterequest", newest.Name)
 	again := "; then cmctl renew " + cert.Name + " -n " + cert.Namespace + " tries at once."
 	ready := of[certmanagerv1.CertificateRequestConditionReady]
-	late := c.Now.Sub(newest.CreationTimestamp.Time) > grace
+	late := c.Now.Sub(newest.CreationTimestamp.Time) > patience
 	switch {
 	case is(certmanagerv1.CertificateRequestConditionDenied):
 		c.add(level, "Have the cluster's approver of requests allow it ("+see+")"+again,

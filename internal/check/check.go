@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -72,6 +73,10 @@ type checker struct {
 	policies *inject.Policies
 	refined  map[string]*inject.Policies
 	lookups  map[string]lookup
+	// given are the pods of the namespaces that are checked, once givenRead, or givenErr is why not.
+	given     []corev1.Pod
+	givenErr  error
+	givenRead bool
 }
 
 // Run makes every check, in the order in which one depends on another.
@@ -92,6 +97,7 @@ func Run(ctx context.Context, o Options) []Finding {
 		{"API server", (*checker).checkAPIServer},
 		{"policies", (*checker).checkPolicies},
 		{"engines", (*checker).checkEngines},
+		{"caches", (*checker).checkCaches},
 		{"namespaces", (*checker).checkNamespaces},
 		{"pods", (*checker).checkPods},
 	} {

@@ -37,6 +37,7 @@ ok    certificate  every CA bundle matches the certificate, which has 60 days le
 ok    API server   the webhook answers: a pod in namespace default would be injected by socket
 ok    policies     the cluster's policy is valid
 ok    engines      DaemonSet dagger/engine v0.21.8: 1 of 1 pod ready
+ok    caches       DaemonSet dagger/engine: nothing is known that endangers its cache or the jobs that use it
 ok    namespaces   ci is opted in, Pod Security not set: a CI job is injected by socket
 ok    pods         all pods that asked are injected (1)
 `, text.String())

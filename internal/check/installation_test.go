@@ -20,9 +20,11 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -93,10 +95,18 @@ func healthy(t *testing.T) *installation {
 	i.engine.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "dagger"}}
 	i.engine.Spec.Template.Spec = corev1.PodSpec{
 		Containers: []corev1.Container{{
-			Name: "dagger-engine", Image: "registry.dagger.io/engine:v0.21.8", VolumeMounts: []corev1.VolumeMount{{Name: "run", MountPath: "/run/dagger"}},
+			Name: "dagger-engine", Image: "registry.dagger.io/engine:v0.21.8",
+			VolumeMounts: []corev1.VolumeMount{{Name: "run", MountPath: "/run/dagger"}, {Name: "data", MountPath: "/var/lib/dagger"}},
+			Env:          []corev1.EnvVar{{Name: "_EXPERIMENTAL_DAGGER_METRICS_ADDR", Value: "0.0.0.0:9090"}},
+			Resources:    corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("8Gi")}},
 		}},
-		Volumes: []corev1.Volume{{Name: "run", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/run/dagger"}}}},
+		Volumes: []corev1.Volume{
+			{Name: "run", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/run/dagger"}}},
+			{Name: "data", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/dagger"}}},
+		},
+		TerminationGracePeriodSeconds: ptr.To[int64](3600),
 	}
+	i.engine.Spec.UpdateStrategy.Type = appsv1.OnDeleteDaemonSetStrategyType
 	return i
 }
 

@@ -24,6 +24,36 @@ func (c *checker) optedIn() ([]corev1.Namespace, error) {
 	return list.Items, err
 }
 
+// moreStorage is the remedy for limits of ephemeral-storage that are too low.
+const moreStorage = "Raise the limit: the kubelet evicts a pod whose containers and volumes use more of the disk than its containers may together."
+
+// checkStorage looks for a LimitRange under which a container may use less of the disk than the copy of the CLI may.
+func (c *checker) checkStorage(namespace string) {
+	var ranges corev1.LimitRangeList
+	if err := c.Reader.List(c.ctx, &ranges, client.InNamespace(namespace)); err != nil {
+		c.unreadable("the LimitRanges of "+namespace, err)
+		return
+	}
+	size := inject.CLISizeLimit()
+	for i := range ranges.Items {
+		for _, item := range ranges.Items[i].Spec.Limits {
+			if item.Type != corev1.LimitTypeContainer {
+				continue
+			}
+			for _, bound := range []struct {
+				name string
+				list corev1.ResourceList
+			}{{"default", item.Default}, {"max", item.Max}} {
+				if limit, set := bound.list[corev1.ResourceEphemeralStorage]; set && limit.Cmp(size) < 0 {
+					c.add(Warn, moreStorage, "%s: the LimitRange %s has a %s of %s ephemeral-storage, against which the copy of the dagger command counts (up to %s)",
+						namespace, ranges.Items[i].Name, bound.name, limit.String(), size.String())
+					break
+				}
+			}
+		}
+	}
+}
+
 // checkNamespaces decides on a CI job in every namespace that asks for injection.
 func (c *checker) checkNamespaces() {
 	list, err := c.optedIn()
@@ -55,6 +85,7 @@ func (c *checker) checkNamespaces() {
 		default:
 			c.add(Fail, "dagger-inject explain namespace "+ns.Name, "%s is opted in, Pod Security %s: a CI job is not injected: %s", ns.Name, level, about.Unlabelled.Message)
 		}
+		c.checkStorage(ns.Name)
 	}
 	switch {
 	case checked > most:

@@ -2,6 +2,8 @@ package check
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,6 +20,7 @@ func (c *checker) checkPods() {
 	if err != nil {
 		c.unreadable("the pods that ask for injection", err)
 	}
+	c.checkCramped(pods)
 	asked, without := 0, 0
 	for i := range pods {
 		pod := &pods[i]
@@ -51,6 +54,25 @@ func (c *checker) checkPods() {
 	}
 }
 
+// checkCramped names the namespaces with pods that may use less of the disk than the copy of the CLI may.
+func (c *checker) checkCramped(pods []corev1.Pod) {
+	size := inject.CLISizeLimit()
+	cramped := map[string]int{}
+	for i := range pods {
+		if limit, limited := inject.StorageLimit(rawPod(&pods[i])); limited && limit.Cmp(size) < 0 {
+			cramped[pods[i].Namespace]++
+		}
+	}
+	for n, namespace := range slices.Sorted(maps.Keys(cramped)) {
+		if n == most {
+			c.add(Warn, "dagger-inject check -n NAMESPACE", "%d more namespaces have pods with low limits of ephemeral-storage", len(cramped)-most)
+			return
+		}
+		c.add(Warn, moreStorage, "%s has %s with limits of ephemeral-storage below %s, against which the copy of the dagger command counts",
+			namespace, plural(cramped[namespace], "pod"), size.String())
+	}
+}
+
 // asking returns the pods that run and asked by their own label, or by their namespace's as CI jobs; with an error, those that
 // could be read.
 func (c *checker) asking() ([]corev1.Pod, error) {
@@ -62,8 +84,7 @@ func (c *checker) asking() ([]corev1.Pod, error) {
 		}
 		for i := range pods.Items {
 			pod := &pods.Items[i]
-			over := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || pod.DeletionTimestamp != nil
-			if !over && wanted(pod) {
+			if !over(pod) && wanted(pod) {
 				asking = append(asking, *pod)
 			}
 		}
@@ -86,20 +107,33 @@ func (c *checker) asking() ([]corev1.Pod, error) {
 	return asking, nil
 }
 
+func over(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || pod.DeletionTimestamp != nil
+}
+
 // isCIJob reports whether a pod without a label of its own is one that its namespace's label reaches.
 func isCIJob(pod *corev1.Pod) bool {
 	if _, own := pod.Labels[inject.LabelInject]; own {
 		return false
 	}
-	text, err := json.Marshal(pod)
-	if err != nil {
-		return false
-	}
-	raw, err := new(rawjson.Document).Parse(string(text))
-	if err != nil {
+	raw := rawPod(pod)
+	if !raw.IsSet() {
 		return false
 	}
 	// Without a policy, what is left to decide is what the pod is.
 	plan := inject.Decide(inject.Input{Pod: raw, Entry: inject.EntryNamespace, Policies: inject.NewPolicies(nil, nil, nil)})
 	return plan.Reason.Class() != inject.ClassDoesNotApply
+}
+
+// rawPod returns a pod as decisions read it, the zero Value where it cannot be.
+func rawPod(pod *corev1.Pod) rawjson.Value {
+	text, err := json.Marshal(pod)
+	if err != nil {
+		return rawjson.Value{}
+	}
+	raw, err := new(rawjson.Document).Parse(string(text))
+	if err != nil {
+		return rawjson.Value{}
+	}
+	return raw
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -86,4 +87,41 @@ func TestPodsOfNamespacesThatMayNotBeReadAreNotSaidToBeInjected(t *testing.T) {
 	for _, f := range i.run(t, "") {
 		require.NotContains(t, f.Text, "all pods that asked are injected")
 	}
+}
+
+func TestLowLimitsOfStorageAreNamed(t *testing.T) {
+	limits := func(amount string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse(amount)}
+	}
+	cramped := asking("cramped", map[string]string{inject.AnnotationStatus: "{}"})
+	cramped.Spec.Containers[0].Resources.Limits = limits("100Mi")
+	roomy := asking("roomy", map[string]string{inject.AnnotationStatus: "{}"})
+	roomy.Spec.Containers[0].Resources.Limits = limits("256Mi")
+	rangeOf := func(name string, item corev1.LimitRangeItem) *corev1.LimitRange {
+		return &corev1.LimitRange{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "LimitRange"}, ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: name},
+			Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{item}},
+		}
+	}
+	i := healthy(t)
+	i.others = []client.Object{
+		namespace("ci", map[string]string{inject.LabelInject: "true"}), cramped, roomy,
+		rangeOf("low", corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Default: limits("200Mi")}),
+		rangeOf("lower", corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Max: limits("128Mi")}),
+		rangeOf("enough", corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Default: limits("1Gi"), Max: limits("2Gi")}),
+		rangeOf("of-claims", corev1.LimitRangeItem{Type: corev1.LimitTypePersistentVolumeClaim, Max: limits("1Mi")}),
+	}
+	var found []string
+	for _, f := range i.run(t, "") {
+		if f.Level != OK {
+			require.Equal(t, Warn, f.Level)
+			require.NotEmpty(t, f.Remedy)
+			found = append(found, f.Check+": "+f.Text)
+		}
+	}
+	require.Equal(t, []string{
+		"namespaces: ci: the LimitRange low has a default of 200Mi ephemeral-storage, against which the copy of the dagger command counts (up to 256Mi)",
+		"namespaces: ci: the LimitRange lower has a max of 128Mi ephemeral-storage, against which the copy of the dagger command counts (up to 256Mi)",
+		"pods: ci has 1 pod with limits of ephemeral-storage below 256Mi, against which the copy of the dagger command counts",
+	}, found)
 }

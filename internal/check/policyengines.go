@@ -15,13 +15,13 @@ import (
 // lookup is one that a policy made for an engine.
 type lookup struct {
 	namespace string
-	found     *engine.Discovered
+	found     *engine.Found
 	err       error
 }
 
 // look finds engines for policies, and remembers what was looked for. Where that is the pods' own namespace, it is looked for
 // once the namespaces are known.
-func (c *checker) look(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+func (c *checker) look(namespace string, selector labels.Selector) (*engine.Found, error) {
 	if namespace == "" {
 		return nil, nil
 	}
@@ -32,7 +32,7 @@ func (c *checker) look(namespace string, selector labels.Selector) (*engine.Disc
 
 // lookWithin is look for the pods of one namespace.
 func (c *checker) lookWithin(own string) inject.Engines {
-	return func(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+	return func(namespace string, selector labels.Selector) (*engine.Found, error) {
 		if namespace == "" {
 			namespace = own
 		}
@@ -107,19 +107,44 @@ func (c *checker) checkEngine(l lookup) {
 		c.add(Warn, "Install the Dagger Helm chart there, or name an engine in the policy.", "%v", l.err)
 		return
 	}
-	version := l.found.Version
-	if version == "" {
-		version = "of an unknown version (" + l.found.Image + ")"
+	if l.found.Left > 0 {
+		c.add(Warn, "Narrow them with engine.discover.selector.", "namespace %s has %d engines, of which the first %d are considered",
+			l.namespace, len(l.found.Engines)+l.found.Left, len(l.found.Engines))
 	}
-	pods, err := c.engines.Pods(l.namespace, l.found.Workload.String())
+	ready := false
+	for i, e := range l.found.Engines {
+		if i == most {
+			c.ok("%d more engines in namespace %s: dagger-inject engine -n %s", len(l.found.Engines)-i, l.namespace, l.namespace)
+			break
+		}
+		// One that is not ready keeps no pod from an engine while another is.
+		level := Fail
+		if ready {
+			level = Warn
+		}
+		ready = c.checkReady(e, level) || ready
+	}
+}
+
+// checkReady tells of an engine's pods, and reports whether any is ready. The level is that of an engine that has none.
+func (c *checker) checkReady(e *engine.Discovered, level Level) bool {
+	version := e.Version
+	if version == "" {
+		version = "of an unknown version (" + e.Image + ")"
+	}
+	if e.Draining {
+		version += ", draining"
+	}
+	pods, err := c.engines.Pods(e.Workload.Namespace, e.Workload.String())
 	if err != nil {
-		c.unreadable("the pods of "+l.found.Workload.String(), err)
-		return
+		c.unreadable("the pods of "+e.Workload.String(), err)
+		return false
 	}
 	ready := len(slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return !cluster.IsReady(&p) }))
 	if ready == 0 {
-		c.add(Fail, "See kubectl describe pods in namespace "+l.namespace+".", "%s %s: none of %s is ready", l.found.Workload, version, plural(len(pods), "pod"))
-		return
+		c.add(level, "See kubectl describe pods in namespace "+e.Workload.Namespace+".", "%s %s: none of %s is ready", e.Workload, version, plural(len(pods), "pod"))
+		return false
 	}
-	c.ok("%s %s: %d of %s ready", l.found.Workload, version, ready, plural(len(pods), "pod"))
+	c.ok("%s %s: %d of %s ready", e.Workload, version, ready, plural(len(pods), "pod"))
+	return true
 }

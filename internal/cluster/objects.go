@@ -1,4 +1,4 @@
-// Package cluster reads what a cluster holds: live, or from manifests that stand for one.
+// Package cluster reads a live cluster, or manifests that stand for one.
 package cluster
 
 import (

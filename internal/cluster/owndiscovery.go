@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// OwnDiscoveryOff reports whether the webhook that is installed in a namespace looks for no engine in the pods' own namespaces:
-// only its flags say so. It is false where the webhook's Deployment cannot be read, or is not there.
+// OwnDiscoveryOff reports whether the flags of the installed webhook keep it from looking for engines in the pods' own
+// namespaces. It returns false if the webhook's Deployment does not exist or cannot be read.
 func OwnDiscoveryOff(ctx context.Context, r client.Reader, releaseNamespace string) bool {
 	var deployments appsv1.DeploymentList
 	selector := client.MatchingLabels{"app.kubernetes.io/name": "dagger-inject", "app.kubernetes.io/component": "webhook"}

@@ -9,11 +9,12 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
-// DefaultReleaseNamespace is where the chart is installed if not said otherwise.
+// DefaultReleaseNamespace is the namespace that the chart is usually installed in.
 const DefaultReleaseNamespace = "dagger-inject"
 
-// ReleaseNamespace returns the namespace that the webhook runs in, as the API server finds it: that of the Service of the
-// webhook's entries. It is DefaultReleaseNamespace where they lead to none, are not there, or cannot be read.
+// ReleaseNamespace returns the namespace that the webhook runs in, as the API server finds it: the namespace of the Service
+// that the webhook's entries lead to. It returns DefaultReleaseNamespace if the entries do not exist, cannot be read, or lead
+// to no Service.
 func ReleaseNamespace(ctx context.Context, r client.Reader) string {
 	var list admissionregistrationv1.MutatingWebhookConfigurationList
 	if r.List(ctx, &list) != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// Workloads reads what an engine is looked for among in a namespace.
+// Workloads reads the objects of a namespace among which engines are looked for.
 func Workloads(ctx context.Context, r client.Reader, namespace string) (*engine.Workloads, error) {
 	var daemonSets appsv1.DaemonSetList
 	var statefulSets appsv1.StatefulSetList
@@ -33,7 +33,7 @@ func Workloads(ctx context.Context, r client.Reader, namespace string) (*engine.
 	}, nil
 }
 
-// Engines reads engines off the cluster, as the webhook does, each namespace once.
+// Engines reads engines from the cluster, as the webhook does, each namespace once.
 type Engines struct {
 	ctx    context.Context
 	reader client.Reader
@@ -46,14 +46,14 @@ type namespace struct {
 	err error
 }
 
-// NewEngines returns Engines that read with a context. Where a namespace is asked for by the empty name, it is own, the pods';
-// own is empty where there is no one namespace of theirs.
+// NewEngines returns Engines that read with a context. The empty name stands for own, the namespace of the pods; own is empty
+// if they have no common namespace.
 func NewEngines(ctx context.Context, r client.Reader, own string) *Engines {
 	return &Engines{ctx: ctx, reader: r, own: own, read: map[string]namespace{}}
 }
 
-// Discover finds the engine of a namespace; it is an inject.Engines.
-func (e *Engines) Discover(name string, selector labels.Selector) (*engine.Discovered, error) {
+// Discover finds the engines of a namespace; it is an inject.Engines.
+func (e *Engines) Discover(name string, selector labels.Selector) (*engine.Found, error) {
 	name = cmp.Or(name, e.own)
 	known := e.workloads(name)
 	if known.err != nil {
@@ -78,44 +78,23 @@ func (e *Engines) workloads(name string) namespace {
 	return known
 }
 
-// Err returns why a namespace cannot be read, nil where it can be or was not asked for.
+// Err returns why a namespace cannot be read, or nil if it can be or was never read.
 func (e *Engines) Err(namespace string) error { return e.read[cmp.Or(namespace, e.own)].err }
 
 // Pods returns the pods of a workload of the namespace, by the workload's name in the form Kind namespace/name.
 func (e *Engines) Pods(namespace, workload string) ([]corev1.Pod, error) {
 	namespace = cmp.Or(namespace, e.own)
-	selector, err := e.workloads(namespace).selector(workload)
+	runs, err := e.Runs(namespace, workload)
+	if err != nil {
+		return nil, err
+	}
+	selector, err := metav1.LabelSelectorAsSelector(runs.Selector)
 	if err != nil {
 		return nil, err
 	}
 	var pods corev1.PodList
 	err = e.reader.List(e.ctx, &pods, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector})
 	return pods.Items, err
-}
-
-func (n namespace) selector(workload string) (labels.Selector, error) {
-	if n.err != nil {
-		return nil, n.err
-	}
-	is := func(kind string, o metav1.Object) bool {
-		return engine.Workload{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}.String() == workload
-	}
-	for i := range n.DaemonSets {
-		if d := &n.DaemonSets[i]; is("DaemonSet", d) {
-			return metav1.LabelSelectorAsSelector(d.Spec.Selector)
-		}
-	}
-	for i := range n.StatefulSets {
-		if s := &n.StatefulSets[i]; is("StatefulSet", s) {
-			return metav1.LabelSelectorAsSelector(s.Spec.Selector)
-		}
-	}
-	for i := range n.Deployments {
-		if d := &n.Deployments[i]; is("Deployment", d) {
-			return metav1.LabelSelectorAsSelector(d.Spec.Selector)
-		}
-	}
-	return nil, fmt.Errorf("%s is not there", workload)
 }
 
 // IsReady reports whether a pod is ready.

@@ -18,17 +18,17 @@ type Entry struct {
 	// Configuration and Name identify the entry.
 	Configuration string `json:"configuration"`
 	Name          string `json:"name"`
-	// Called is true where the API server would call the webhook for the pod.
+	// Called is true if the API server would call the webhook for the pod.
 	Called bool `json:"called"`
-	// Because is why it would not.
+	// Because says why it would not.
 	Because string `json:"because,omitempty"`
-	// NotEvaluated are the entry's match conditions that are not evaluated here, in CEL.
+	// NotEvaluated are the entry's match conditions, in CEL, which explain does not evaluate.
 	NotEvaluated []string `json:"notEvaluated,omitempty"`
-	// FailurePolicy is what happens to the pod where the webhook cannot be reached: Fail or Ignore.
+	// FailurePolicy is what happens to the pod if the webhook cannot be reached: Fail or Ignore.
 	FailurePolicy string `json:"failurePolicy"`
 }
 
-// webhookConfigurations is how they are named among what cannot be read.
+// webhookConfigurations is their name in the list of what cannot be read.
 const webhookConfigurations = "the MutatingWebhookConfigurations"
 
 // readEntries finds the webhook's entries in all configurations, by their names, and returns the one that would call.
@@ -79,7 +79,7 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 	return entry, called
 }
 
-// refusal returns why an entry does not select the pod, empty where it does.
+// refusal returns why an entry does not select the pod, or empty if it does.
 func (j *job) refusal(w *admissionregistrationv1.MutatingWebhook, pod labels.Set) string {
 	if !slices.ContainsFunc(w.Rules, createsPods) {
 		return "its rules do not cover the creation of pods"
@@ -104,7 +104,7 @@ func createsPods(r admissionregistrationv1.RuleWithOperations) bool {
 		(slices.Contains(r.Operations, admissionregistrationv1.Create) || slices.Contains(r.Operations, admissionregistrationv1.OperationAll))
 }
 
-// mismatch returns the first requirement of a selector that labels do not meet, empty where they meet all.
+// mismatch returns the first requirement of a selector that labels do not meet, or empty if they meet all.
 func mismatch(s *metav1.LabelSelector, have labels.Set) string {
 	if s == nil {
 		return ""
@@ -132,7 +132,7 @@ func podLabels(t inject.Template) labels.Set {
 	return set
 }
 
-// asked says whose label asks, in words.
+// asked describes whose label asks.
 func asked(by inject.Asker) string {
 	switch by {
 	case inject.AskedByPod:

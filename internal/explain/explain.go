@@ -1,5 +1,5 @@
-// Package explain tells how a decision on a pod came about: it gathers what the webhook would know, lets inject.Decide decide,
-// and puts the decision, its trace and what the cluster has beside it in the order in which a person asks.
+// Package explain describes how a decision on a pod comes about. It gathers what the webhook would know, lets inject.Decide
+// decide, and orders the decision, its trace and the related state of the cluster as a person would ask for them.
 package explain
 
 import (
@@ -22,13 +22,13 @@ import (
 type Explainer struct {
 	// Reader reads the cluster, or manifests that stand for one.
 	Reader client.Reader
-	// Offline says that what Reader does not have is not known, rather than missing.
+	// Offline says that objects which Reader does not have are unknown rather than missing.
 	Offline bool
 	// ReleaseNamespace is where the cluster's policy is.
 	ReleaseNamespace string
-	// Policies takes the place of the ConfigMaps where it is not nil.
+	// Policies, if not nil, replaces the ConfigMaps.
 	Policies func(inject.Engines) *inject.Policies
-	// Engines takes the place of the workloads where it is not nil. The pods are in the namespace own.
+	// Engines, if not nil, replaces the workloads. The pods are in the namespace own.
 	Engines func(own string) inject.Engines
 	// NodeIPv6 says that the nodes' addresses are IPv6; see also inject.Input.
 	NodeIPv6 bool
@@ -51,9 +51,9 @@ const (
 
 // Explanation is a decision and how it came about.
 type Explanation struct {
-	// Subject is what was asked about, as Kind namespace/name.
+	// Subject is the object that is explained, as Kind namespace/name.
 	Subject string `json:"subject"`
-	// Judged is what was decided on, where that is not the subject as it is.
+	// Judged is what the decision was made on, if that is not the subject as it is.
 	Judged string `json:"judged,omitempty"`
 	// Outcome, Decision and Reason are the verdict, and Message is the verdict's sentence with its remedy.
 	Outcome  Outcome         `json:"outcome"`
@@ -62,30 +62,32 @@ type Explanation struct {
 	Message  string          `json:"message"`
 	// Entries are the webhook's entries, and whether the API server would call each.
 	Entries []Entry `json:"entries,omitempty"`
-	// AskedBy is whose label asks for injection: pod, namespace, or empty for nobody's.
+	// AskedBy says whose label asks for injection: pod, namespace, or empty if neither does.
 	AskedBy inject.Asker `json:"askedBy,omitempty"`
 	// Policy is the policy that holds.
 	Policy *Policy `json:"policy,omitempty"`
 	// System is the CI system that the pod is recognised as a job of.
 	System inject.System `json:"system,omitempty"`
-	// ContainersBy is what names containers; empty where the rule for the system does.
+	// ContainersBy says what names the containers; empty if the rule for the system does.
 	ContainersBy string                  `json:"containersBy,omitempty"`
 	Containers   []inject.ContainerTrace `json:"containers,omitempty"`
-	Transports   []inject.TransportTrace `json:"transports,omitempty"`
+	// Engines are those among which one was chosen; none where there was no choice.
+	EngineChoices []inject.EngineChoice   `json:"engines,omitempty"`
+	Transports    []inject.TransportTrace `json:"transports,omitempty"`
 	// Engine is what was known of an engine in the cluster.
 	Engine *inject.EngineTrace `json:"engine,omitempty"`
 	// Scheduling is what is added for scheduling, and the nodes that match now.
 	Scheduling *Scheduling `json:"scheduling,omitempty"`
 	// Status is what the status annotation would say.
 	Status *inject.Status `json:"status,omitempty"`
-	// Recorded is what the annotation of a pod that exists says.
+	// Recorded is what the status annotation of an existing pod says.
 	Recorded *Recorded `json:"recorded,omitempty"`
 	Warnings []string  `json:"warnings,omitempty"`
-	// Unreadable is what could not be read, and why. The verdict stands as far as it does not depend on it.
+	// Unreadable lists what could not be read, and why. The verdict holds as far as it does not depend on that.
 	Unreadable []string `json:"unreadable,omitempty"`
 }
 
-// job is one explanation while it is made.
+// job is one explanation in progress.
 type job struct {
 	*Explainer
 	*Explanation
@@ -125,7 +127,7 @@ func (e *Explainer) explain(ctx context.Context, s subject) *Explanation {
 	j.plan = inject.Decide(in)
 	j.System, j.Warnings = j.plan.System, j.plan.Warnings
 	j.AskedBy, j.ContainersBy, j.Containers, j.Transports = j.trace.AskedBy, j.trace.ContainersBy, j.trace.Containers, j.trace.Transports
-	if len(j.Transports) > 0 {
+	if j.EngineChoices = j.trace.Engines; len(j.Transports)+len(j.trace.Engines) > 0 {
 		j.Engine = &j.trace.Engine
 	}
 	j.conclude(called)
@@ -141,12 +143,12 @@ func (e *Explainer) explain(ctx context.Context, s subject) *Explanation {
 	return j.Explanation
 }
 
-// unreadable remembers what could not be read.
+// unreadable records what could not be read.
 func (j *job) unreadable(what string, err error) {
 	j.Unreadable = append(j.Unreadable, fmt.Sprintf("%s: %v", what, err))
 }
 
-// conclude turns the decision into the verdict.
+// conclude derives the verdict from the decision.
 func (j *job) conclude(called bool) {
 	p := j.plan
 	j.Decision, j.Reason, j.Message = p.Decision, p.Reason, p.Message()
@@ -156,7 +158,7 @@ func (j *job) conclude(called bool) {
 	case inject.ClassDoesNotApply:
 		j.Outcome = OutcomeDoesNotApply
 		if j.excluded && p.Reason == inject.ReasonNotRequested {
-			j.notCalled() // asking, the reason's remedy, would not help
+			j.notCalled() // the reason's remedy, to ask for injection, would not help
 		}
 		return
 	case inject.ClassFault:
@@ -181,7 +183,7 @@ func (j *job) conclude(called bool) {
 	}
 }
 
-// notCalled is the verdict on a pod that is not sent to the webhook.
+// notCalled sets the verdict for a pod that is not sent to the webhook.
 func (j *job) notCalled() {
 	j.Outcome, j.Decision, j.Reason = OutcomeDoesNotApply, "", ""
 	j.Message = "The API server does not call the webhook for this pod: no entry selects it."
@@ -193,7 +195,7 @@ func (j *job) notCalled() {
 func (j *job) unknown(because string) {
 	j.Outcome, j.Decision, j.Reason = OutcomeUnknown, "", ""
 	j.Message = "What would happen is not known: " + because + "."
-	j.Warnings = nil // those of a decision that is not the cluster's
+	j.Warnings = nil // the cluster does not make this decision
 }
 
 func (j *job) couldNotRead(what string) bool {
@@ -255,7 +257,7 @@ func (j *job) readPolicies() {
 	j.policies = inject.NewPolicies(documents, own, engines)
 }
 
-// nodeIPv6 tells the nodes' address family from the first node, as the webhook does from its own.
+// nodeIPv6 reads the nodes' address family from the first node, as the webhook does from its own.
 func (e *Explainer) nodeIPv6(ctx context.Context) bool {
 	var nodes corev1.NodeList
 	if e.NodeIPv6 || e.Reader.List(ctx, &nodes, client.Limit(1)) != nil {
@@ -271,7 +273,7 @@ func (e *Explainer) nodeIPv6(ctx context.Context) bool {
 	return false
 }
 
-// patched returns the pod as it would be.
+// patched returns the pod with the decision applied.
 func (j *job) patched(pod rawjson.Value) ([]byte, error) {
 	return patch.Apply([]byte(pod.Text()), j.plan.Operations)
 }

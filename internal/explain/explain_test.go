@@ -86,11 +86,15 @@ func TestAnInjectedPodIsExplainedAsTheOneThatCameIn(t *testing.T) {
 
 // TestAnyPodIsExplained changes real pods at random places: whatever can be decided can be explained.
 func TestAnyPodIsExplained(t *testing.T) {
+	rounds := 20
+	if testing.Short() {
+		rounds = 5
+	}
 	for _, c := range fixtures.All(t) {
 		e := explainer(t, &c)
 		original := string(c.Pod(t))
 		rng := rand.New(rand.NewPCG(1, 1))
-		for range 20 {
+		for range rounds {
 			text := []byte(original)
 			// One byte of a value: the text often stays JSON, of another type or with another word.
 			text[rng.IntN(len(text))] = "0123456789{}[]\"tfn,: "[rng.IntN(21)]

@@ -11,23 +11,24 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
 
-// Namespace is what CI jobs in a namespace get.
+// Namespace describes what CI jobs in a namespace get.
 type Namespace struct {
 	// Namespace is its name.
 	Namespace string `json:"namespace"`
-	// Label is the value of its label dagger.io/inject, empty where it has none.
+	// Label is the value of its label dagger.io/inject, or empty without one.
 	Label string `json:"label"`
-	// PodSecurity is the level that its label enforces, empty where it has none.
+	// PodSecurity is the level that its label enforces, or empty without one.
 	PodSecurity string `json:"podSecurity"`
-	// PolicyProblems are what is wrong with the policies that hold in it, in any profile.
+	// PolicyProblems are the errors in its policies, in any profile.
 	PolicyProblems []string `json:"policyProblems,omitempty"`
-	// Unlabelled and Labelled are what a CI job gets without a label of its own, and with dagger.io/inject=true. The job is a
-	// made-up runner of ARC's.
+	// Unlabelled and Labelled are what a CI job gets without a label, and with dagger.io/inject=true. The job is a made-up ARC
+	// runner.
 	Unlabelled *Explanation `json:"unlabelled"`
 	Labelled   *Explanation `json:"labelled"`
 }
 
-// Outcome is that of the job that the namespace is meant for: the one without a label where the namespace asks for it.
+// Outcome is the outcome of the job that the namespace is meant for: the one without a label if the namespace asks for
+// injection.
 func (n *Namespace) Outcome() Outcome {
 	if n.Label == "true" {
 		return n.Unlabelled.Outcome

@@ -8,8 +8,8 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
 
-// discover finds an engine as the webhook that is installed does.
-func (j *job) discover(namespace string, selector labels.Selector) (*engine.Discovered, error) {
+// discover finds engines as the webhook that is installed does.
+func (j *job) discover(namespace string, selector labels.Selector) (*engine.Found, error) {
 	if namespace == "" && cluster.OwnDiscoveryOff(j.ctx, j.Reader, j.ReleaseNamespace) {
 		return nil, inject.ErrOwnNamespaceOff
 	}

@@ -10,13 +10,13 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
-// Policy is the policy that holds, and who set what decided.
+// Policy is the policy that applies, and who set the deciding fields.
 type Policy struct {
 	// Profile is the profile of the policy.
 	Profile string `json:"profile,omitempty"`
-	// Fields are those that decide and that somebody set, and the two that always do.
+	// Fields are the deciding fields that somebody set, and the two that are always shown.
 	Fields []Field `json:"fields,omitempty"`
-	// Problems are what is wrong with the policy.
+	// Problems are the errors in the policy.
 	Problems []string `json:"problems,omitempty"`
 }
 
@@ -27,13 +27,13 @@ type Field struct {
 	inject.FieldOrigin
 }
 
-// always are fields that are shown even where their value is a default.
+// always are fields that are shown even if their value is a default.
 var always = []string{"engine.transport", "onError"}
 
 // sections have the fields that decide, whichever transport is taken.
 var sections = []string{"engine.discover", "engine.transport", "cli", "wait", "scheduling", "containers", "onError", "namespaces", "podSecurity"}
 
-// section is the one that a transport is configured in.
+// section is the section that configures a transport.
 var section = map[config.Transport]string{
 	config.TransportSocket: "engine.socket", config.TransportNodeTCP: "engine.nodeTCP", config.TransportTCP: "engine.tcp", config.TransportTLS: "engine.tls",
 }

@@ -8,25 +8,25 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// Recorded is what the status annotation of a pod that exists says, against what would happen now.
+// Recorded is the status annotation of an existing pod, compared with what would happen now.
 type Recorded struct {
 	// Status is the annotation as it is; nil where the pod has none.
 	Status json.RawMessage `json:"status,omitempty"`
-	// Problem is why the annotation cannot be read.
+	// Problem says why the annotation cannot be read.
 	Problem string `json:"problem,omitempty"`
-	// Differs are the members that would now say something else.
+	// Differs are the members that would be different now.
 	Differs []Difference `json:"differs,omitempty"`
 }
 
-// Difference is a member of the status annotation that would now say something else; nil stands for nothing.
+// Difference is a member of the status annotation that would be different now; nil stands for no value.
 type Difference struct {
 	Member string          `json:"member"`
 	Then   json.RawMessage `json:"then,omitempty"`
 	Now    json.RawMessage `json:"now,omitempty"`
 }
 
-// compare holds the pod's annotation against what it would be now. Anyone can write that annotation: it is shown, and no
-// decision is made on it.
+// compare compares the pod's annotation with what it would be now. Anyone can write that annotation: it is shown, and no
+// decision depends on it.
 func (j *job) compare(annotation string) *Recorded {
 	r := &Recorded{}
 	if annotation == "" {
@@ -56,7 +56,7 @@ func (j *job) compare(annotation string) *Recorded {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		// This program need not be of the webhook's version.
+		// This program and the webhook may have different versions.
 		if name != "version" && !sameJSON(then[name], now[name]) {
 			r.Differs = append(r.Differs, Difference{name, then[name], now[name]})
 		}

@@ -26,19 +26,20 @@ type Scheduling struct {
 	Nodes *Nodes `json:"nodes,omitempty"`
 	// ReadyEngines are the names of the engine's pods that are ready, nil where they cannot be read.
 	ReadyEngines []string `json:"readyEngines,omitempty"`
-	// EngineOnNode is true where the pod needs the engine of its own node.
+	// EngineOnNode is true if the pod needs the engine of its own node.
 	EngineOnNode bool `json:"engineOnNode,omitempty"`
-	// Problem is why nothing is known of the engine's pods.
+	// Problem says why the engine's pods are not known.
 	Problem string `json:"problem,omitempty"`
 }
 
-// Nodes are the nodes that the pod could be scheduled to, by its node selection and tolerations, whatever is free on them.
+// Nodes are the nodes that the pod could be scheduled to by its node selection and tolerations, regardless of their free
+// resources.
 type Nodes struct {
 	Total    int      `json:"total"`
 	Matching []string `json:"matching,omitempty"`
-	// WithEngine are those of them that have a ready engine; only where the pod needs the one of its own node.
+	// WithEngine are those that have a ready engine; set only if the pod needs the one of its own node.
 	WithEngine []string `json:"withEngine,omitempty"`
-	// Left are the others, and why.
+	// Left are the other nodes, with the reasons.
 	Left []string `json:"left,omitempty"`
 }
 
@@ -128,7 +129,7 @@ func (j *job) matchNodes(s *Scheduling, pod *podFields, engineNodes map[string]b
 	}
 }
 
-// left returns why the scheduler would not take a node, empty where nothing speaks against it that is known of the pod.
+// left returns why the scheduler would not choose a node, or empty if nothing known about the pod speaks against it.
 func left(node *corev1.Node, pod *podFields) string {
 	if name := pod.Spec.NodeName; name != "" && name != node.Name {
 		return "the pod names the node " + name

@@ -15,8 +15,8 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
-// Object explains what would happen to a pod, or to the pods of a workload, that is created in a namespace. The second result
-// is false where the object has no pod template.
+// Object explains what would happen to a pod, or to the pods of a workload, on creation in a namespace. The second result is
+// false if the object has no pod template.
 func (e *Explainer) Object(ctx context.Context, object rawjson.Value, kind, namespace string) (*Explanation, bool) {
 	template, found := inject.FindTemplate(object, kind)
 	if !found {
@@ -32,7 +32,7 @@ func (e *Explainer) Object(ctx context.Context, object rawjson.Value, kind, name
 	return e.explain(ctx, s), true
 }
 
-// Pod explains what would happen to a pod that exists, if it were created now.
+// Pod explains what would happen to an existing pod if it were created now.
 func (e *Explainer) Pod(ctx context.Context, namespace, name string) (*Explanation, error) {
 	var pod unstructured.Unstructured
 	pod.SetAPIVersion("v1")
@@ -52,8 +52,8 @@ func (e *Explainer) Pod(ctx context.Context, namespace, name string) (*Explanati
 	return e.explain(ctx, s), nil
 }
 
-// template returns what the pod was as its creator sent it, as nearly as can be known, and says how it is known. A controller's
-// template has the spec, but not all of the labels that pods are recognised by: those are taken from the pod.
+// template reconstructs the pod as its creator sent it, as well as possible, and says from what. A controller's template has
+// the spec, but not all of the labels that pods are recognised by: those come from the pod.
 func (e *Explainer) template(ctx context.Context, pod *unstructured.Unstructured) (inject.Template, string, error) {
 	var status inject.Status
 	// Anyone can write the annotation: what it names wrongly is only missing from this explanation.

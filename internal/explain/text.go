@@ -86,6 +86,13 @@ func (p *page) chain(e *Explanation) {
 		p.line("recognised", "as %s", system)
 	}
 	p.containers(e)
+	for _, choice := range e.EngineChoices {
+		word := "left"
+		if choice.Taken {
+			word = "taken"
+		}
+		p.line("engines", "%s: %s: %s", strings.TrimSpace(choice.Workload+" "+choice.Version), word, choice.Because)
+	}
 	for _, t := range e.Transports {
 		word := "left"
 		if t.Taken {
@@ -101,7 +108,7 @@ func (p *page) chain(e *Explanation) {
 	p.scheduling(e.Scheduling)
 	p.adds(e.Status)
 	for _, warning := range e.Warnings {
-		p.line("warning", "%s", strings.TrimPrefix(warning, "dagger-inject: "))
+		p.line("warning", "%s", strings.TrimPrefix(warning, inject.WarningPrefix))
 	}
 	p.recorded(e.Recorded, e.Outcome)
 	for _, what := range e.Unreadable {

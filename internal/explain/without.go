@@ -6,15 +6,15 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// without takes out of a pod what injection is recognised to have added, so that it can be decided on anew: what the pod's
-// status annotation names, the mounts and variables that go with it, and the annotation itself. Tolerations, node selection,
-// the group, SELinux options, the wait's pull secret and the policy's own variables cannot be told from the pod's own and stay. It
-// changes the pod, a v1 Pod as encoding/json decodes one.
+// without removes from a pod what injection has added, as far as it can be recognised, so that a new decision can be made: what
+// the pod's status annotation names, the mounts and variables that belong to it, and the annotation itself. Tolerations, node
+// selection, the group, SELinux options, the wait's pull secret and the policy's variables stay, because they cannot be told
+// from the pod's own. It changes the pod, which must be a v1 Pod as encoding/json decodes it.
 func without(pod map[string]any, status *inject.Status) {
 	metadata, _ := pod["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
 	delete(annotations, inject.AnnotationStatus)
-	// Injection names its own volume there, where the pod has no such annotation.
+	// Injection names its own volume there if the pod has no such annotation.
 	if volume, _ := annotations[inject.AnnotationSafeToEvict].(string); slices.Contains(status.Volumes, volume) {
 		delete(annotations, inject.AnnotationSafeToEvict)
 	}
@@ -46,7 +46,7 @@ func field(of any, name string) any {
 	return object[name]
 }
 
-// remove drops elements of a list, and the list where nothing is left of it.
+// remove removes elements from a list, and the list itself if nothing is left.
 func remove(from map[string]any, name string, drop func(any) bool) {
 	list, _ := from[name].([]any)
 	if list == nil {

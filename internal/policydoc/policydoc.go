@@ -1,6 +1,6 @@
-// Package policydoc derives the policy's JSON Schema and its reference from package config: names and types from the Go
-// types, descriptions from their doc comments, and what is accepted by trying it. Nothing is listed here that could be asked
-// there, so that neither can say something else than the program does.
+// Package policydoc generates the policy's JSON Schema and its reference from package config: names and types from the Go
+// types, descriptions from their doc comments, and accepted values by trying them. It lists nothing that package config can be
+// asked, so that schema and reference cannot contradict the program.
 package policydoc
 
 import (

@@ -1,9 +1,7 @@
 package policydoc
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,9 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite docs/policy.schema.json and docs/policy.md")
 
 const (
 	repository = "../.."
@@ -26,13 +23,7 @@ func TestPublishedFiles(t *testing.T) {
 	schema, reference, err := Generate(filepath.Join(repository, "config"))
 	require.NoError(t, err)
 	for name, want := range map[string][]byte{"policy.schema.json": schema, "policy.md": reference} {
-		file := filepath.Join(repository, "docs", name)
-		if *update {
-			require.NoError(t, os.WriteFile(file, want, 0o644))
-		}
-		have, err := os.ReadFile(file)
-		require.NoError(t, err)
-		require.Equal(t, string(want), string(have), "%s is stale: see `make golden`", name)
+		golden.Require(t, filepath.Join(repository, "docs", name), string(want))
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 )
 
-// example is a valid policy with an item in every list of mappings, so that a value put into one meets no error but its own.
+// example is a valid policy with an item in every list of mappings, so that a value that is put into one causes only its own
+// error.
 const example = `
 apiVersion: ` + config.APIVersion + `
 kind: ` + config.Kind + `

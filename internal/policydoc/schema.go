@@ -110,7 +110,7 @@ func (s *schema) strings(f *field) {
 	}
 }
 
-// remark says what of a field is not supported yet, and what to use instead.
+// remark says what part of a field is not supported yet, and what to use instead.
 func (f *field) remark() string {
 	switch {
 	case f.inherited && f.name == "":

@@ -7,7 +7,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 )
 
-// setBy is who may set a field while the cluster's policy leaves overrides as they are.
+// setBy says who may set a field if the cluster's policy does not set overrides.
 type setBy struct {
 	clusterOnly      bool // for good: overrides cannot change it
 	namespaces, pods bool

@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// source is what only the source text of package config knows: doc comments, the constants of a type, a regular expression.
+// source holds what only the source text of package config contains: doc comments, the constants of a type, a regular
+// expression.
 type source struct {
 	types     map[string]string            // a type's doc, by its name
 	fields    map[string]map[string]string // a field's doc, by the struct's name and the field's

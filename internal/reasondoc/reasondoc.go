@@ -13,8 +13,8 @@ import (
 //go:embed head.md
 var head string
 
-// Page returns docs/troubleshooting.md. Each reason has a heading that is the reason's own word, which GitHub makes the anchor
-// that messages end with.
+// Page returns docs/troubleshooting.md. The heading of each reason is the reason's own word, which GitHub turns into the anchor
+// that messages link to.
 func Page() string {
 	var b strings.Builder
 	b.WriteString(head)

@@ -1,8 +1,6 @@
 package reasondoc
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,18 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/troubleshooting.md")
-
 func TestThePageIsNotStale(t *testing.T) {
-	file := filepath.Join("../..", "docs/troubleshooting.md")
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(Page()), 0o644))
-	}
-	have, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, Page(), string(have), "docs/troubleshooting.md is stale: see `make golden`")
+	golden.Require(t, filepath.Join("../..", "docs/troubleshooting.md"), Page())
 }
 
 func TestEveryReasonHasACauseAndAPlace(t *testing.T) {

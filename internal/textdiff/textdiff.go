@@ -1,4 +1,4 @@
-// Package textdiff shows what changed between two texts, as people are used to reading it.
+// Package textdiff shows what changed between two texts as a unified diff.
 package textdiff
 
 import (

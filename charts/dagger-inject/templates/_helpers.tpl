@@ -125,8 +125,8 @@ caBundle: {{ required "certificates.caBundle is empty: certificates.mode existin
 {{- define "dagger-inject.webhookAnnotations" -}}
 {{- $annotations := deepCopy .Values.webhook.annotations -}}
 {{- if eq .Values.certificates.mode "cert-manager" -}}
-{{- /* The CA's own Certificate, where the chart makes it: a new CA is trusted before anything is signed with it. That of the serving
-certificate would tell it in the moment in which the replicas begin to serve what it signed. */ -}}
+{{- /* The CA's own Certificate, if the chart creates it: the API server then trusts a new CA before anything is signed with it. The
+serving certificate's Secret would have the new CA only when the replicas begin to serve what it signed. */ -}}
 {{- $ca := ternary "" "-ca" (ne .Values.certificates.issuer.name "") -}}
 {{- $_ := set $annotations "cert-manager.io/inject-ca-from" (printf "%s/%s%s" .Release.Namespace (include "dagger-inject.fullname" .) $ca) -}}
 {{- end -}}

@@ -1,6 +1,10 @@
 package probe
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/dagger-inject/dagger-inject/internal/truncate"
+)
 
 // Cause is why an engine cannot be used. The set is closed: each has one sentence, one remedy and one exit code.
 type Cause string
@@ -100,19 +104,16 @@ const maxDetail = 300
 
 // oneLine makes text from elsewhere fit for a line of a log.
 func oneLine(text string) string {
-	cut := len(text) > maxDetail
-	if cut {
-		text = text[:maxDetail]
-	}
+	short := truncate.Text(text, maxDetail)
+	cut := short != text
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(text, ""))
-	text = strings.TrimRight(text, ". ")
+	}, strings.ToValidUTF8(short, ""))
 	if cut {
-		text += "..."
+		return text
 	}
-	return text
+	return strings.TrimRight(text, ". ")
 }

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,13 +17,14 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/util/wait"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 	"github.com/dagger-inject/dagger-inject/test/rig/tools"
 )
 
@@ -183,27 +183,19 @@ func (cp *ControlPlane) prepare(ctx context.Context) error {
 	if cp.client, err = client.New(quiet, options); err != nil {
 		return err
 	}
-	err = poll(ctx, func(ctx context.Context) (bool, error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, quiet.Host+"readyz", nil)
-		if err != nil {
-			return false, err
-		}
-		response, err := plain.Do(request)
-		if err != nil {
-			return false, err
-		}
-		return response.StatusCode == http.StatusOK, response.Body.Close()
-	})
-	if err != nil {
-		return fmt.Errorf("waiting for the API server's readyz: %w", err)
+	if err := soon(ctx, "the API server is ready", poll.Healthy(plain, quiet.Host+"readyz")); err != nil {
+		return err
 	}
 	for _, namespace := range []string{"default", "kube-system"} {
-		err := poll(ctx, func(ctx context.Context) (bool, error) {
+		err := soon(ctx, "the namespace "+namespace+" is there", func(ctx context.Context) error {
 			err := cp.CreateServiceAccounts(ctx, namespace, "default")
-			return err == nil, client.IgnoreNotFound(err)
+			if apierrors.IsNotFound(err) {
+				return err
+			}
+			return poll.Fatal(err)
 		})
 		if err != nil {
-			return fmt.Errorf("waiting for the namespace %s: %w", namespace, err)
+			return err
 		}
 	}
 	return nil
@@ -242,7 +234,7 @@ func (cp *ControlPlane) Folder(name string) (string, error) {
 // log returns the path of a process's log.
 func (cp *ControlPlane) log(name string) string { return filepath.Join(cp.dir, name+".log") }
 
-// poll calls a condition until it is true or fails. What is waited for takes milliseconds.
-func poll(ctx context.Context, condition wait.ConditionWithContextFunc) error {
-	return wait.PollUntilContextTimeout(ctx, 5*time.Millisecond, patience, true, condition)
+// soon waits for what takes milliseconds.
+func soon(ctx context.Context, what string, try func(context.Context) error) error {
+	return poll.Until(ctx, what, 5*time.Millisecond, patience, try)
 }

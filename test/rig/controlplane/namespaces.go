@@ -2,15 +2,19 @@ package controlplane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 )
 
 // CreateNamespace creates a namespace and, in a controller's place, its default service account, without which the API
@@ -30,6 +34,16 @@ func (cp *ControlPlane) CreateServiceAccounts(ctx context.Context, namespace str
 		if err := cp.client.Create(ctx, account); err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("creating the service account %s/%s: %w", namespace, name, err)
 		}
+	}
+	return nil
+}
+
+// CreateRuntimeClass creates a runtime class, without which the API server refuses pods that name it; one that exists is left as
+// it is.
+func (cp *ControlPlane) CreateRuntimeClass(ctx context.Context, name string) error {
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: "runc"}
+	if err := cp.client.Create(ctx, class); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("creating the runtime class %s: %w", name, err)
 	}
 	return nil
 }
@@ -60,21 +74,18 @@ func (cp *ControlPlane) CreateQuota(ctx context.Context, namespace string, hard 
 	if err := cp.client.Status().Update(ctx, quota); err != nil {
 		return fmt.Errorf("filling the status of the quota in %s: %w", namespace, err)
 	}
-	err := poll(ctx, func(ctx context.Context) (bool, error) {
+	return soon(ctx, "the quota in "+namespace+" counts", func(ctx context.Context) error {
 		switch err := cp.try(ctx, namespace, nil); {
 		case err == nil:
-			return false, nil
+			return errors.New("it refuses nothing")
 		case !apierrors.IsForbidden(err):
-			return false, err
+			return poll.Fatal(err)
+		case !strings.Contains(err.Error(), "exceeded quota: "+Quota):
+			return err // that of the quota before its status is known
 		default:
-			// Any other refusal is that of the quota before its status is known.
-			return strings.Contains(err.Error(), "exceeded quota: "+Quota), nil
+			return nil
 		}
 	})
-	if err != nil {
-		return fmt.Errorf("waiting for the quota in %s: %w", namespace, err)
-	}
-	return nil
 }
 
 // try asks the API server to create a pod template and not to keep it: admission runs, on a kind that concerns nobody.

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 )
 
 // RegisterWebhooks creates mutating and validating webhook configurations, or replaces those of the same name, and
@@ -108,17 +110,21 @@ func (cp *ControlPlane) settle(ctx context.Context, probes []client.Object) erro
 		if err := cp.client.Create(ctx, probe); err != nil {
 			return fmt.Errorf("creating a probe: %w", err)
 		}
-		err := poll(ctx, func(ctx context.Context) (bool, error) {
+		err := soon(ctx, "the API server sees the webhooks", func(ctx context.Context) error {
 			err := cp.try(ctx, metav1.NamespaceDefault, map[string]string{probeLabel: name})
-			if apierrors.IsInternalError(err) && strings.Contains(err.Error(), name) {
-				return true, nil
+			switch {
+			case err == nil:
+				return errors.New("it calls none of the probe's")
+			case apierrors.IsInternalError(err) && strings.Contains(err.Error(), name):
+				return nil
+			default:
+				return poll.Fatal(err)
 			}
-			return false, err
 		})
 		// A probe left behind would be in what the caller's tests list.
 		deleted := cp.client.Delete(context.WithoutCancel(ctx), probe)
 		if err := errors.Join(err, deleted); err != nil {
-			return fmt.Errorf("waiting for the API server to see the webhooks: %w", err)
+			return err
 		}
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
+	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 )
 
 // down removes a cluster. It goes by what it finds, not by what up remembers, so that it works after any crash: the processes by
@@ -44,13 +44,11 @@ func down(ctx context.Context, state string) error {
 	}
 	s := &settings{ID: id(state)}
 	// The kernel removes a network, and empties control groups, some time after the processes are gone: seconds on a busy machine.
-	var last error
-	err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, patience, true, func(context.Context) (bool, error) {
-		last = errors.Join(s.removeLink(), s.removeCgroups())
-		return last == nil, nil
+	err = poll.Until(ctx, "nothing of the node is left", 20*time.Millisecond, patience, func(context.Context) error {
+		return errors.Join(s.removeLink(), s.removeCgroups())
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("removing what the node leaves: %w", err), last)
+		return err
 	}
 	return os.RemoveAll(state)
 }
@@ -68,14 +66,13 @@ func end(ctx context.Context, pid int, state string) error {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return err
 	}
-	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+	return poll.Until(ctx, "the node's processes have ended", 20*time.Millisecond, time.Minute, func(context.Context) error {
 		found, err := findInit(state)
-		return found != pid, err
+		if err == nil && found == pid {
+			return fmt.Errorf("process %d is there", pid)
+		}
+		return poll.Fatal(err)
 	})
-	if err != nil {
-		return fmt.Errorf("waiting for the node's processes to end, below process %d: %w", pid, err)
-	}
-	return nil
 }
 
 // findInit returns the process id of a state folder's first process, 0 if there is none.

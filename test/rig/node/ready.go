@@ -17,10 +17,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 	"github.com/dagger-inject/dagger-inject/test/rig/tools"
 )
 
@@ -62,13 +62,8 @@ func (s *settings) waitReady(ctx context.Context, state, images string) error {
 			return err
 		}},
 	} {
-		var last error
-		err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-			last = step.try(ctx)
-			return last == nil, nil
-		})
-		if err != nil {
-			return fmt.Errorf("waiting until %s: %w: %w%s", step.what, err, last, tail(filepath.Join(state, "log", step.log+".log")))
+		if err := poll.Until(ctx, step.what, 200*time.Millisecond, patience, step.try); err != nil {
+			return fmt.Errorf("%w%s", err, tail(filepath.Join(state, "log", step.log+".log")))
 		}
 	}
 	return nil

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 )
 
 // Build compiles the program into dir and returns its path.
@@ -61,20 +63,11 @@ func (p *Process) Log() string { return p.log.String() }
 
 // WaitReady polls an address until it answers 200, for half a minute at most.
 func (p *Process) WaitReady(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		if request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil); err == nil {
-			if response, err := http.DefaultClient.Do(request); err == nil {
-				_ = response.Body.Close()
-				if response.StatusCode == http.StatusOK {
-					return nil
-				}
-			}
-		}
-		time.Sleep(20 * time.Millisecond)
+	err := poll.Until(ctx, url+" is ready", 20*time.Millisecond, 30*time.Second, poll.Healthy(http.DefaultClient, url))
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, p.log.String())
 	}
-	return fmt.Errorf("%s is not ready: %w\n%s", url, ctx.Err(), p.log.String())
+	return nil
 }
 
 // FreePorts returns as many ports of the loopback address that nobody listens on.

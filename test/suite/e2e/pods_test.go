@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 	"github.com/dagger-inject/dagger-inject/test/rig/tools"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
@@ -179,12 +179,7 @@ func kubectl(t *testing.T, args ...string) string {
 // eventually polls until try returns nil, and fails the test with its last error where it does not.
 func eventually(t *testing.T, what string, try func(context.Context) error) {
 	t.Helper()
-	var last error
-	err := wait.PollUntilContextTimeout(context.WithoutCancel(t.Context()), 100*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-		last = try(ctx)
-		return last == nil, nil
-	})
-	require.NoError(t, err, "waiting until %s: %v", what, last)
+	require.NoError(t, poll.Until(context.WithoutCancel(t.Context()), what, 100*time.Millisecond, patience, try))
 }
 
 // describe says how pods are, for the message of a failure.

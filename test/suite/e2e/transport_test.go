@@ -3,6 +3,7 @@ package e2e
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +38,10 @@ func TestJobsReachTheEngineBySocket(t *testing.T) {
 			change: func(p *corev1.Pod) { delete(p.Labels, "dagger.io/inject") }, want: atHost{0, socket}},
 		{name: "a container that mounts /var/run", change: mountAt("/var/run"), want: atHost{0, "unix:///"}},
 		{name: "a container that mounts /run", change: mountAt("/run"), want: atHost{0, "unix:///"}},
+		{name: "a container that mounts the node's /run read-only", change: mountNodesRun, want: atHost{0, "unix:///dagger-inject/run/engine.sock"}},
+		{name: "a container with files of the downward API at /usr/local/bin", change: mountDownwardAPI("/usr/local/bin"),
+			script: `"$_EXPERIMENTAL_DAGGER_CLI_BIN" core version`, want: atHost{0, socket}},
+		{name: "a user whose groups are Strict", change: withStrictGroups, want: atHost{1000, socket}},
 		{name: "the CLI from an image volume", policy: "cli: {delivery: image-volume}\n", change: as(1001),
 			script: `"$_EXPERIMENTAL_DAGGER_CLI_BIN" core version`, want: atHost{1001, socket}},
 	} {
@@ -97,6 +102,56 @@ func mountAt(path string) func(*corev1.Pod) {
 			c := &pod.Spec.Containers[i]
 			c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "own", MountPath: path})
 		}
+	}
+}
+
+// mountNodesRun has every container mount the node's /run read-only, as GitLab jobs do for sockets of the node.
+func mountNodesRun(pod *corev1.Pod) {
+	mountAt("/var/run")(pod)
+	own := &pod.Spec.Volumes[len(pod.Spec.Volumes)-1]
+	own.HostPath = &corev1.HostPathVolumeSource{Path: "/run"}
+	for i := range pod.Spec.Containers {
+		mounts := pod.Spec.Containers[i].VolumeMounts
+		mounts[len(mounts)-1].ReadOnly = true
+	}
+}
+
+// mountDownwardAPI has every container mount a volume that the kubelet mounts read-only, though the mount does not say so.
+func mountDownwardAPI(path string) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		mountAt(path)(pod)
+		pod.Spec.Volumes[len(pod.Spec.Volumes)-1].DownwardAPI = &corev1.DownwardAPIVolumeSource{
+			Items: []corev1.DownwardAPIVolumeFile{{Path: "name", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}},
+		}
+	}
+}
+
+// withStrictGroups has a pod run as a user whom no group of the image's belongs to.
+func withStrictGroups(pod *corev1.Pod) {
+	runAs(pod, 1000)
+	pod.Spec.SecurityContext.SupplementalGroupsPolicy = ptr.To(corev1.SupplementalGroupsPolicyStrict)
+}
+
+// TestAPodWithUsersOfItsOwnReachesTheEngineBySocket has the socket's group be the node's through the mapping of the pod's mounts.
+func TestAPodWithUsersOfItsOwnReachesTheEngineBySocket(t *testing.T) {
+	var nodes corev1.NodeList
+	require.NoError(t, cluster.List(t.Context(), &nodes))
+	for _, node := range nodes.Items {
+		if !slices.ContainsFunc(node.Status.RuntimeHandlers, func(h corev1.NodeRuntimeHandler) bool {
+			return h.Name == "" && h.Features != nil && ptr.Deref(h.Features.UserNamespaces, false)
+		}) {
+			t.Skipf("the container runtime of node %s has no user namespaces: they take containerd 2.0 and runc 1.2", node.Name)
+		}
+	}
+	deployEngine(t, defaultEngine, nil)
+	engine := readyEngine(t)
+	for _, uid := range []int64{0, 1000} {
+		t.Run(fmt.Sprint("as ", uid), func(t *testing.T) {
+			pod := jobPod(t, "ARC", newNamespace(t, nil, ""), askEngine)
+			runAs(pod, uid)
+			pod.Spec.HostUsers = new(bool)
+			requireAnswer(t, runJob(t, pod, "ARC"), engine, "v0.21.8")
+		})
 	}
 }
 

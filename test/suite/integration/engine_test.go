@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -143,6 +144,74 @@ func TestTheEngineIsReadOffTheCluster(t *testing.T) {
 	}
 	uninstall(t, "dagger")
 	requireRefusedSoon(t, "live-engines", "none of the 0 workloads")
+}
+
+// TestTheNewEngineTakesOverOnceHalfOfItIsReady has an engine of each of two versions, whose rollouts say how far they are.
+func TestTheNewEngineTakesOverOnceHalfOfItIsReady(t *testing.T) {
+	t.Parallel()
+	l, err := newLive(t, "versions-release", "versions", "--discover-own-namespace")
+	if l != nil && l.Process != nil {
+		defer func() {
+			if err := l.Stop(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		}()
+	}
+	require.NoError(t, err)
+	require.NoError(t, shared.CreateNamespace(t.Context(), "versions", map[string]string{liveLabel: "versions"}, nil))
+	grantAll(t, "versions-engines", "versions-release")
+	put(t, policyMap("versions-release", ownPolicy))
+	upgrade(t, "versions", "two-versions")
+	image := func(annotations map[string]string) string {
+		got := create(t, "versions", annotated("p", annotations), "?dryRun=All")
+		if len(got.pod.Spec.InitContainers) == 0 {
+			return got.status.Message
+		}
+		return strings.TrimPrefix(got.pod.Spec.InitContainers[0].Image, "registry.dagger.io/engine:")
+	}
+	requireGiven := func(want string) {
+		t.Helper()
+		requireSoon(t, func() bool { return image(nil) == want })
+	}
+	engine := func(name string, change func(*appsv1.DaemonSet)) *appsv1.DaemonSet {
+		var d appsv1.DaemonSet
+		require.NoError(t, shared.Client().Get(t.Context(), client.ObjectKey{Namespace: "versions", Name: name}, &d))
+		change(&d)
+		return &d
+	}
+	ready := func(name string, ready int32) {
+		d := engine(name, func(d *appsv1.DaemonSet) {
+			d.Status = appsv1.DaemonSetStatus{ObservedGeneration: d.Generation, DesiredNumberScheduled: 4, UpdatedNumberScheduled: 4, NumberReady: ready}
+		})
+		require.NoError(t, shared.Client().Status().Update(t.Context(), d))
+	}
+	requireGiven("v0.21.8") // nothing of either is ready
+	ready("v0-20-engine", 4)
+	requireGiven("v0.20.8")
+	ready("v0-21-engine", 1)
+	require.Equal(t, "v0.20.8", image(nil))
+	require.Equal(t, "v0.21.8", image(map[string]string{"dagger.io/engine": "v0.21"}))
+	require.Contains(t, image(map[string]string{"dagger.io/engine": "v0.19"}), "asks for v0.19, and there is v0.20.8 (DaemonSet versions/v0-20-engine), v0.21.8")
+	ready("v0-21-engine", 2)
+	requireGiven("v0.21.8")
+	require.NoError(t, shared.Client().Update(t.Context(), engine("v0-21-engine", func(d *appsv1.DaemonSet) {
+		d.Annotations = map[string]string{"dagger.io/engine": "draining"}
+	})))
+	requireGiven("v0.20.8")
+	require.NoError(t, shared.Client().Delete(t.Context(), engine("v0-20-engine", func(*appsv1.DaemonSet) {})))
+	requireSoon(t, func() bool { return strings.Contains(image(nil), "every engine is draining: v0.21.8") })
+}
+
+// grantAll lets a live webhook read the engines of all namespaces.
+func grantAll(t *testing.T, name, release string) {
+	t.Helper()
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: engineRules}
+	require.NoError(t, shared.Client().Create(t.Context(), role))
+	require.NoError(t, shared.Client().Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: release, Name: "default"}},
+	}))
 }
 
 // gaveTo reports whether a pod has what it is to have after the step.

@@ -39,6 +39,9 @@ func TestGoldensOnTheAPIServer(t *testing.T) {
 			if account := pod.Spec.ServiceAccountName; account != "" && account != "default" {
 				require.NoError(t, shared.CreateServiceAccounts(t.Context(), c.Name, account))
 			}
+			if class := pod.Spec.RuntimeClassName; class != nil {
+				require.NoError(t, shared.CreateRuntimeClass(t.Context(), *class))
+			}
 			if c.Quota != nil {
 				require.NoError(t, shared.CreateQuota(t.Context(), c.Name, c.Quota))
 				requireQuotaRefuses(t, c.Name)
@@ -95,7 +98,7 @@ func requireWarned(t *testing.T, c fixtures.Case, created creation) {
 	expected := strings.Count(c.Expected("expected.txt"), "  warning: ")
 	got := 0
 	for _, warning := range created.warnings {
-		if strings.Contains(warning, "dagger-inject: ") {
+		if strings.Contains(warning, inject.WarningPrefix) {
 			got++
 		}
 	}

@@ -12,8 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -47,13 +45,7 @@ func TestEnginesInThePodsOwnNamespace(t *testing.T) {
 	put(t, policyMap(ownRelease, ownPolicy))
 	requireRefusedSoon(t, "own-a", "the service account may not read the workloads of all namespaces: the chart's value discover.ownNamespace lets it")
 
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "own-engines"}, Rules: engineRules}
-	require.NoError(t, shared.Client().Create(t.Context(), role))
-	require.NoError(t, shared.Client().Create(t.Context(), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: ownRelease, Name: "default"}},
-	}))
+	grantAll(t, "own-engines", ownRelease)
 	const service = "tcp://dagger-dagger-helm.own-b.svc:5678"
 	requireSoon(t, func() bool { return host(try(t, "own-a")) == socketHost })
 	requireSoon(t, func() bool { return host(try(t, "own-b")) == service })

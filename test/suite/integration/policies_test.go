@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 )
 
 const socketHost = "unix:///run/dagger/engine.sock"
@@ -60,9 +62,13 @@ func TestAPolicyChangesAndIsGoneWhenDeleted(t *testing.T) {
 // requireSoon waits for a change to take effect. How soon that is on an idle machine is the benchmark's to say, not a test's.
 func requireSoon(t *testing.T, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
-		require.True(t, time.Now().Before(deadline), "it did not take effect")
-	}
+	// In the test's own goroutine: what is tried fails the test by itself.
+	require.NoError(t, poll.Until(t.Context(), "it takes effect", 10*time.Millisecond, patience, func(context.Context) error {
+		if !done() {
+			return errors.New("it has not")
+		}
+		return nil
+	}))
 }
 
 // TestEverythingInTheSameBreath creates a namespace, its policy and a pod back to back, faster than any cache follows.

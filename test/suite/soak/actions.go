@@ -14,12 +14,12 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/test/rig/localcluster"
+	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 )
 
 // roll restarts all replicas, as "kubectl rollout restart" does, until enough pods were created meanwhile.
@@ -39,25 +39,24 @@ func (s *soak) roll(ctx context.Context, run *phaseRun) error {
 
 // waitReady waits until the Deployment is rolled out: every replica is new and ready, and the old ones are gone.
 func (s *soak) waitReady(ctx context.Context) error {
-	err := poll(ctx, func(ctx context.Context) (bool, error) {
+	return poll.Until(ctx, "the Deployment is rolled out", 100*time.Millisecond, 3*time.Minute, func(ctx context.Context) error {
 		var d appsv1.Deployment
 		if err := s.cluster.Client().Get(ctx, client.ObjectKey{Namespace: localcluster.ReleaseNamespace, Name: localcluster.ReleaseNamespace}, &d); err != nil {
-			return false, err
+			return poll.Fatal(err)
 		}
 		wanted, status := *d.Spec.Replicas, d.Status
 		if status.ObservedGeneration < d.Generation || status.UpdatedReplicas != wanted || status.ReadyReplicas != wanted || status.Replicas != wanted {
-			return false, nil
+			return fmt.Errorf("of %d replicas %d are new and %d are ready", status.Replicas, status.UpdatedReplicas, status.ReadyReplicas)
 		}
 		var pods corev1.PodList
 		if err := s.cluster.Client().List(ctx, &pods, client.InNamespace(localcluster.ReleaseNamespace), client.MatchingLabels(d.Spec.Selector.MatchLabels)); err != nil {
-			return false, err
+			return poll.Fatal(err)
 		}
-		return len(pods.Items) == int(wanted), nil
+		if len(pods.Items) != int(wanted) {
+			return fmt.Errorf("there are %d pods", len(pods.Items))
+		}
+		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("waiting for the replicas: %w", err)
-	}
-	return nil
 }
 
 // killReplica kills a replica's process; the kubelet starts it again.
@@ -208,9 +207,4 @@ func (s *soak) upgradeAndRollBack(ctx context.Context, _ *phaseRun) error {
 		}
 	}
 	return nil
-}
-
-// poll calls a condition until it is true or fails, for three minutes at most.
-func poll(ctx context.Context, condition wait.ConditionWithContextFunc) error {
-	return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 3*time.Minute, true, condition)
 }

@@ -1,0 +1,240 @@
+package inject
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
+)
+
+// choice is that of the engine that one pod is given, and of how the pod reaches it.
+//
+// An engine that an earlier call connected the pod to stays its engine. Else the first of these that leaves one decides:
+//
+//  1. What the pod's annotation dagger.io/engine asks for, else engine.discover.version: a version, or, in the annotation, the
+//     name of a workload. Where there is none such, the pod gets no engine.
+//  2. Engines that are not draining, unless one is asked for by its name or its whole version. Where all are, the pod gets none.
+//  3. Engines that offer a transport that can work for the pod; where that leads to the engine of the pod's own node, those
+//     whose nodes do not contradict the pod's nodeSelector and node affinity. Where there is none such, the pod gets none.
+//  4. The newest of which at least half of the replicas that its roll-out wants are ready, else the newest of which any is, else
+//     the newest (engine.Compare).
+//  5. Of those that are alike so far, one whose taints the pod tolerates of its own accord: of two pools' engines it is meant
+//     for that one.
+//  6. The first by name.
+//
+// Nothing of this depends on when something happened: the same pod is given the same engine by every replica that knows the same
+// workloads. An engine of which nothing is ready comes after each that has something ready, so that adding one changes nothing
+// for pods that are given one of those.
+type choice struct {
+	policy *Policy
+	in     *Input
+	pod    *pod
+	// transport and wanted are what the policy or the pod asks for; byPod is true where the pod asks for wanted.
+	transport config.Transport
+	wanted    engine.Wanted
+	byPod     bool
+	// forbids is what forbids hostPath volumes, and ownKernel why the pod may have a kernel of its own; empty for nothing.
+	forbids, ownKernel string
+	stop               interruption
+
+	// held is the engine that the pod is connected to already, nil for none, and replica which of its replicas.
+	held    *compiledEngine
+	replica int32
+	// offeredReplica is the connection of an engine with replicas, once it was asked for.
+	offeredReplica   *connection
+	offeredReplicaOf *compiledEngine
+}
+
+// noReplica stands for none.
+const noReplica = -1
+
+// chooseEngine returns the engine of a pod and how the pod reaches it, or why there is none.
+func (policy *Policy) chooseEngine(p *pod, chosen *choices, targets []*container, in *Input) (*compiledEngine, *connection, Reason, string) {
+	c := &choice{
+		policy: policy, in: in, pod: p, transport: chosen.transport, wanted: chosen.wanted, byPod: chosen.wantedByPod, replica: noReplica, stop: in.Interrupted,
+		ownKernel: policy.ownKernel(p),
+	}
+	if !policy.ignorePodSecurity {
+		c.forbids = in.Namespace.forbidsHostPath(policy.podSecurity)
+	}
+	e, connection := c.choose(targets)
+	in.Trace.engines(c, e, connection)
+	switch {
+	case e == nil:
+		return nil, nil, ReasonNoEngine, c.noneWanted()
+	case connection == nil:
+		reason, detail := c.refusal(e)
+		return nil, nil, reason, detail
+	}
+	return e, connection, "", ""
+}
+
+// choose returns the engine, nil where none is wanted, and its connection, nil where the pod cannot have one.
+func (c *choice) choose(targets []*container) (*compiledEngine, *connection) {
+	engines := c.policy.engines
+	if len(engines) > 1 || engines[0].replicas != nil {
+		if c.holds(targets); c.held != nil {
+			return c.held, c.connect(c.held)
+		}
+	}
+	var candidate, reachable *compiledEngine
+	for i, e := range engines {
+		if i > 0 && c.stop.now() {
+			break // what was found is not asked for
+		}
+		if !c.asksFor(e) {
+			continue
+		}
+		// Of several that cannot be reached, one whose socket cannot be had says best why.
+		if candidate == nil || c.forbids+c.sandbox(e) != "" && candidate.socket == nil && e.socket != nil {
+			candidate = e
+		}
+		connection := c.connect(e)
+		if connection == nil {
+			continue
+		}
+		if reachable == nil {
+			reachable = e
+		}
+		if len(engines) == 1 || c.canGoTo(e, connection) {
+			return c.preferTolerated(i, connection)
+		}
+	}
+	if reachable != nil {
+		return reachable, c.connect(reachable) // its placement says what the contradiction is
+	}
+	return candidate, nil
+}
+
+// asksFor applies the first two rules.
+func (c *choice) asksFor(e *compiledEngine) bool {
+	return c.wanted.Matches(&e.Identity) && (!e.Draining || c.wanted.NamesOne())
+}
+
+// connect returns the pod's connection to an engine, nil where the pod can have none.
+func (c *choice) connect(e *compiledEngine) *connection {
+	for _, transport := range autoOrder {
+		if connection, _ := c.offer(e, transport); connection != nil {
+			return connection
+		}
+	}
+	return nil
+}
+
+// canGoTo reports whether the pod can run where the connection works. Tolerations that it lacks it is given.
+func (c *choice) canGoTo(e *compiledEngine, connection *connection) bool {
+	if !connection.nodeLocal || c.pod.nodeName != "" {
+		return true
+	}
+	reason, _ := e.nodes.contradiction(c.pod, c.stop)
+	return reason == ""
+}
+
+// preferTolerated applies the fifth rule to the engine at an index, which fits, and those that are as good.
+func (c *choice) preferTolerated(at int, connection *connection) (*compiledEngine, *connection) {
+	engines := c.policy.engines
+	first := engines[at]
+	if at+1 == len(engines) || !asGood(first, engines[at+1]) || c.pod.tolerations.Len() == 0 || c.tolerates(first, connection) {
+		return first, connection
+	}
+	for _, e := range engines[at+1:] {
+		if !asGood(first, e) {
+			break
+		}
+		if !c.asksFor(e) {
+			continue
+		}
+		if other := c.connect(e); other != nil && c.tolerates(e, other) && c.canGoTo(e, other) {
+			return e, other
+		}
+	}
+	return first, connection
+}
+
+// asGood reports whether only their names tell two engines apart.
+func asGood(a, b *compiledEngine) bool {
+	x, y := a.Identity, b.Identity
+	x.Workload, y.Workload = engine.Workload{}, engine.Workload{}
+	return engine.Compare(&x, &y) == 0
+}
+
+// tolerates reports whether the engine's nodes have taints, as far as its tolerations tell, and the pod tolerates all.
+func (c *choice) tolerates(e *compiledEngine, connection *connection) bool {
+	if !connection.nodeLocal || e.tolerations == 0 || e.nodes.problem != "" {
+		return false
+	}
+	own := readTolerations(c.pod, 0)
+	for _, t := range e.nodes.tolerations[len(e.nodes.tolerations)-e.tolerations:] {
+		if !coveredByAny(t.Toleration, own) {
+			return false
+		}
+	}
+	return true
+}
+
+// asker names who asks for what is wanted.
+func (c *choice) asker() string {
+	if c.byPod {
+		return "the annotation " + AnnotationEngine
+	}
+	return "the policy's " + config.FieldEngineVersion
+}
+
+// mostNamed is how many engines a message names.
+const mostNamed = 8
+
+// noneWanted says why none of the engines is one for the pod.
+func (c *choice) noneWanted() string {
+	if c.policy.engines[0].workload == "" {
+		because := "of the engine that the policy names, no version is known"
+		if c.policy.discoverErr != nil {
+			because = c.policy.discoverErr.Error()
+		}
+		return fmt.Sprintf("%s asks for %.60s: %s", c.asker(), c.wanted, because)
+	}
+	var names []string
+	for i, e := range c.policy.engines {
+		if i == mostNamed {
+			names = append(names, fmt.Sprintf("%d more", len(c.policy.engines)+c.policy.beyond-i))
+			break
+		}
+		name := e.versionOr("an unknown version") + " (" + e.workload
+		if e.Draining {
+			name += ", draining"
+		}
+		names = append(names, name+")")
+	}
+	have := strings.Join(names, ", ")
+	if c.wanted.IsAny() {
+		return "every engine is draining: " + have
+	}
+	return fmt.Sprintf("%s asks for %.60s, and there is %s", c.asker(), c.wanted, have)
+}
+
+func (c *compiledEngine) versionOr(unknown string) string {
+	if c.Version == "" {
+		return unknown
+	}
+	return c.Version
+}
+
+// refusal says why the pod cannot reach an engine.
+func (c *choice) refusal(e *compiledEngine) (Reason, string) {
+	auto := c.transport == config.TransportAuto
+	switch {
+	case c.forbids != "" && e.socket != nil && (auto || c.transport == config.TransportSocket):
+		return ReasonHostPathForbidden, "hostPath volumes are forbidden by " + c.forbids
+	case e.socket != nil && auto && c.sandbox(e) != "":
+		return ReasonSandboxed, c.sandbox(e)
+	case c.policy.discoverErr != nil:
+		return ReasonNoEngine, c.policy.discoverErr.Error()
+	case e.unsafe != "" && (auto || c.transport == config.TransportTCP):
+		return ReasonNoEngine, "the Service " + e.unsafe
+	case !auto:
+		return ReasonNoEngine, "the transport is " + string(c.transport) + ", and the engine does not offer it"
+	case e.workload != "":
+		return ReasonNoEngine, e.workload + " offers nothing that the pod can reach"
+	}
+	return ReasonNoEngine, ""
+}

@@ -1,0 +1,114 @@
+package inject
+
+import (
+	"slices"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
+)
+
+// compiledEngine is an engine as pods can be given it under one policy. It is never changed after it was made.
+type compiledEngine struct {
+	*engineFacts
+
+	// The connections that it offers; nil for what it does not. Of replicas, each pod is given one by tcp.
+	socket, nodeTCP, nodeTCP6, tcp, tls *connection
+	replicas                            *engine.Replicas
+
+	cli  *cliTemplates  // nil where there is no image
+	wait *waitTemplates // nil where there is no image
+
+	// onNode is what is added to a pod that is to run on the engine's nodes, and nodes all that is known of where those are.
+	onNode, nodes *placement
+}
+
+// engineFacts is what decisions read of an engine itself.
+type engineFacts struct {
+	engine.Identity
+	unixSocket *engine.Socket
+	workload   string // as status and messages name it; empty where the policy names the engine
+	unsafe     string // a Service that cannot be used, and why
+	notCopied  []string
+	// tolerations are those that the engine runs with and pods are given.
+	tolerations int
+	// skew is what is wrong between the version of cli.image and that of the engine that was read, empty for nothing.
+	skew string
+	// pullSecrets are those that the engine's own image is pulled with, where that is the CLI's image too.
+	pullSecrets []string
+}
+
+// maxPullSecrets bounds how many of an engine's are compared with a pod's, to warn of one that the pod lacks.
+const maxPullSecrets = 16
+
+// compileEngines compiles the engines that are discovered, each under what the policy says of all. The policy like is one to
+// share memory with.
+func (policy *Policy) compileEngines(effective *config.Effective, engines Engines, like *Policy) {
+	var found *engine.Found
+	if found, policy.discoverErr = engines.find(&effective.Policy.Engine.Discover); found == nil {
+		found = &engine.Found{}
+	}
+	policy.beyond = found.Left
+	resolved := make([]engine.Engine, 0, max(len(found.Engines), 1))
+	for _, d := range found.Engines {
+		resolved = append(resolved, engine.Resolve(effective.Policy, d, effective.IsSet))
+	}
+	if len(resolved) == 0 {
+		resolved = append(resolved, engine.Resolve(effective.Policy, nil, effective.IsSet))
+	}
+	slices.SortStableFunc(resolved, func(a, b engine.Engine) int { return engine.Compare(&a.Identity, &b.Identity) })
+	engine.Attribute(resolved)
+	policy.engines = make([]*compiledEngine, len(resolved))
+	for i := range resolved {
+		e := policy.compileEngine(effective.Policy, &resolved[i])
+		if i < len(like.engines) {
+			e = e.share(like.engines[i])
+		}
+		policy.engines[i] = e
+	}
+	if slices.Equal(policy.engines, like.engines) {
+		policy.engines = like.engines
+	}
+}
+
+func (policy *Policy) compileEngine(c *config.InjectionPolicy, e *engine.Engine) *compiledEngine {
+	compiled := &compiledEngine{replicas: e.Replicas, onNode: policy.anywhere}
+	compiled.engineFacts = &engineFacts{
+		Identity: e.Identity, unixSocket: e.Socket, unsafe: e.Unsafe, notCopied: e.Placement.NotCopied,
+		tolerations: len(e.Placement.Tolerations), skew: e.Skew(), pullSecrets: e.PullSecrets[:min(len(e.PullSecrets), maxPullSecrets)],
+	}
+	if e.Workload != (engine.Workload{}) {
+		compiled.workload = e.Workload.String()
+	}
+	compiled.connect(e, c.Engine.Socket.MountPath)
+	if e.Image != "" {
+		compiled.cli = newCLITemplates(&c.CLI, e.Image)
+	}
+	if c.Wait.Image != "" {
+		compiled.wait = newWaitTemplates(&c.Wait, e.Image)
+	}
+	nodes := policy.anywhere.with(&e.Placement)
+	compiled.nodes = same(&nodes, policy.anywhere)
+	if c.Scheduling.FromEngine {
+		compiled.onNode = compiled.nodes
+	}
+	return compiled
+}
+
+// share returns the other engine where it is the same, and else one of which the parts that are the same are the other's.
+func (c *compiledEngine) share(other *compiledEngine) *compiledEngine {
+	c.engineFacts = same(c.engineFacts, other.engineFacts)
+	c.replicas = same(c.replicas, other.replicas)
+	c.cli = same(c.cli, other.cli)
+	c.wait = sameWait(c.wait, other.wait)
+	c.nodes = same(c.nodes, other.nodes)
+	c.onNode = same(same(c.onNode, c.nodes), other.onNode)
+	c.socket = sameConnection(c.socket, other.socket)
+	c.nodeTCP = sameConnection(c.nodeTCP, other.nodeTCP)
+	c.nodeTCP6 = sameConnection(c.nodeTCP6, other.nodeTCP6)
+	c.tcp = sameConnection(c.tcp, other.tcp)
+	c.tls = sameConnection(c.tls, other.tls)
+	if *c == *other {
+		return other
+	}
+	return c
+}

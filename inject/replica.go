@@ -1,0 +1,64 @@
+package inject
+
+import (
+	"hash/fnv"
+	"math"
+
+	"github.com/dagger-inject/dagger-inject/config"
+)
+
+// tcpScheme begins the runner host of an engine that is reached by an address.
+const tcpScheme = "tcp://"
+
+// replicaOf returns the pod's connection to one of an engine's replicas: the one that it has already, else one by the pod's own
+// identity, so that every replica of this program says the same and pods are spread evenly.
+func (c *choice) replicaOf(e *compiledEngine) *connection {
+	if c.offeredReplicaOf == e {
+		return c.offeredReplica
+	}
+	n := c.replica
+	if c.held != e || n == noReplica {
+		n = bucket(c.pod.identity(c.in.Namespace.Name), e.replicas.Offered)
+	}
+	connection := newConnection(config.TransportTCP, tcpScheme+e.replicas.Address(n))
+	connection.discovered = true
+	c.offeredReplica, c.offeredReplicaOf = connection, e
+	return connection
+}
+
+// annotationJobIndex tells the pods of an indexed Job apart.
+const annotationJobIndex = "batch.kubernetes.io/job-completion-index"
+
+// identity is a hash of what tells the pod from others before it is created: where a controller leaves the name to the API
+// server, that is its prefix, the owner, and for an indexed Job the index. All of it is there in every call.
+func (p *pod) identity(namespace string) uint64 {
+	index, _ := p.annotation(annotationJobIndex)
+	h := fnv.New64a()
+	for _, part := range [...]string{namespace, p.name, p.namePrefix, p.owner, index} {
+		_, _ = h.Write([]byte(part))
+		_, _ = h.Write([]byte{0})
+	}
+	return mix(h.Sum64())
+}
+
+// mix spreads the bits of a hash: those of FNV change little with a text's last letters, in which names differ (the finalizer of
+// MurmurHash3).
+func mix(h uint64) uint64 {
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	return h ^ h>>33
+}
+
+// bucket divides keys among n buckets so that few of them move when n changes (Lamping and Veach, A Fast, Minimal Memory,
+// Consistent Hash Algorithm).
+func bucket(key uint64, n int32) int32 {
+	at, next := int64(0), int64(0)
+	for next < int64(n) {
+		at = next
+		key = key*2862933555777941757 + 1
+		next = int64(float64(at+1) * (math.Exp2(31) / float64(key>>33+1)))
+	}
+	return int32(at)
+}

@@ -1,0 +1,74 @@
+package inject
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+)
+
+// CLISizeLimit is how large the volume with the copied CLI may become.
+func CLISizeLimit() resource.Quantity { return cliSizeLimit.DeepCopy() }
+
+// StorageLimit returns how much of its node's disk a pod may use, the copy of the CLI included, before the kubelet evicts it, and
+// whether there is such a limit: the sum of its containers' limits of ephemeral-storage, those without one adding nothing, or
+// an init container's that is higher (k8s.io/kubernetes, pkg/kubelet/eviction, podEphemeralStorageLimitEviction). What our own
+// init containers have does not count.
+func StorageLimit(raw rawjson.Value) (resource.Quantity, bool) {
+	p, err := readPod(raw, false)
+	if err != nil {
+		return resource.Quantity{}, false
+	}
+	return p.storageLimit()
+}
+
+func (p *pod) storageLimit() (resource.Quantity, bool) {
+	var sum, highest resource.Quantity
+	limited := false
+	for i := range p.containers {
+		if limit, ok := p.containers[i].storageLimit(); ok {
+			sum.Add(limit)
+			limited = true
+		}
+	}
+	for i := range p.initContainers {
+		c := &p.initContainers[i]
+		limit, ok := c.storageLimit()
+		if !ok || c.name == initContainerCLI || c.name == initContainerWait {
+			continue
+		}
+		limited = true
+		if policy, _ := c.raw.Get("restartPolicy").Str(); policy == string(corev1.ContainerRestartPolicyAlways) {
+			sum.Add(limit)
+		} else if limit.Cmp(highest) > 0 {
+			highest = limit
+		}
+	}
+	if highest.Cmp(sum) > 0 {
+		sum = highest
+	}
+	return sum, limited
+}
+
+func (c *container) storageLimit() (resource.Quantity, bool) {
+	limit, err := quantityOf(c.raw.Get("resources").Get("limits").Get(string(corev1.ResourceEphemeralStorage)))
+	return limit, err == nil
+}
+
+// noteStorage says that the copy of the CLI counts against a limit of the pod's.
+func (i *injection) noteStorage() {
+	limit, limited := i.pod.storageLimit()
+	if !limited {
+		return
+	}
+	i.status.CLIStorage = "up to " + cliSizeLimit.String() + " of the pod's limit, " + limit.String()
+	i.cramped = limit.Cmp(cliSizeLimit) < 0
+}
+
+// warnAboutStorage tells of a pod that has little room for the copy of the CLI.
+func (i *injection) warnAboutStorage(plan *Plan) {
+	if i.cramped {
+		plan.warn("the copy of the dagger command counts against the pod's limits of ephemeral-storage (" + i.status.CLIStorage +
+			"), and the kubelet evicts a pod that uses more: raise the limits of its containers.")
+	}
+}
