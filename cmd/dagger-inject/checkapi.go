@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
+	"github.com/dagger-inject/dagger-inject/internal/check"
+	"github.com/dagger-inject/dagger-inject/internal/cluster"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
@@ -63,6 +65,9 @@ func runCheckAPI(ctx context.Context, s streams, f *checkAPIFlags) error {
 			_ = terminal.Line(s.err, "not yet: %s", a)
 		}
 	})
+	if answer.Outcome == apicheck.Unreachable {
+		answer.Causes = append(certificateCauses(ctx, f.kubeconfig), answer.Causes...)
+	}
 	if err := ctx.Err(); err != nil {
 		return errors.New("interrupted: " + answer.String())
 	}
@@ -81,6 +86,18 @@ func runCheckAPI(ctx context.Context, s streams, f *checkAPIFlags) error {
 		return err
 	}
 	return explainAnswer(answer)
+}
+
+// certificateCauses returns what cert-manager says is wrong with the webhook's certificate: a cause that is known comes before those
+// that are usual. Who may not read that is told of the usual ones.
+func certificateCauses(ctx context.Context, kubeconfig string) []string {
+	reader, err := clusterClient(kubeconfig)
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return check.CertManager(ctx, check.Options{Reader: reader, ReleaseNamespace: cluster.ReleaseNamespace(ctx, reader), Now: time.Now()})
 }
 
 // explainAnswer names the usual causes.

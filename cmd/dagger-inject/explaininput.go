@@ -26,7 +26,7 @@ func clusterClient(kubeconfig string) (client.Client, error) {
 		return nil, err
 	}
 	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
-	return client.New(restConfig, client.Options{})
+	return client.New(restConfig, client.Options{Scheme: cluster.Scheme})
 }
 
 // offline reports whether files stand for the cluster.
@@ -86,7 +86,7 @@ func (f *explainFlags) connect(e *explain.Explainer) error {
 		return fmt.Errorf("%w (--policy, --engine or --cluster explain without one)", err)
 	}
 	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
-	if e.Reader, err = client.New(restConfig, client.Options{}); err != nil {
+	if e.Reader, err = client.New(restConfig, client.Options{Scheme: cluster.Scheme}); err != nil {
 		return err
 	}
 	server, err := discovery.NewDiscoveryClientForConfig(restConfig)

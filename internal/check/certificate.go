@@ -11,6 +11,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -28,6 +29,10 @@ func (c *checker) checkCertificate() {
 	var chain []*x509.Certificate
 	for _, w := range c.clients {
 		name, from, served, err := c.served(w)
+		if apierrors.IsNotFound(err) && len(c.pods) > 0 { // Without a pod, the Secret's name is a guess.
+			c.add(Fail, "See the lines of cert-manager; with certificates.mode existingSecret, create it.", "the serving certificate is missing, and no replica starts without: %v", err)
+			return
+		}
 		if err != nil {
 			c.unreadable("the serving certificate", err)
 			return
@@ -45,7 +50,7 @@ func (c *checker) checkCertificate() {
 	left := chain[0].NotAfter.Sub(c.Now)
 	days := int(left / (24 * time.Hour))
 	if left < soon {
-		c.add(Warn, "See why it is not renewed: kubectl describe certificates in namespace "+c.ReleaseNamespace+".", "the certificate has %s left", plural(days, "day"))
+		c.add(Warn, "The lines of cert-manager say why it is not renewed; where something else makes it, renew it there.", "the certificate has %s left", plural(days, "day"))
 		return
 	}
 	c.ok("every CA bundle matches the certificate, which has %s left", plural(days, "day"))

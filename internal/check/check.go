@@ -93,6 +93,7 @@ func Run(ctx context.Context, o Options) []Finding {
 		{"webhooks", (*checker).checkWebhooks},
 		{"replicas", (*checker).checkReplicas},
 		{"certificate", (*checker).checkCertificate},
+		{"cert-manager", (*checker).checkCertManager},
 		{"API server", (*checker).checkAPIServer},
 		{"policies", (*checker).checkPolicies},
 		{"engines", (*checker).checkEngines},

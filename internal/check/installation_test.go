@@ -119,6 +119,15 @@ func policyOf(namespace, more string) *corev1.ConfigMap {
 
 func (i *installation) run(t *testing.T, namespace string) []Finding {
 	t.Helper()
+	return Run(t.Context(), Options{
+		Reader: i.reader(t), ReleaseNamespace: "dagger-inject", Namespace: namespace, Now: now,
+		Ask: func(context.Context) apicheck.Answer { return i.answer },
+	})
+}
+
+// reader reads the installation.
+func (i *installation) reader(t *testing.T) client.Reader {
+	t.Helper()
 	objects := cluster.Objects{}
 	add := func(apiVersion, kind string, all ...client.Object) {
 		for _, one := range all {
@@ -144,10 +153,7 @@ func (i *installation) run(t *testing.T, namespace string) []Finding {
 		gvk := other.GetObjectKind().GroupVersionKind()
 		add(gvk.GroupVersion().String(), gvk.Kind, other)
 	}
-	return Run(t.Context(), Options{
-		Reader: guarded{objects, i.forbidden}, ReleaseNamespace: "dagger-inject", Namespace: namespace, Now: now,
-		Ask: func(context.Context) apicheck.Answer { return i.answer },
-	})
+	return guarded{objects, i.forbidden}
 }
 
 // guarded forbids to read some kinds of objects.

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
@@ -23,7 +22,7 @@ type Objects []unstructured.Unstructured
 
 // Get finds an object by its kind, namespace and name, as client.Reader does.
 func (o Objects) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
-	gvk, err := apiutil.GVKForObject(into, scheme.Scheme)
+	gvk, err := apiutil.GVKForObject(into, Scheme)
 	if err != nil {
 		return err
 	}
@@ -39,7 +38,7 @@ func (o Objects) Get(_ context.Context, key client.ObjectKey, into client.Object
 
 // List finds objects by their kind and the options, as client.Reader does.
 func (o Objects) List(_ context.Context, into client.ObjectList, opts ...client.ListOption) error {
-	gvk, err := apiutil.GVKForObject(into, scheme.Scheme)
+	gvk, err := apiutil.GVKForObject(into, Scheme)
 	if err != nil {
 		return err
 	}
