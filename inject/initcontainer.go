@@ -31,15 +31,15 @@ func newInitContainer(start *initContainerStart, resources corev1.ResourceList) 
 	text := mustMarshal(start)
 	t := &initContainer{image: start.Image, resources: resources, start: text[:len(text)-1]}
 	for u := range users {
-		t.ends[u] = initContainerEnd(u, resources, nil)
-		t.bestEffortEnds[u] = initContainerEnd(u, bestEffort(resources), nil)
+		t.ends[u] = initContainerEnd(u, resources, resources, nil)
+		t.bestEffortEnds[u] = initContainerEnd(u, bestEffort(resources), bestEffort(resources), nil)
 	}
 	return t
 }
 
 // initContainerEnd has kubectl describe show why a container failed that did not write a message of its own: a copy that finds
 // no room, or a wait of another version that does not know a flag.
-func initContainerEnd(u user, resources corev1.ResourceList, options *corev1.SELinuxOptions) json.RawMessage {
+func initContainerEnd(u user, requests, limits corev1.ResourceList, options *corev1.SELinuxOptions) json.RawMessage {
 	security := u.securityContext()
 	security.SELinuxOptions = options
 	text := mustMarshal(struct {
@@ -48,7 +48,7 @@ func initContainerEnd(u user, resources corev1.ResourceList, options *corev1.SEL
 		ImagePullPolicy          corev1.PullPolicy               `json:"imagePullPolicy"`
 		SecurityContext          *corev1.SecurityContext         `json:"securityContext"`
 	}{
-		corev1.ResourceRequirements{Requests: resources, Limits: resources}, corev1.TerminationMessageFallbackToLogsOnError,
+		corev1.ResourceRequirements{Requests: requests, Limits: limits}, corev1.TerminationMessageFallbackToLogsOnError,
 		imagePullPolicy, security,
 	})
 	text[0] = ','
@@ -69,8 +69,9 @@ func (t *initContainer) end(p *pod, ns *Namespace, options *corev1.SELinuxOption
 	}
 	resources, limited := ns.Limits.fit(wanted)
 	resources, bounded := withinPodResources(p, resources)
-	if limited || bounded || options != nil {
-		return initContainerEnd(u, resources, options)
+	limits, lifted := withoutStorageLimit(p, resources)
+	if limited || bounded || lifted || options != nil {
+		return initContainerEnd(u, resources, limits, options)
 	}
 	return ends[u]
 }

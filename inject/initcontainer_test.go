@@ -61,9 +61,15 @@ func TestABestEffortPodStaysBestEffort(t *testing.T) {
 	}
 }
 
-// TestWhatAnotherResourceAsksForIsKept has the policy give the copy room on the node's disk, which no class counts.
-func TestWhatAnotherResourceAsksForIsKept(t *testing.T) {
-	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}]}}")
-	in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1', resources: {limits: {ephemeral-storage: 1Gi}}}")
-	require.Equal(t, corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")}, patched(t, in, Decide(in)).Spec.InitContainers[0].Resources.Limits)
+// TestALimitOfStorageIsNotMadeThePods has the policy ask for room on the node's disk, which no class of service counts. A limit of
+// ours would be the kubelet's limit for the job.
+func TestALimitOfStorageIsNotMadeThePods(t *testing.T) {
+	room := corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")}
+	for resources, limits := range map[string]corev1.ResourceList{"{}": nil, "{limits: {ephemeral-storage: 8Gi}}": room} {
+		in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, resources: "+resources+"}]}}")
+		in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1', resources: {limits: {ephemeral-storage: 1Gi}}}")
+		ours := patched(t, in, Decide(in)).Spec.InitContainers[0].Resources
+		require.True(t, equality.Semantic.DeepEqual(room, ours.Requests), ours)
+		require.True(t, equality.Semantic.DeepEqual(limits, ours.Limits), ours)
+	}
 }

@@ -1,6 +1,8 @@
 package inject
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -53,6 +55,20 @@ func (p *pod) storageLimit() (resource.Quantity, bool) {
 func (c *container) storageLimit() (resource.Quantity, bool) {
 	limit, err := quantityOf(c.raw.Get("resources").Get("limits").Get(string(corev1.ResourceEphemeralStorage)))
 	return limit, err == nil
+}
+
+// withoutStorageLimit takes the limit of ephemeral-storage from one of our init containers if no container of the pod has one:
+// the kubelet would take it for the limit of the whole pod, and evict a job that uses more.
+func withoutStorageLimit(p *pod, resources corev1.ResourceList) (limits corev1.ResourceList, lifted bool) {
+	if _, set := resources[corev1.ResourceEphemeralStorage]; !set {
+		return resources, false
+	}
+	if _, limited := p.storageLimit(); limited {
+		return resources, false
+	}
+	limits = maps.Clone(resources)
+	delete(limits, corev1.ResourceEphemeralStorage)
+	return limits, true
 }
 
 // noteStorage says that the copy of the CLI counts against a limit of the pod's.

@@ -117,7 +117,7 @@ func TestTheInitContainersSecurityContext(t *testing.T) {
 }
 
 func TestTheInitContainerComesFirstAndIsGuaranteed(t *testing.T) {
-	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, resources: {requests: {cpu: 1}}}], initContainers: [{name: own, restartPolicy: Always}]}}")
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, resources: {limits: {cpu: 1, ephemeral-storage: 2Gi}}}], initContainers: [{name: own, restartPolicy: Always}]}}")
 	in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1', resources: {limits: {cpu: 200m, ephemeral-storage: 1Gi}}}")
 	pod := patched(t, in, Decide(in))
 	require.Equal(t, "dagger-cli", pod.Spec.InitContainers[0].Name)
