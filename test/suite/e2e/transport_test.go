@@ -105,8 +105,10 @@ func mountAt(path string) func(*corev1.Pod) {
 	}
 }
 
-// mountNodesRun has every container mount the node's /run read-only, as GitLab jobs do for sockets of the node.
+// mountNodesRun has every container mount the node's /run read-only, as GitLab jobs do for sockets of the node. The token of a
+// service account would be below it, where the runtime cannot make its mount point either.
 func mountNodesRun(pod *corev1.Pod) {
+	pod.Spec.AutomountServiceAccountToken = new(bool)
 	mountAt("/var/run")(pod)
 	own := &pod.Spec.Volumes[len(pod.Spec.Volumes)-1]
 	own.HostPath = &corev1.HostPathVolumeSource{Path: "/run"}
