@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
@@ -107,4 +108,17 @@ func TestAnInterruptedDecisionIsAFault(t *testing.T) {
 		require.Empty(t, plan.Operations)
 		require.LessOrEqual(t, steps, after+8, "the loops honour it")
 	}
+}
+
+func TestAnEstimateIsThatOfTheLargestProfile(t *testing.T) {
+	text := func(n int) string { return header + "env: [{name: V, value: '" + strings.Repeat("x", n) + "'}]" }
+	of := func(data map[string]string) *Policies {
+		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "release", Name: config.ConfigMapName}, Data: data}
+		p := NewPolicies(config.FromConfigMap(cm, config.OriginCluster), nil, nil)
+		require.NoError(t, p.Err())
+		return p
+	}
+	small := of(map[string]string{"policy.yaml": text(10)})
+	require.Greater(t, of(map[string]string{"policy.yaml": text(10), "large.yaml": text(10_010)}).MostAdded(3), small.MostAdded(3)+3*9_999)
+	require.Greater(t, of(map[string]string{"policy.yaml": text(10_010), "small.yaml": text(10)}).MostAdded(3), small.MostAdded(3)+3*9_999)
 }

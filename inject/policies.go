@@ -22,6 +22,7 @@ type Policies struct {
 	profiles           map[string]*Policy // the others, nil for none
 	ignored            config.Errors
 	ownNamespace       bool // a policy looks for the engine in the pod's own namespace
+	envBytes           int  // of the profile whose env is largest
 }
 
 // NewPolicies layers and compiles the cluster's documents and a namespace's, nil for none, with what is known of engines. It
@@ -40,6 +41,7 @@ func (p *Policies) With(namespace *config.Documents) *Policies {
 func newPolicies(cluster, namespace *config.Documents, engines Engines, like *Policies) *Policies {
 	p := &Policies{cluster: cluster, namespace: namespace, engines: engines}
 	p.standard = p.resolve(config.DefaultProfile, like.standard)
+	p.envBytes = p.standard.envBytes
 	for _, name := range append(cluster.Profiles(), namespace.Profiles()...) {
 		if p.profile(name) != nil {
 			continue
@@ -48,6 +50,7 @@ func newPolicies(cluster, namespace *config.Documents, engines Engines, like *Po
 			p.profiles = map[string]*Policy{}
 		}
 		p.profiles[name] = p.resolve(name, cmp.Or(like.profiles[name], p.standard))
+		p.envBytes = max(p.envBytes, p.profiles[name].envBytes)
 	}
 	return p
 }
@@ -145,12 +148,8 @@ func (p *Policies) Err() error { return p.standard.err }
 // MostAdded returns how many bytes Decide can add to a pod of that many containers at most, whatever its profile: an upper bound
 // that costs nothing to work out.
 func (p *Policies) MostAdded(containers int) int {
-	each := p.standard.envBytes
-	for _, profile := range p.profiles {
-		each = max(each, profile.envBytes)
-	}
 	const fixed = 4 << 10 // what a container and the pod get besides env
-	return min(maxAdded, fixed+min(containers, maxTargets)*(fixed+each))
+	return min(maxAdded, fixed+min(containers, maxTargets)*(fixed+p.envBytes))
 }
 
 func (p *Policies) onError() config.OnError { return p.standard.onError }
