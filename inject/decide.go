@@ -102,10 +102,10 @@ func Decide(in Input) *Plan {
 		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("%d of its containers would be injected, more than %d", len(targets), maxTargets), onError, asked)
 	}
 	engine, connection, reason, detail := policy.chooseEngine(p, &chosen, targets, &in)
-	if reason != "" && interruption(in.Interrupted).now() {
-		return plan.interrupted()
-	}
 	if reason != "" {
+		if interruption(in.Interrupted).now() {
+			return plan.interrupted()
+		}
 		return plan.cannot(reason, detail, onError, asked)
 	}
 	i := &injection{
