@@ -169,15 +169,22 @@ var policiesOfMany = []string{
 	"engine: {socket: {hostPath: /run/e0}}",
 }
 
+// drawn returns a pod in a namespace whose policy finds many engines, all at random, and with them the policy and the engines.
+func drawn(t *testing.T, rng *rand.Rand) (in Input, policy string, engines []*engine.Discovered) {
+	t.Helper()
+	engines, policy = fleet(rng), policiesOfMany[rng.IntN(len(policiesOfMany))]
+	in = input(t, podsOfMany[rng.IntN(len(podsOfMany))])
+	in.ImageVolumes = true
+	in.Policies = among(t, policy, engines...)
+	return in, policy, engines
+}
+
 // TestTheChoiceDependsOnNoOrder has every replica of this program know the same engines in another order.
 func TestTheChoiceDependsOnNoOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	injected := 0
 	for range 300 {
-		engines, policy := fleet(rng), policiesOfMany[rng.IntN(len(policiesOfMany))]
-		in := input(t, podsOfMany[rng.IntN(len(podsOfMany))])
-		in.ImageVolumes = true
-		in.Policies = among(t, policy, engines...)
+		in, policy, engines := drawn(t, rng)
 		want := Decide(in)
 		for range 5 {
 			rng.Shuffle(len(engines), func(i, j int) { engines[i], engines[j] = engines[j], engines[i] })
@@ -196,9 +203,7 @@ func TestAnEngineThatIsNotReadyChangesNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	held := 0
 	for range 500 {
-		engines, policy := fleet(rng), policiesOfMany[rng.IntN(len(policiesOfMany))]
-		in := input(t, podsOfMany[rng.IntN(len(podsOfMany))])
-		in.Policies = among(t, policy, engines...)
+		in, policy, engines := drawn(t, rng)
 		want := Decide(in)
 		if want.Decision != DecisionInjected || in.Policies.given(want).Rollout.Ready == 0 {
 			continue
@@ -229,10 +234,7 @@ func TestACallAgainKeepsTheEngine(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	kept := 0
 	for range 500 {
-		engines, policy := fleet(rng), policiesOfMany[rng.IntN(len(policiesOfMany))]
-		in := input(t, podsOfMany[rng.IntN(len(podsOfMany))])
-		in.ImageVolumes = true
-		in.Policies = among(t, policy, engines...)
+		in, policy, engines := drawn(t, rng)
 		first := Decide(in)
 		if first.Decision != DecisionInjected {
 			continue
