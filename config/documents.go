@@ -119,7 +119,8 @@ func FromConfigMap(cm *corev1.ConfigMap, origin Origin) *Documents {
 		for key := range cm.Data {
 			name, ok := strings.CutSuffix(key, keySuffix)
 			if !ok || len(validation.IsDNS1123Label(name)) > 0 {
-				fail("key %q: want %s%s, or the name of a profile with %s after it, as in large%s", key, DefaultProfile, keySuffix, keySuffix, keySuffix)
+				fail("key %q: want %s%s, or the name of a profile with %s after it, as in large%s", key, DefaultProfile, keySuffix, keySuffix,
+					keySuffix)
 			}
 		}
 	}
@@ -183,7 +184,8 @@ func (d *Documents) layers(dst []Layer, profile string) []Layer {
 			if strings.HasPrefix(source, "ConfigMap ") {
 				source += ", key " + name + keySuffix
 			}
-			dst = append(dst, Layer{Origin: d.Origin, Source: source, Document: []byte(found.text), IgnoreUnknown: d.IgnoreUnknown, parse: found.parse})
+			dst = append(dst, Layer{Origin: d.Origin, Source: source, Document: []byte(found.text), IgnoreUnknown: d.IgnoreUnknown,
+				parse: found.parse})
 		}
 	}
 	return dst
@@ -191,7 +193,8 @@ func (d *Documents) layers(dst []Layer, profile string) []Layer {
 
 // ErrNoClusterPolicy reports that the cluster's policy is missing. The built-in policy never replaces it: that would unlock
 // what the cluster's policy locks.
-var ErrNoClusterPolicy = fmt.Errorf("the cluster's policy is missing: the ConfigMap %s in the release namespace is not there, or has no key %s%s",
+var ErrNoClusterPolicy = fmt.Errorf("the cluster's policy is missing: the ConfigMap %s in the release namespace is not there, or has "+
+	"no key %s%s",
 	ConfigMapName, DefaultProfile, keySuffix)
 
 // Resolve layers the cluster's documents and a namespace's (nil for none) for a profile, DefaultProfile where a pod chooses

@@ -44,7 +44,8 @@ func (e *Effective) dropUnknownOverrides() {
 		})
 	}
 	o := &e.Policy.Overrides
-	o.FromNamespaces = keep("overrides.fromNamespaces", func(path string) bool { return isFieldPath(reflect.TypeFor[InjectionPolicy](), path) }, o.FromNamespaces)
+	o.FromNamespaces = keep("overrides.fromNamespaces",
+		func(path string) bool { return isFieldPath(reflect.TypeFor[InjectionPolicy](), path) }, o.FromNamespaces)
 	o.FromPods = keep("overrides.fromPods", func(path string) bool { return slices.Contains(podFields, path) }, o.FromPods)
 }
 

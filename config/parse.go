@@ -117,8 +117,9 @@ func withDefaults() *InjectionPolicy {
 		Engine: Engine{
 			Transport: TransportAuto,
 			Discover:  Discover{Namespace: "dagger"},
-			Socket:    Socket{File: "engine.sock", MountPath: "/run/dagger", Group: 1001, RuntimeClasses: []string{"nvidia", "nvidia-cdi", "nvidia-legacy"}},
-			TLS:       TLS{CAFile: "ca.crt", CertFile: "tls.crt", KeyFile: "tls.key"},
+			Socket: Socket{File: "engine.sock", MountPath: "/run/dagger", Group: 1001,
+				RuntimeClasses: []string{"nvidia", "nvidia-cdi", "nvidia-legacy"}},
+			TLS: TLS{CAFile: "ca.crt", CertFile: "tls.crt", KeyFile: "tls.key"},
 		},
 		Scheduling:  Scheduling{FromEngine: true},
 		CLI:         CLI{Delivery: DeliveryAuto, Path: "/usr/local/bin/dagger"},

@@ -217,7 +217,8 @@ func (v *validator) scheduling(s *Scheduling) {
 			v.nodeSelectorTerm(fmt.Sprintf("%s[%d]", at, i), term)
 		}
 	}
-	v.atMost("scheduling.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution", len(s.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution), 64)
+	v.atMost("scheduling.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+		len(s.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution), 64)
 	for i, preferred := range s.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
 		at := fmt.Sprintf("scheduling.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[%d]", i)
 		if preferred.Weight < 1 || preferred.Weight > 100 {

@@ -194,7 +194,8 @@ func (v *validator) fieldRef(at, fieldPath string) {
 			}
 		}
 	}
-	v.fail(at, "%.100q is not a field that a container's environment can take: see the downward API, as in metadata.name or status.hostIP", fieldPath)
+	v.fail(at, "%.100q is not a field that a container's environment can take: see the downward API, as in metadata.name or status.hostIP",
+		fieldPath)
 }
 
 func (v *validator) secretRef(at string, t CloudToken) {

@@ -105,7 +105,8 @@ func (policy *placement) contradiction(p *pod, stop interruption) (Reason, strin
 	for _, add := range policy.nodeSelector {
 		value, set := p.nodeSelector.Get(add.key).Str()
 		if other := policy.selects(add.key); other != add.value {
-			return ReasonContradiction, fmt.Sprintf("the engine's nodes and the policy's nodeSelector differ: %s=%s and %s", add.key, other, add.value)
+			return ReasonContradiction, fmt.Sprintf("the engine's nodes and the policy's nodeSelector differ: %s=%s and %s", add.key, other,
+				add.value)
 		}
 		if set && value != add.value {
 			return ReasonContradiction, fmt.Sprintf("the pod's nodeSelector has %s=%s, the policy's has %s", add.key, value, add.value)
@@ -136,7 +137,8 @@ func (p *pod) requiredTerms() []podTerm {
 // work grows with the pod alone; with more, it grows with the product, which this bounds.
 func (policy *placement) tooLarge(p *pod, terms rawjson.Value) string {
 	if n := terms.Len() * len(policy.required); n > maxTerms {
-		return fmt.Sprintf("the pod's %d nodeSelectorTerms and the policy's %d combine to more than %d", terms.Len(), len(policy.required), maxTerms)
+		return fmt.Sprintf("the pod's %d nodeSelectorTerms and the policy's %d combine to more than %d", terms.Len(), len(policy.required),
+			maxTerms)
 	}
 	bytes := len(terms.Text()) + len(p.nodeSelector.Text())
 	if len(policy.required) > 1 && bytes*len(policy.required) > maxTermBytes {

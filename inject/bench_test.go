@@ -50,7 +50,9 @@ cli: {image: registry.dagger.io/engine:v0.21.8}
 scheduling:
   tolerations: [{key: dagger-runner, operator: Exists, effect: NoSchedule}]
   nodeSelector: {pool: ci}
-  nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: actions-runner, operator: Exists}]}]}}
+  nodeAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      nodeSelectorTerms: [{matchExpressions: [{key: actions-runner, operator: Exists}]}]
 `
 
 // BenchmarkEngines decides on the same pod in turn with one engine in the cluster and with two. The metric is what the second
@@ -59,17 +61,20 @@ func BenchmarkEngines(b *testing.B) {
 	of := func(name, version string) *engine.Discovered {
 		return &engine.Discovered{
 			Identity: engine.Identity{
-				Workload: engine.Workload{Kind: "DaemonSet", Namespace: "dagger", Name: name}, Version: version, Rollout: &engine.Rollout{Wanted: 3, Ready: 3},
+				Workload: engine.Workload{Kind: "DaemonSet", Namespace: "dagger", Name: name}, Version: version,
+				Rollout: &engine.Rollout{Wanted: 3, Ready: 3},
 			},
 			Image: "registry.dagger.io/engine:" + version, Socket: &engine.SocketOnNode{HostPath: "/run/" + name, File: "engine.sock"},
-			NodeSelector: map[string]string{"pool": "ci"}, Tolerations: []corev1.Toleration{{Key: "dagger-runner", Operator: corev1.TolerationOpExists}},
+			NodeSelector: map[string]string{"pool": "ci"},
+			Tolerations:  []corev1.Toleration{{Key: "dagger-runner", Operator: corev1.TolerationOpExists}},
 		}
 	}
 	among := func(engines ...*engine.Discovered) *inject.Policies {
 		text := "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nwait: {image: w}\n"
-		return inject.NewPolicies(config.FromFile("test", []byte(text), config.OriginCluster), nil, func(string, labels.Selector) (*engine.Found, error) {
-			return &engine.Found{Engines: engines}, nil
-		})
+		return inject.NewPolicies(config.FromFile("test", []byte(text), config.OriginCluster), nil,
+			func(string, labels.Selector) (*engine.Found, error) {
+				return &engine.Found{Engines: engines}, nil
+			})
 	}
 	cases := fixtures.All(b)
 	c := cases[slices.IndexFunc(cases, func(c fixtures.Case) bool { return c.Name == "gha-none-labelled" })]

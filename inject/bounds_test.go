@@ -34,7 +34,8 @@ func TestWhatAPolicyAddsToManyContainersIsBounded(t *testing.T) {
 
 func TestAnEstimateIsNeverLessThanWhatIsAdded(t *testing.T) {
 	long := "/" + strings.Repeat("p", 1000)
-	policies := policiesOf(t, "engine: {socket: {hostPath: "+long+"}}\ncli: {image: registry.dagger.io/engine:v0.21.8, path: "+long+"/dagger}\n"+
+	policies := policiesOf(t, "engine: {socket: {hostPath: "+long+"}}\ncli: {image: registry.dagger.io/engine:v0.21.8, path: "+long+
+		"/dagger}\n"+
 		"wait: {image: r/i:v1}\nenv: [{name: V, value: "+`"`+strings.Repeat(`\e`, 5000)+`"`+"}]")
 	for _, n := range []int{1, 2, 10} {
 		text, err := patch.Marshal(decideOn(t, policies, growingPods[11].pod(n), nil).Operations)
@@ -73,8 +74,10 @@ func TestNodeSelectionsThatCombineToTooMuch(t *testing.T) {
 }
 
 func TestWhatIsCopiedFromAnEngineIsBounded(t *testing.T) {
-	own := newPlacement(&config.Scheduling{NodeAffinity: corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: termsOf(16, 200)}})
-	require.Contains(t, own.with(&engine.Placement{Required: termsOf(16, 50)}).problem, "the policy's 16 nodeSelectorTerms and the engine's 16 combine")
+	own := newPlacement(&config.Scheduling{NodeAffinity: corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: termsOf(16,
+		200)}})
+	require.Contains(t, own.with(&engine.Placement{Required: termsOf(16, 50)}).problem,
+		"the policy's 16 nodeSelectorTerms and the engine's 16 combine")
 	require.Contains(t, own.with(&engine.Placement{Required: termsOf(17, 1)}).problem, "17 required nodeSelectorTerms")
 	require.Contains(t, own.with(&engine.Placement{Tolerations: make([]corev1.Toleration, 65)}).problem, "65 tolerations")
 	both := own.with(&engine.Placement{Required: termsOf(2, 1), Tolerations: make([]corev1.Toleration, 64)})

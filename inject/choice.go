@@ -50,9 +50,11 @@ type choice struct {
 const noReplica = -1
 
 // chooseEngine returns the engine of a pod and how the pod reaches it, or why there is none.
-func (policy *Policy) chooseEngine(p *pod, chosen *choices, targets []*container, in *Input) (*compiledEngine, *connection, Reason, string) {
+func (policy *Policy) chooseEngine(p *pod, chosen *choices, targets []*container, in *Input) (*compiledEngine, *connection, Reason,
+	string) {
 	c := &choice{
-		policy: policy, in: in, pod: p, transport: chosen.transport, wanted: chosen.wanted, byPod: chosen.wantedByPod, replica: noReplica, stop: in.Interrupted,
+		policy: policy, in: in, pod: p, transport: chosen.transport, wanted: chosen.wanted, byPod: chosen.wantedByPod, replica: noReplica,
+		stop:      in.Interrupted,
 		ownKernel: policy.ownKernel(p),
 	}
 	if !policy.ignorePodSecurity {

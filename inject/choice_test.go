@@ -50,9 +50,10 @@ func ofReplicas(n int32) func(*engine.Discovered) {
 // among compiles a cluster's policy with these engines.
 func among(t testing.TB, policy string, engines ...*engine.Discovered) *Policies {
 	t.Helper()
-	p := NewPolicies(config.FromFile("cluster", []byte(header+policy), config.OriginCluster), nil, func(string, labels.Selector) (*engine.Found, error) {
-		return &engine.Found{Engines: engines}, nil
-	})
+	p := NewPolicies(config.FromFile("cluster", []byte(header+policy), config.OriginCluster), nil,
+		func(string, labels.Selector) (*engine.Found, error) {
+			return &engine.Found{Engines: engines}, nil
+		})
 	require.NoError(t, p.Err())
 	return p
 }
@@ -74,44 +75,78 @@ func TestWhichEngineAPodIsGiven(t *testing.T) {
 		engines            []*engine.Discovered
 		want               string // the name, or what the refusal says
 	}{
-		"the newest":                              {"", "", "", Namespace{}, []*engine.Discovered{old, recent, mid}, "new"},
-		"the newest of a minor version":           {"", "v0.20", "", Namespace{}, []*engine.Discovered{old, recent, mid}, "old"},
-		"a whole version":                         {"", "v0.21.7", "", Namespace{}, []*engine.Discovered{old, recent, mid}, "mid"},
-		"a name":                                  {"", "mid", "", Namespace{}, []*engine.Discovered{old, recent, mid}, "mid"},
-		"the policy's version":                    {"engine: {discover: {version: v0.20}}", "", "", Namespace{}, []*engine.Discovered{old, recent}, "old"},
-		"the pod takes it back":                   {"engine: {discover: {version: v0.20}}", "latest", "", Namespace{}, []*engine.Discovered{old, recent}, "new"},
-		"the pod may not":                         {"overrides: {fromPods: []}", "v0.20", "", Namespace{}, []*engine.Discovered{old, recent}, "dagger.io/engine: the policy does not let pods choose engine.discover.version"},
-		"no such version":                         {"", "v0.19", "", Namespace{}, []*engine.Discovered{old, recent}, "the annotation dagger.io/engine asks for v0.19, and there is v0.21.8 (DaemonSet dagger/new), v0.20.8 (DaemonSet dagger/old)"},
-		"not that version of one":                 {"engine: {discover: {version: v0.19}}", "", "", Namespace{}, []*engine.Discovered{old}, "the policy's engine.discover.version asks for v0.19, and there is v0.20.8 (DaemonSet dagger/old)"},
-		"one that drains":                         {"", "", "", Namespace{}, []*engine.Discovered{old, anEngine("new", "v0.21.8", 3, 3, draining)}, "old"},
-		"one that drains, by its name":            {"", "new", "", Namespace{}, []*engine.Discovered{old, anEngine("new", "v0.21.8", 3, 3, draining)}, "new"},
-		"one that drains, by its version":         {"", "v0.21.8", "", Namespace{}, []*engine.Discovered{old, anEngine("new", "v0.21.8", 3, 3, draining)}, "new"},
-		"one that drains, by half its version":    {"", "v0.21", "", Namespace{}, []*engine.Discovered{old, anEngine("new", "v0.21.8", 3, 3, draining)}, "asks for v0.21, and there is v0.21.8 (DaemonSet dagger/new, draining)"},
-		"all drain":                               {"", "", "", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, draining)}, "every engine is draining: v0.20.8"},
-		"one that is rolling out":                 {"", "", "", Namespace{}, []*engine.Discovered{old, anEngine("new", "v0.21.8", 1, 3)}, "old"},
-		"one that half is out":                    {"", "", "", Namespace{}, []*engine.Discovered{old, anEngine("new", "v0.21.8", 2, 4)}, "new"},
-		"any ready, before none":                  {"", "", "", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 1, 3), anEngine("new", "v0.21.8", 0, 3)}, "old"},
-		"none ready":                              {"", "", "", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 0, 3), anEngine("new", "v0.21.8", 0, 3)}, "new"},
-		"a transport that works for the pod":      {"", "", "", restricted, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, byNodeTCP), recent}, "old"},
-		"none works for the pod":                  {"", "", "", restricted, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, func(d *engine.Discovered) { d.Socket = nil }), recent}, "hostPath volumes are forbidden"},
-		"the transport that the policy names":     {"engine: {transport: node-tcp}", "", "", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, byNodeTCP), recent}, "old"},
-		"nodes that the pod selects":              {"", "", "nodeSelector: {pool: b}, ", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, inPool("b")), anEngine("new", "v0.21.8", 3, 3, inPool("a"))}, "old"},
-		"nodes of none":                           {"", "", "nodeSelector: {pool: c}, ", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, inPool("b")), anEngine("new", "v0.21.8", 3, 3, inPool("a"))}, "pool=c, the policy's has a"},
-		"a node by name may have either":          {"", "", "nodeName: node-1, nodeSelector: {pool: b}, ", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, inPool("b")), anEngine("new", "v0.21.8", 3, 3, inPool("a"))}, "new"},
-		"nodes, though nothing is copied":         {"scheduling: {fromEngine: false}", "", "nodeSelector: {pool: b}, ", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, inPool("b")), anEngine("new", "v0.21.8", 3, 3, inPool("a"))}, "old"},
-		"taints that the pod tolerates":           {"", "", "tolerations: [{key: dagger-b, operator: Exists}], ", Namespace{}, []*engine.Discovered{anEngine("a", "v0.21.8", 3, 3, inPool("a")), anEngine("b", "v0.21.8", 3, 3, inPool("b"))}, "b"},
-		"they do not outweigh a version":          {"", "", "tolerations: [{key: dagger-b, operator: Exists}], ", Namespace{}, []*engine.Discovered{anEngine("a", "v0.21.8", 3, 3, inPool("a")), anEngine("b", "v0.21.7", 3, 3, inPool("b"))}, "a"},
-		"a pod that tolerates all":                {"", "", "tolerations: [{operator: Exists}], ", Namespace{}, []*engine.Discovered{anEngine("b", "v0.21.8", 3, 3, inPool("b")), anEngine("a", "v0.21.8", 3, 3, inPool("a"))}, "a"},
-		"the first by name":                       {"", "", "", Namespace{}, []*engine.Discovered{anEngine("b", "v0.21.8+1", 3, 3), anEngine("a", "v0.21.8", 3, 3)}, "a"},
-		"a version of an engine that is named":    {"engine: {tcp: {address: 'e:1'}}", "v0.21", "", Namespace{}, nil, "of the engine that the policy names, no version is known"},
-		"the one that the policy's path is of":    {"engine: {socket: {hostPath: /run/old}}", "", "", Namespace{}, []*engine.Discovered{old, recent}, "old"},
-		"a path of none is said of all":           {"engine: {socket: {hostPath: /run/other}}", "", "", Namespace{}, []*engine.Discovered{old, recent}, "new"},
-		"what the policy says of every engine":    {"engine: {tls: {address: 'e:1'}, transport: tls}", "v0.20", "", Namespace{}, []*engine.Discovered{old, recent}, "old"},
-		"its socket forbidden, by its own port":   {"", "", "", restricted, []*engine.Discovered{old, anEngine("new", "v0.21.8", 3, 3, func(d *engine.Discovered) { d.NodeTCP = &engine.Port{Port: 1} })}, "new"},
-		"a port of the policy's and of one":       {"engine: {nodeTCP: {port: 1234}, transport: node-tcp}", "", "", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, byNodeTCP), recent}, "old"},
-		"an annotation that is none":              {"", "''", "", Namespace{}, []*engine.Discovered{old}, `dagger.io/engine: "" is not accepted`},
-		"a draining engine, by an exact policy":   {"engine: {discover: {version: v0.20.8}}", "", "", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, draining), recent}, "old"},
-		"the policy's version where pods may not": {"engine: {discover: {version: v0.20}}\noverrides: {fromPods: []}", "", "", Namespace{}, []*engine.Discovered{old, recent}, "old"},
+		"the newest":                    {"", "", "", Namespace{}, []*engine.Discovered{old, recent, mid}, "new"},
+		"the newest of a minor version": {"", "v0.20", "", Namespace{}, []*engine.Discovered{old, recent, mid}, "old"},
+		"a whole version":               {"", "v0.21.7", "", Namespace{}, []*engine.Discovered{old, recent, mid}, "mid"},
+		"a name":                        {"", "mid", "", Namespace{}, []*engine.Discovered{old, recent, mid}, "mid"},
+		"the policy's version": {"engine: {discover: {version: v0.20}}", "", "", Namespace{},
+			[]*engine.Discovered{old, recent}, "old"},
+		"the pod takes it back": {"engine: {discover: {version: v0.20}}", "latest", "", Namespace{},
+			[]*engine.Discovered{old, recent}, "new"},
+		"the pod may not": {"overrides: {fromPods: []}", "v0.20", "", Namespace{}, []*engine.Discovered{old, recent},
+			"dagger.io/engine: the policy does not let pods choose engine.discover.version"},
+		"no such version": {"", "v0.19", "", Namespace{}, []*engine.Discovered{old, recent},
+			"the annotation dagger.io/engine asks for v0.19, and there is v0.21.8 (DaemonSet dagger/new), v0.20.8 (DaemonSet dagger/old)"},
+		"not that version of one": {"engine: {discover: {version: v0.19}}", "", "", Namespace{}, []*engine.Discovered{old},
+			"the policy's engine.discover.version asks for v0.19, and there is v0.20.8 (DaemonSet dagger/old)"},
+		"one that drains": {"", "", "", Namespace{},
+			[]*engine.Discovered{old, anEngine("new", "v0.21.8", 3, 3, draining)}, "old"},
+		"one that drains, by its name": {"", "new", "", Namespace{},
+			[]*engine.Discovered{old, anEngine("new", "v0.21.8", 3, 3, draining)}, "new"},
+		"one that drains, by its version": {"", "v0.21.8", "", Namespace{},
+			[]*engine.Discovered{old, anEngine("new", "v0.21.8", 3, 3, draining)}, "new"},
+		"one that drains, by half its version": {"", "v0.21", "", Namespace{},
+			[]*engine.Discovered{old, anEngine("new", "v0.21.8", 3, 3, draining)},
+			"asks for v0.21, and there is v0.21.8 (DaemonSet dagger/new, draining)"},
+		"all drain": {"", "", "", Namespace{}, []*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, draining)},
+			"every engine is draining: v0.20.8"},
+		"one that is rolling out": {"", "", "", Namespace{}, []*engine.Discovered{old, anEngine("new", "v0.21.8", 1, 3)}, "old"},
+		"one that half is out":    {"", "", "", Namespace{}, []*engine.Discovered{old, anEngine("new", "v0.21.8", 2, 4)}, "new"},
+		"any ready, before none": {"", "", "", Namespace{},
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 1, 3), anEngine("new", "v0.21.8", 0, 3)}, "old"},
+		"none ready": {"", "", "", Namespace{},
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 0, 3), anEngine("new", "v0.21.8", 0, 3)}, "new"},
+		"a transport that works for the pod": {"", "", "", restricted,
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, byNodeTCP), recent}, "old"},
+		"none works for the pod": {"", "", "", restricted,
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, func(d *engine.Discovered) { d.Socket = nil }), recent},
+			"hostPath volumes are forbidden"},
+		"the transport that the policy names": {"engine: {transport: node-tcp}", "", "", Namespace{},
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, byNodeTCP), recent}, "old"},
+		"nodes that the pod selects": {"", "", "nodeSelector: {pool: b}, ", Namespace{},
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, inPool("b")), anEngine("new", "v0.21.8", 3, 3, inPool("a"))}, "old"},
+		"nodes of none": {"", "", "nodeSelector: {pool: c}, ", Namespace{},
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, inPool("b")), anEngine("new", "v0.21.8", 3, 3, inPool("a"))},
+			"pool=c, the policy's has a"},
+		"a node by name may have either": {"", "", "nodeName: node-1, nodeSelector: {pool: b}, ", Namespace{},
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, inPool("b")), anEngine("new", "v0.21.8", 3, 3, inPool("a"))}, "new"},
+		"nodes, though nothing is copied": {"scheduling: {fromEngine: false}", "", "nodeSelector: {pool: b}, ", Namespace{},
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, inPool("b")), anEngine("new", "v0.21.8", 3, 3, inPool("a"))}, "old"},
+		"taints that the pod tolerates": {"", "", "tolerations: [{key: dagger-b, operator: Exists}], ", Namespace{},
+			[]*engine.Discovered{anEngine("a", "v0.21.8", 3, 3, inPool("a")), anEngine("b", "v0.21.8", 3, 3, inPool("b"))}, "b"},
+		"they do not outweigh a version": {"", "", "tolerations: [{key: dagger-b, operator: Exists}], ", Namespace{},
+			[]*engine.Discovered{anEngine("a", "v0.21.8", 3, 3, inPool("a")), anEngine("b", "v0.21.7", 3, 3, inPool("b"))}, "a"},
+		"a pod that tolerates all": {"", "", "tolerations: [{operator: Exists}], ", Namespace{},
+			[]*engine.Discovered{anEngine("b", "v0.21.8", 3, 3, inPool("b")), anEngine("a", "v0.21.8", 3, 3, inPool("a"))}, "a"},
+		"the first by name": {"", "", "", Namespace{},
+			[]*engine.Discovered{anEngine("b", "v0.21.8+1", 3, 3), anEngine("a", "v0.21.8", 3, 3)}, "a"},
+		"a version of an engine that is named": {"engine: {tcp: {address: 'e:1'}}", "v0.21", "", Namespace{}, nil,
+			"of the engine that the policy names, no version is known"},
+		"the one that the policy's path is of": {"engine: {socket: {hostPath: /run/old}}", "", "", Namespace{},
+			[]*engine.Discovered{old, recent}, "old"},
+		"a path of none is said of all": {"engine: {socket: {hostPath: /run/other}}", "", "", Namespace{},
+			[]*engine.Discovered{old, recent}, "new"},
+		"what the policy says of every engine": {"engine: {tls: {address: 'e:1'}, transport: tls}", "v0.20", "", Namespace{},
+			[]*engine.Discovered{old, recent}, "old"},
+		"its socket forbidden, by its own port": {"", "", "", restricted,
+			[]*engine.Discovered{old, anEngine("new", "v0.21.8", 3, 3, func(d *engine.Discovered) { d.NodeTCP = &engine.Port{Port: 1} })}, "new"},
+		"a port of the policy's and of one": {"engine: {nodeTCP: {port: 1234}, transport: node-tcp}", "", "", Namespace{},
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, byNodeTCP), recent}, "old"},
+		"an annotation that is none": {"", "''", "", Namespace{}, []*engine.Discovered{old}, `dagger.io/engine: "" is not accepted`},
+		"a draining engine, by an exact policy": {"engine: {discover: {version: v0.20.8}}", "", "", Namespace{},
+			[]*engine.Discovered{anEngine("old", "v0.20.8", 3, 3, draining), recent}, "old"},
+		"the policy's version where pods may not": {"engine: {discover: {version: v0.20}}\noverrides: {fromPods: []}", "", "", Namespace{},
+			[]*engine.Discovered{old, recent}, "old"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -161,11 +196,14 @@ func fleet(rng *rand.Rand) []*engine.Discovered {
 
 var podsOfMany = []string{
 	podThat("", ""), podThat("v0.20", ""), podThat("v0.21.1", ""), podThat("e1", ""), podThat("", "nodeSelector: {pool: a}, "),
-	podThat("", "tolerations: [{key: dagger-b, operator: Exists}], "), podThat("", "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: pool, operator: NotIn, values: [a]}]}]}}}, "),
+	podThat("", "tolerations: [{key: dagger-b, operator: Exists}], "),
+	podThat("", "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: "+
+		"pool, operator: NotIn, values: [a]}]}]}}}, "),
 }
 
 var policiesOfMany = []string{
-	"", "engine: {transport: node-tcp}", "engine: {transport: tcp}", "engine: {discover: {version: v0.20}}\nwait: {image: w}", "cli: {delivery: none}", "cli: {delivery: image-volume}",
+	"", "engine: {transport: node-tcp}", "engine: {transport: tcp}", "engine: {discover: {version: v0.20}}\nwait: {image: w}",
+	"cli: {delivery: none}", "cli: {delivery: image-volume}",
 	"engine: {socket: {hostPath: /run/e0}}",
 }
 
@@ -269,7 +307,8 @@ func TestACallAgainKeepsTheEngine(t *testing.T) {
 
 func TestTwoPoolsWithOnePortAreToldApart(t *testing.T) {
 	both := func(readyA, readyB int32) []*engine.Discovered {
-		return []*engine.Discovered{anEngine("a", "v0.21.8", readyA, 3, byNodeTCP, inPool("a")), anEngine("b", "v0.21.8", readyB, 3, byNodeTCP, inPool("b"))}
+		return []*engine.Discovered{anEngine("a", "v0.21.8", readyA, 3, byNodeTCP, inPool("a")),
+			anEngine("b", "v0.21.8", readyB, 3, byNodeTCP, inPool("b"))}
 	}
 	in := input(t, podThat("", ""))
 	in.Policies = among(t, "cli: {delivery: none}", both(0, 3)...)
@@ -327,8 +366,9 @@ func TestWhatTellsPodsApartBeforeTheyHaveAName(t *testing.T) {
 	first := given("ci", plain)
 	require.Equal(t, first, given("ci", plain+", creationTimestamp: null"))
 	for name, other := range map[string]string{
-		"owner": "generateName: build-, ownerReferences: [{kind: Job, uid: two}]", "prefix": "generateName: test-, ownerReferences: [{kind: Job, uid: one}]",
-		"index": plain + ", annotations: {batch.kubernetes.io/job-completion-index: '1'}", "name": plain + ", name: build-x",
+		"owner":  "generateName: build-, ownerReferences: [{kind: Job, uid: two}]",
+		"prefix": "generateName: test-, ownerReferences: [{kind: Job, uid: one}]",
+		"index":  plain + ", annotations: {batch.kubernetes.io/job-completion-index: '1'}", "name": plain + ", name: build-x",
 	} {
 		require.NotEqual(t, first, given("ci", other), name)
 	}

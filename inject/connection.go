@@ -114,7 +114,8 @@ func socketConnection(s *engine.Socket, mountPath string) *connection {
 func nodeConnection(prefix string, port int32) *connection {
 	c := newConnection(config.TransportNodeTCP, prefix+strconv.Itoa(int(port)))
 	c.nodeLocal = true
-	c.nodeIPJSON = mustMarshal(corev1.EnvVar{Name: EnvNodeIP, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldHostIP}}})
+	c.nodeIPJSON = mustMarshal(corev1.EnvVar{Name: EnvNodeIP,
+		ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: fieldHostIP}}})
 	return c
 }
 

@@ -99,7 +99,8 @@ func Decide(in Input) *Plan {
 		return plan.skip(ReasonNoTargetContainer, detail, true)
 	}
 	if len(targets) > maxTargets {
-		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("%d of its containers would be injected, more than %d", len(targets), maxTargets), onError, asked)
+		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("%d of its containers would be injected, more than %d", len(targets), maxTargets),
+			onError, asked)
 	}
 	engine, connection, reason, detail := policy.chooseEngine(p, &chosen, targets, &in)
 	if reason != "" {
@@ -132,8 +133,9 @@ func Decide(in Input) *Plan {
 	ops, err := i.session.Operations()
 	switch {
 	case errors.Is(err, patch.ErrTooLarge):
-		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("more than %d bytes would be added to it: the policy's env alone has %d bytes for each of %d containers",
-			maxAdded, policy.envBytes, len(targets)), onError, asked)
+		return plan.cannot(ReasonPodTooLarge,
+			fmt.Sprintf("more than %d bytes would be added to it: the policy's env alone has %d bytes for each of %d containers",
+				maxAdded, policy.envBytes, len(targets)), onError, asked)
 	case err != nil:
 		return plan.bad(err)
 	}
@@ -182,7 +184,8 @@ func (plan *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
 	}
 	for _, c := range targets {
 		if c.env("ACTIONS_RUNNER_CONTAINER_HOOKS").IsSet() {
-			plan.warn(fmt.Sprintf("this runner runs its jobs in pods of their own, which do not carry its label: label the namespace %s=true, so that they are injected too.", LabelInject))
+			plan.warn(fmt.Sprintf("this runner runs its jobs in pods of their own, which do not carry its label: label the namespace %s=true, so "+
+				"that they are injected too.", LabelInject))
 			return
 		}
 	}

@@ -115,7 +115,8 @@ func TestOnErrorDecidesWhatBecomesOfAPodThatCannot(t *testing.T) {
 }
 
 func TestAnInvalidPolicyIsNeverReplaced(t *testing.T) {
-	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {job.runner.gitlab.com/id: '1'}}, spec: {containers: [{name: build}]}}")
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {job.runner.gitlab.com/id: '1'}}, spec: {containers: "+
+		"[{name: build}]}}")
 	in.Policies = NewPolicies(config.FromFile("ConfigMap ci/dagger-inject-policy", []byte("nonsense: 1"), config.OriginCluster), nil, nil)
 	plan := Decide(in)
 	require.Equal(t, DecisionRefused, plan.Decision)
@@ -217,7 +218,8 @@ func TestAContainerThatALaterWebhookAddsIsPickedUp(t *testing.T) {
 func TestAMountThatALaterWebhookAddsDoesNotUndoOurs(t *testing.T) {
 	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}]}}")
 	once := patched(t, in, Decide(in))
-	once.Spec.Containers[0].VolumeMounts = append(once.Spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "late", MountPath: "/var/run"})
+	once.Spec.Containers[0].VolumeMounts = append(once.Spec.Containers[0].VolumeMounts,
+		corev1.VolumeMount{Name: "late", MountPath: "/var/run"})
 	text, err := yaml.Marshal(once)
 	require.NoError(t, err)
 	require.Equal(t, ReasonAlreadyInjected, Decide(input(t, string(text))).Reason)
@@ -231,7 +233,8 @@ func TestSmallRequestsDoNotMakeLargeAnswers(t *testing.T) {
 }
 
 func TestAPodFullOfAnnotationsGetsNoMore(t *testing.T) {
-	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {a: '"+strings.Repeat("x", 255<<10)+"'}}, spec: {containers: [{name: a}]}}")
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {a: '"+strings.Repeat("x", 255<<10)+
+		"'}}, spec: {containers: [{name: a}]}}")
 	plan := Decide(in)
 	require.Equal(t, DecisionInjected, plan.Decision)
 	require.Len(t, patched(t, in, plan).Annotations, 1)
@@ -239,8 +242,10 @@ func TestAPodFullOfAnnotationsGetsNoMore(t *testing.T) {
 
 func TestTheStatusIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 	full := Status{
-		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", CLI: "none", CLIBecause: "old", CLIImage: "i", CLIStorage: "s", Wait: "on",
-		Containers: []string{"a", "b"}, Left: []LeftContainer{{"c", "d"}}, Moved: []MovedMount{{"m", "n", "o"}}, InitContainers: []string{"e"}, Volumes: []string{"f", "g"},
+		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", CLI: "none", CLIBecause: "old",
+		CLIImage: "i", CLIStorage: "s", Wait: "on",
+		Containers: []string{"a", "b"}, Left: []LeftContainer{{"c", "d"}}, Moved: []MovedMount{{"m", "n", "o"}}, InitContainers: []string{"e"},
+		Volumes:  []string{"f", "g"},
 		ReadFrom: "DaemonSet a/b", SELinux: "type=t", NotCopied: []string{"h"},
 	}
 	fields := reflect.TypeFor[Status]()

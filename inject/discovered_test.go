@@ -40,9 +40,11 @@ func daemonSet() *engine.Discovered {
 			{Key: "node.kubernetes.io/unschedulable", Operator: corev1.TolerationOpExists},
 		},
 		NodeSelector: map[string]string{"pool": "ci"},
-		NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{
-			{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{"a", "b"}}}},
-		}}},
+		NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{
+				{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{"a", "b"}}}},
+			},
+		}},
 	}
 }
 
@@ -61,14 +63,16 @@ func TestAnEmptyPolicyTakesEverythingFromTheEngine(t *testing.T) {
 	require.Equal(t, map[string]string{"pool": "ci"}, pod.Spec.NodeSelector)
 	require.Len(t, pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms, 1)
 	require.Equal(t, "DaemonSet dagger/e", plan.Status.ReadFrom)
-	require.Equal(t, []string{"Exists", "node-role.kubernetes.io/control-plane Exists", "node.kubernetes.io/unschedulable Exists"}, plan.Status.NotCopied)
+	require.Equal(t, []string{"Exists", "node-role.kubernetes.io/control-plane Exists", "node.kubernetes.io/unschedulable Exists"},
+		plan.Status.NotCopied)
 	in.Pod = input(t, string(mustMarshal(pod))).Pod
 	require.Equal(t, ReasonAlreadyInjected, Decide(in).Reason)
 }
 
 func TestExplicitFieldsBeatDiscoveredOnes(t *testing.T) {
 	in := input(t, bare)
-	in.Policies = withEngine(t, "engine: {socket: {group: 3, file: own.sock}}\ncli: {image: own:1}\nscheduling: {fromEngine: false, tolerations: [{key: own, operator: Exists}]}", daemonSet(), nil)
+	in.Policies = withEngine(t, "engine: {socket: {group: 3, file: own.sock}}\ncli: {image: own:1}\nscheduling: {fromEngine: false, "+
+		"tolerations: [{key: own, operator: Exists}]}", daemonSet(), nil)
 	pod := patched(t, in, Decide(in))
 	require.Equal(t, "unix:///run/dagger/own.sock", pod.Spec.Containers[0].Env[0].Value)
 	require.Equal(t, []int64{3}, pod.Spec.SecurityContext.SupplementalGroups)
@@ -92,7 +96,8 @@ func TestPlacementIsForNodeLocalTransportsOnly(t *testing.T) {
 	require.Empty(t, pod.Spec.Tolerations)
 	require.Equal(t, map[string]string{"own": "x"}, pod.Spec.NodeSelector, "the policy's own additions always")
 
-	in.Policies = withEngine(t, "scheduling: {nodeSelector: {own: x}, nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: gpu, operator: DoesNotExist}]}]}}}", d, nil)
+	in.Policies = withEngine(t, "scheduling: {nodeSelector: {own: x}, nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: "+
+		"{nodeSelectorTerms: [{matchExpressions: [{key: gpu, operator: DoesNotExist}]}]}}}", d, nil)
 	pod = patched(t, in, Decide(in))
 	require.Equal(t, map[string]string{"own": "x", "pool": "ci"}, pod.Spec.NodeSelector)
 	terms := pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
@@ -113,11 +118,14 @@ func TestWhyThereIsNoEngine(t *testing.T) {
 		reason Reason
 		want   string
 	}{
-		"none found":      {"", nil, errors.New("namespace dagger: none of the 0 workloads"), ReasonNoEngine, "none of the 0 workloads"},
-		"nothing offered": {"", &engine.Discovered{Identity: engine.Identity{Workload: engine.Workload{Kind: "StatefulSet", Namespace: "d", Name: "e"}}}, nil, ReasonNoEngine, "StatefulSet d/e offers nothing"},
-		"an unsafe Service": {"engine: {transport: tcp}", &engine.Discovered{Service: &engine.Service{Address: "a:1", Reason: "there are several engines"}}, nil,
+		"none found": {"", nil, errors.New("namespace dagger: none of the 0 workloads"), ReasonNoEngine, "none of the 0 workloads"},
+		"nothing offered": {"", &engine.Discovered{Identity: engine.Identity{Workload: engine.Workload{Kind: "StatefulSet", Namespace: "d",
+			Name: "e"}}}, nil, ReasonNoEngine, "StatefulSet d/e offers nothing"},
+		"an unsafe Service": {"engine: {transport: tcp}",
+			&engine.Discovered{Service: &engine.Service{Address: "a:1", Reason: "there are several engines"}}, nil,
 			ReasonNoEngine, "a:1 is not safe: there are several engines"},
-		"not what is wanted":    {"engine: {transport: node-tcp}", daemonSet(), nil, ReasonNoEngine, "the transport is node-tcp, and the engine does not offer it"},
+		"not what is wanted": {"engine: {transport: node-tcp}", daemonSet(), nil, ReasonNoEngine,
+			"the transport is node-tcp, and the engine does not offer it"},
 		"explicit all the same": {"engine: {tcp: {address: 'e:1'}}", nil, errors.New("forbidden"), ReasonInjected, ""},
 	}
 	for name, c := range cases {
@@ -132,7 +140,8 @@ func TestWhyThereIsNoEngine(t *testing.T) {
 }
 
 func TestTheCloudTokenIsAVariableFromItsSecret(t *testing.T) {
-	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}, {name: b, env: [{name: DAGGER_CLOUD_TOKEN, value: own}]}]}}")
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}, {name: b, env: [{name: "+
+		"DAGGER_CLOUD_TOKEN, value: own}]}]}}")
 	in.Policies = withEngine(t, "cloudToken: {secretName: dagger-cloud, key: token}", daemonSet(), nil)
 	pod := patched(t, in, Decide(in))
 	env := pod.Spec.Containers[0].Env

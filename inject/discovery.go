@@ -16,7 +16,8 @@ import (
 type Engines func(namespace string, selector labels.Selector) (*engine.Found, error)
 
 // ErrOwnNamespaceOff is why there is no engine where a policy looks for one in the pod's own namespace, and those are not read.
-var ErrOwnNamespaceOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the chart's value " +
+var ErrOwnNamespaceOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the " +
+	"chart's value " +
 	"discover.ownNamespace is true (the webhook's flag --discover-own-namespace)")
 
 func (e Engines) find(d *config.Discover) (*engine.Found, error) {

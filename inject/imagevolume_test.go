@@ -9,7 +9,8 @@ import (
 
 func TestWhichServersHaveImageVolumes(t *testing.T) {
 	cases := map[string]bool{
-		"1.34": false, "v1.34.9": false, "v1.9.0": false, "1.35": true, "v1.35.0": true, "v1.35.1-gke.100": true, "v1.36.3+k3s1": true, "v2.0.0": true,
+		"1.34": false, "v1.34.9": false, "v1.9.0": false, "1.35": true, "v1.35.0": true, "v1.35.1-gke.100": true, "v1.36.3+k3s1": true,
+		"v2.0.0":          true,
 		"v1.35.0-alpha.1": true,
 	}
 	for version, want := range cases {
@@ -48,6 +49,7 @@ func TestAnImageVolumeAddsNoContainer(t *testing.T) {
 	require.Empty(t, pod.Spec.InitContainers)
 	require.Empty(t, pod.Annotations[AnnotationSafeToEvict], "it does not hold a node")
 	require.Equal(t, &corev1.ImageVolumeSource{Reference: "i:1", PullPolicy: corev1.PullIfNotPresent}, pod.Spec.Volumes[0].Image)
-	require.Equal(t, []corev1.VolumeMount{{Name: "dagger-inject-cli", MountPath: "/opt/dagger/bin", SubPath: "usr/local/bin", ReadOnly: true}}, pod.Spec.Containers[0].VolumeMounts)
+	require.Equal(t, []corev1.VolumeMount{{Name: "dagger-inject-cli", MountPath: "/opt/dagger/bin", SubPath: "usr/local/bin", ReadOnly: true}},
+		pod.Spec.Containers[0].VolumeMounts)
 	require.Equal(t, corev1.EnvVar{Name: EnvCLIBin, Value: "/opt/dagger/bin/dagger"}, pod.Spec.Containers[0].Env[1])
 }

@@ -14,7 +14,8 @@ func TestAPodsQuantitiesCannotStopADecision(t *testing.T) {
 	for amount, want := range map[string]string{
 		"'1e2147483648'": "100m", "'1e-2147483648'": "100m", "'1e2147483647'": "100m", "'1e99'": "100m", "'50m'": "50m",
 	} {
-		in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {resources: {limits: {cpu: "+amount+"}}, containers: [{name: a}]}}")
+		in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {resources: {limits: {cpu: "+amount+
+			"}}, containers: [{name: a}]}}")
 		in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1'}")
 		plan := Decide(in)
 		require.Equal(t, DecisionInjected, plan.Decision)
@@ -33,15 +34,20 @@ func TestABestEffortPodStaysBestEffort(t *testing.T) {
 		limits ContainerLimits
 		want   corev1.ResourceList
 	}{
-		"no container has any":          {"containers: [{name: a}, {name: b, resources: {}}]", ContainerLimits{}, nil},
-		"nothing but zeros":             {"containers: [{name: a, resources: {requests: {cpu: 0, memory: '0'}, limits: {cpu: '0m'}}}]", ContainerLimits{}, nil},
-		"nothing that the class counts": {"containers: [{name: a, resources: {limits: {ephemeral-storage: 1Gi, nvidia.com/gpu: 1}}}]", ContainerLimits{}, nil},
-		"one has":                       {"containers: [{name: a}, {name: b, resources: {requests: {cpu: 1}}}]", ContainerLimits{}, quantities("100m", "64Mi")},
-		"one has a limit":               {"containers: [{name: a}, {name: b, resources: {limits: {memory: 1Gi}}}]", ContainerLimits{}, quantities("100m", "64Mi")},
-		"an init container has":         {"containers: [{name: a}], initContainers: [{name: i, resources: {requests: {memory: 1Gi}}}]", ContainerLimits{}, quantities("100m", "64Mi")},
-		"the pod as a whole has":        {"containers: [{name: a}], resources: {limits: {cpu: 2}}", ContainerLimits{}, quantities("100m", "64Mi")},
-		"a LimitRange has a minimum":    {"containers: [{name: a}]", ContainerLimits{Min: quantities("10m", "4Mi")}, quantities("10m", "4Mi")},
-		"a LimitRange has a maximum":    {"containers: [{name: a}]", ContainerLimits{Max: quantities("10m", "4Mi")}, nil},
+		"no container has any": {"containers: [{name: a}, {name: b, resources: {}}]", ContainerLimits{}, nil},
+		"nothing but zeros": {"containers: [{name: a, resources: {requests: {cpu: 0, memory: '0'}, limits: {cpu: '0m'}}}]",
+			ContainerLimits{}, nil},
+		"nothing that the class counts": {"containers: [{name: a, resources: {limits: {ephemeral-storage: 1Gi, nvidia.com/gpu: 1}}}]",
+			ContainerLimits{}, nil},
+		"one has": {"containers: [{name: a}, {name: b, resources: {requests: {cpu: 1}}}]", ContainerLimits{},
+			quantities("100m", "64Mi")},
+		"one has a limit": {"containers: [{name: a}, {name: b, resources: {limits: {memory: 1Gi}}}]", ContainerLimits{},
+			quantities("100m", "64Mi")},
+		"an init container has": {"containers: [{name: a}], initContainers: [{name: i, resources: {requests: {memory: 1Gi}}}]",
+			ContainerLimits{}, quantities("100m", "64Mi")},
+		"the pod as a whole has":     {"containers: [{name: a}], resources: {limits: {cpu: 2}}", ContainerLimits{}, quantities("100m", "64Mi")},
+		"a LimitRange has a minimum": {"containers: [{name: a}]", ContainerLimits{Min: quantities("10m", "4Mi")}, quantities("10m", "4Mi")},
+		"a LimitRange has a maximum": {"containers: [{name: a}]", ContainerLimits{Max: quantities("10m", "4Mi")}, nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

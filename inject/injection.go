@@ -103,7 +103,8 @@ func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.V
 		return
 	case !where.mounted && where.because != "" && cliBin.IsSet():
 		// Neither PATH nor the variable would lead to it.
-		i.status.Left = append(i.status.Left, LeftContainer{c.name, "gets no dagger at " + i.cli.path + ": " + where.because + ", and it sets " + EnvCLIBin + " itself"})
+		i.status.Left = append(i.status.Left,
+			LeftContainer{c.name, "gets no dagger at " + i.cli.path + ": " + where.because + ", and it sets " + EnvCLIBin + " itself"})
 		return
 	}
 	cli := i.cli.mountedAt(where.at)

@@ -48,7 +48,8 @@ func TestVolumesThatTheKubeletMountsReadOnlyGetNoMountPointBelow(t *testing.T) {
 		"persistentVolumeClaim: {claimName: x, readOnly: true}", "csi: {driver: x, readOnly: true}", "nfs: {server: s, path: /, readOnly: true}",
 	}
 	writable := []string{
-		"emptyDir: {}", "hostPath: {path: /opt/tools}", "persistentVolumeClaim: {claimName: x}", "csi: {driver: x}", "persistentVolumeClaim: {claimName: x, readOnly: false}",
+		"emptyDir: {}", "hostPath: {path: /opt/tools}", "persistentVolumeClaim: {claimName: x}", "csi: {driver: x}",
+		"persistentVolumeClaim: {claimName: x, readOnly: false}",
 	}
 	for _, source := range append(readOnly, writable...) {
 		t.Run(source, func(t *testing.T) {
@@ -87,7 +88,8 @@ func TestWhereThePlaceIsTakenAnotherIsUsed(t *testing.T) {
 			"{name: v, mountPath: /run, readOnly: true}, {name: c, mountPath: /usr}", "{name: v, emptyDir: {}}, {name: c, configMap: {name: c}}",
 			"/dagger-inject/run", "/dagger-inject/bin/dagger", "as it mounts /run read-only"},
 		"our own folder too": {
-			"{name: c, mountPath: /run}, {name: c, mountPath: /dagger-inject}, {name: c, mountPath: /dagger-inject-1/run}", "{name: c, configMap: {name: c}}",
+			"{name: c, mountPath: /run}, {name: c, mountPath: /dagger-inject}, {name: c, mountPath: /dagger-inject-1/run}",
+			"{name: c, configMap: {name: c}}",
 			"/dagger-inject-2/run", "/usr/local/bin/dagger", "as it mounts /run read-only"},
 		"a folder of a like name, read-only": {
 			"{name: c, mountPath: /run/dag}", "{name: c, configMap: {name: c}}", "/run/dagger", "/usr/local/bin/dagger", ""},
@@ -115,7 +117,8 @@ func TestWhereThePlaceIsTakenAnotherIsUsed(t *testing.T) {
 func TestCertificatesAndImageVolumesGiveWayToo(t *testing.T) {
 	pod, _ := placed(t, "engine: {tls: {address: 'e:443', secretName: s}}\ncli: {image: i, delivery: image-volume}",
 		"volumeMounts: [{name: c, mountPath: /etc}, {name: c, mountPath: /opt}]", "{name: c, configMap: {name: c}}")
-	require.Equal(t, map[string]string{"c": "/opt", "dagger-inject-tls": "/dagger-inject/tls", "dagger-inject-cli": "/dagger-inject/bin"}, mountsOf(pod))
+	require.Equal(t, map[string]string{"c": "/opt", "dagger-inject-tls": "/dagger-inject/tls", "dagger-inject-cli": "/dagger-inject/bin"},
+		mountsOf(pod))
 	require.Contains(t, envOf(pod, EnvRunnerHost), "ca_path=%2Fdagger-inject%2Ftls%2Fca.crt")
 	require.Equal(t, "/dagger-inject/bin/dagger", envOf(pod, EnvCLIBin))
 }
@@ -125,13 +128,16 @@ func TestWhatAPersonWiredIsLeft(t *testing.T) {
 		container, volumes string
 		wired              bool
 	}{
-		"the variable":               {"env: [{name: _EXPERIMENTAL_DAGGER_RUNNER_HOST, value: 'tcp://mine:1'}]", "", true},
-		"the variable, by reference": {"env: [{name: _EXPERIMENTAL_DAGGER_RUNNER_HOST, valueFrom: {configMapKeyRef: {name: x, key: y}}}]", "", true},
-		"the engine's directory":     {"volumeMounts: [{name: v, mountPath: /run/dagger}]", "{name: v, hostPath: {path: /run/d}}", true},
-		"that of another engine":     {"volumeMounts: [{name: v, mountPath: /var/run/dagger}]", "{name: v, hostPath: {path: /run/e}}", true},
-		"the socket itself":          {"volumeMounts: [{name: v, mountPath: /run/dagger/engine.sock}]", "{name: v, hostPath: {path: /run/d/engine.sock}}", true},
-		"no directory of the node":   {"volumeMounts: [{name: v, mountPath: /run/dagger}]", "{name: v, emptyDir: {}}", false},
-		"a device":                   {"volumeDevices: [{name: v, devicePath: /run/dagger}]", "{name: v, persistentVolumeClaim: {claimName: c}}", false},
+		"the variable": {"env: [{name: _EXPERIMENTAL_DAGGER_RUNNER_HOST, value: 'tcp://mine:1'}]", "", true},
+		"the variable, by reference": {"env: [{name: _EXPERIMENTAL_DAGGER_RUNNER_HOST, valueFrom: {configMapKeyRef: {name: x, key: y}}}]", "",
+			true},
+		"the engine's directory": {"volumeMounts: [{name: v, mountPath: /run/dagger}]", "{name: v, hostPath: {path: /run/d}}", true},
+		"that of another engine": {"volumeMounts: [{name: v, mountPath: /var/run/dagger}]", "{name: v, hostPath: {path: /run/e}}", true},
+		"the socket itself": {"volumeMounts: [{name: v, mountPath: /run/dagger/engine.sock}]",
+			"{name: v, hostPath: {path: /run/d/engine.sock}}", true},
+		"no directory of the node": {"volumeMounts: [{name: v, mountPath: /run/dagger}]", "{name: v, emptyDir: {}}", false},
+		"a device": {"volumeDevices: [{name: v, devicePath: /run/dagger}]", "{name: v, persistentVolumeClaim: {claimName: c}}",
+			false},
 		"a volume that is not there": {"volumeMounts: [{name: v, mountPath: /run/dagger}]", "", false},
 	}
 	for name, c := range cases {
@@ -143,13 +149,16 @@ func TestWhatAPersonWiredIsLeft(t *testing.T) {
 }
 
 func TestADaggerOfItsOwnIsLeft(t *testing.T) {
-	pod, plan := placed(t, socketAndCLI, "volumeMounts: [{name: c, mountPath: /usr/local/bin/dagger, subPath: dagger}]", "{name: c, configMap: {name: c}}")
+	pod, plan := placed(t, socketAndCLI, "volumeMounts: [{name: c, mountPath: /usr/local/bin/dagger, subPath: dagger}]",
+		"{name: c, configMap: {name: c}}")
 	require.Empty(t, plan.Status.Moved)
 	require.Contains(t, plan.Status.Left[0].Because, "a dagger command of its own")
 	require.Len(t, pod.Spec.InitContainers, 0)
 
 	// The variable is the user's, and PATH does not lead to a moved command: it would be of no use.
-	_, plan = placed(t, socketAndCLI, "env: [{name: _EXPERIMENTAL_DAGGER_CLI_BIN, value: /my/dagger}], volumeMounts: [{name: c, mountPath: /usr/local}]", "{name: c, configMap: {name: c}}")
+	_, plan = placed(t, socketAndCLI,
+		"env: [{name: _EXPERIMENTAL_DAGGER_CLI_BIN, value: /my/dagger}], volumeMounts: [{name: c, mountPath: /usr/local}]",
+		"{name: c, configMap: {name: c}}")
 	require.Contains(t, plan.Status.Left[0].Because, "gets no dagger at /usr/local/bin/dagger: it mounts /usr/local read-only")
 }
 
@@ -163,7 +172,8 @@ func TestAPlaceIsFoundInTimeProportionalToThePod(t *testing.T) {
 		fmt.Fprintf(&mounts, ", {name: v%d, mountPath: /dagger-inject-%d}", i, i)
 		fmt.Fprintf(&volumes, ", {name: v%d, configMap: {name: c}}", i)
 	}
-	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, volumeMounts: ["+mounts.String()+"]}], volumes: ["+volumes.String()+"]}}")
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, volumeMounts: ["+mounts.String()+
+		"]}], volumes: ["+volumes.String()+"]}}")
 	plan := Decide(in)
 	require.Equal(t, fmt.Sprintf("/dagger-inject-%d/run", n), plan.Status.Moved[0].Path)
 }
@@ -174,10 +184,12 @@ func TestAStatusThatIsTooLargeIsLeftOut(t *testing.T) {
 	long := strings.Repeat("x", 300)
 	var containers []string
 	for n := range maxTargets {
-		containers = append(containers, fmt.Sprintf("{name: %.63s, volumeMounts: [{name: v, mountPath: /run/dagger/%s}, {name: v, mountPath: /usr/local/bin/dagger/%s}]}",
-			fmt.Sprintf("c%d-%s", n, long), long, long))
+		containers = append(containers,
+			fmt.Sprintf("{name: %.63s, volumeMounts: [{name: v, mountPath: /run/dagger/%s}, {name: v, mountPath: /usr/local/bin/dagger/%s}]}",
+				fmt.Sprintf("c%d-%s", n, long), long, long))
 	}
-	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {a: '"+strings.Repeat("x", 100<<10)+"'}}, spec: {containers: ["+strings.Join(containers, ", ")+"], volumes: [{name: v, emptyDir: {}}]}}")
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {a: '"+strings.Repeat("x", 100<<10)+
+		"'}}, spec: {containers: ["+strings.Join(containers, ", ")+"], volumes: [{name: v, emptyDir: {}}]}}")
 	plan := Decide(in)
 	require.Equal(t, ReasonInjected, plan.Reason, plan.Message())
 	require.Len(t, plan.Status.Moved, 2*maxTargets)
@@ -190,7 +202,8 @@ func TestAStatusThatIsTooLargeIsLeftOut(t *testing.T) {
 func TestAPodStaysWithItsEngineWhereverItsMountsAre(t *testing.T) {
 	for _, policy := range []string{"engine: {transport: tls, tls: {address: 'e:443', secretName: s}}", "engine: {transport: socket}"} {
 		old, newer := anEngine("old", "v0.21.7", 1, 1), anEngine("new", "v0.21.8", 1, 1)
-		in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, volumeMounts: [{name: c, mountPath: /etc}, {name: c, mountPath: /run}]}], "+
+		in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, volumeMounts: [{name: c, mountPath: "+
+			"/etc}, {name: c, mountPath: /run}]}], "+
 			"volumes: [{name: c, configMap: {name: c}}]}}")
 		in.Policies = among(t, policy, old)
 		plan := Decide(in)

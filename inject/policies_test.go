@@ -28,18 +28,25 @@ func TestWhatAPodMayChoose(t *testing.T) {
 		reason                 Reason
 		want                   string
 	}{
-		"transport":                          {"[engine.transport]", "{dagger.io/transport: tcp}", ReasonInjected, "tcp://e:1"},
-		"transport, locked":                  {"[]", "{dagger.io/transport: tcp}", ReasonAnnotationInvalid, "does not let pods choose engine.transport"},
-		"transport, unheard of":              {"[engine.transport]", "{dagger.io/transport: pigeon}", ReasonAnnotationInvalid, `"pigeon" is not accepted`},
-		"no CLI":                             {"[cli.delivery]", "{dagger.io/cli: none}", ReasonInjected, `CLI:"none"`},
-		"CLI, unheard of":                    {"[cli.delivery]", "{dagger.io/cli: floppy}", ReasonAnnotationInvalid, `"floppy" is not accepted`},
-		"wait":                               {"[wait.enabled]", "{dagger.io/wait: 'true'}", ReasonInjected, "wait:on"},
-		"no wait":                            {"[wait.enabled]", "{dagger.io/wait: 'false'}", ReasonInjected, "wait:off: dagger.io/wait"},
-		"wait, unheard of":                   {"[wait.enabled]", "{dagger.io/wait: 'yes'}", ReasonAnnotationInvalid, `"yes" is not accepted: accepted is true, false`},
-		"wait, locked":                       {"[profile]", "{dagger.io/wait: 'true'}", ReasonAnnotationInvalid, "does not let pods choose wait.enabled"},
-		"containers, locked":                 {"[profile]", "{dagger.io/containers: a}", ReasonAnnotationInvalid, "does not let pods choose containers.include"},
-		"profile, locked":                    {"[containers.include]", "{dagger.io/policy: large}", ReasonAnnotationInvalid, "does not let pods choose profile"},
-		"profile, unheard of":                {"[profile]", "{dagger.io/policy: huge}", ReasonAnnotationInvalid, `there is no profile "huge": known are policy`},
+		"transport": {"[engine.transport]", "{dagger.io/transport: tcp}", ReasonInjected, "tcp://e:1"},
+		"transport, locked": {"[]", "{dagger.io/transport: tcp}", ReasonAnnotationInvalid,
+			"does not let pods choose engine.transport"},
+		"transport, unheard of": {"[engine.transport]", "{dagger.io/transport: pigeon}", ReasonAnnotationInvalid,
+			`"pigeon" is not accepted`},
+		"no CLI":          {"[cli.delivery]", "{dagger.io/cli: none}", ReasonInjected, `CLI:"none"`},
+		"CLI, unheard of": {"[cli.delivery]", "{dagger.io/cli: floppy}", ReasonAnnotationInvalid, `"floppy" is not accepted`},
+		"wait":            {"[wait.enabled]", "{dagger.io/wait: 'true'}", ReasonInjected, "wait:on"},
+		"no wait":         {"[wait.enabled]", "{dagger.io/wait: 'false'}", ReasonInjected, "wait:off: dagger.io/wait"},
+		"wait, unheard of": {"[wait.enabled]", "{dagger.io/wait: 'yes'}", ReasonAnnotationInvalid,
+			`"yes" is not accepted: accepted is true, false`},
+		"wait, locked": {"[profile]", "{dagger.io/wait: 'true'}", ReasonAnnotationInvalid,
+			"does not let pods choose wait.enabled"},
+		"containers, locked": {"[profile]", "{dagger.io/containers: a}", ReasonAnnotationInvalid,
+			"does not let pods choose containers.include"},
+		"profile, locked": {"[containers.include]", "{dagger.io/policy: large}", ReasonAnnotationInvalid,
+			"does not let pods choose profile"},
+		"profile, unheard of": {"[profile]", "{dagger.io/policy: huge}", ReasonAnnotationInvalid,
+			`there is no profile "huge": known are policy`},
 		"the default, by name":               {"[profile]", "{dagger.io/policy: policy}", ReasonInjected, ""},
 		"a name that is a path":              {"[profile]", "{dagger.io/policy: ../policy}", ReasonAnnotationInvalid, "there is no profile"},
 		"an annotation of ours that is none": {"[]", "{dagger.io/status: x}", ReasonInjected, ""},
@@ -73,14 +80,17 @@ func TestWhereInjectionMayHappen(t *testing.T) {
 		labels          map[string]string
 		want            Reason
 	}{
-		"selected":                      {"{selector: {matchLabels: {ci: 'yes'}}}", byPod, map[string]string{"ci": "yes"}, ReasonInjected},
-		"not selected":                  {"{selector: {matchLabels: {ci: 'yes'}}}", byPod, nil, ReasonNamespaceNotSelected},
-		"not selected, though labelled": {"{selector: {matchLabels: {ci: 'yes'}}}", byNamespace, map[string]string{LabelInject: "true"}, ReasonNamespaceNotSelected},
-		"by expression":                 {"{selector: {matchExpressions: [{key: ci, operator: Exists}]}}", byPod, map[string]string{"ci": ""}, ReasonInjected},
+		"selected":     {"{selector: {matchLabels: {ci: 'yes'}}}", byPod, map[string]string{"ci": "yes"}, ReasonInjected},
+		"not selected": {"{selector: {matchLabels: {ci: 'yes'}}}", byPod, nil, ReasonNamespaceNotSelected},
+		"not selected, though labelled": {"{selector: {matchLabels: {ci: 'yes'}}}", byNamespace, map[string]string{LabelInject: "true"},
+			ReasonNamespaceNotSelected},
+		"by expression": {"{selector: {matchExpressions: [{key: ci, operator: Exists}]}}", byPod, map[string]string{"ci": ""},
+			ReasonInjected},
 		"the pod's label is enough":     {"{podLabel: allow}", byPod, nil, ReasonInjected},
 		"the pod's label is not enough": {"{podLabel: requireNamespaceLabel}", byPod, nil, ReasonNamespaceLabelRequired},
 		"both labels":                   {"{podLabel: requireNamespaceLabel}", byPod, map[string]string{LabelInject: "true"}, ReasonInjected},
-		"the namespace's alone":         {"{podLabel: requireNamespaceLabel}", byNamespace, map[string]string{LabelInject: "true"}, ReasonInjected},
+		"the namespace's alone": {"{podLabel: requireNamespaceLabel}", byNamespace, map[string]string{LabelInject: "true"},
+			ReasonInjected},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +109,8 @@ func TestWhereInjectionMayHappen(t *testing.T) {
 
 func TestLayers(t *testing.T) {
 	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}]}}")
-	in.Policies = layered(anyEngine+"onError: admit\nenv: [{name: A, value: cluster}]\nscheduling: {nodeSelector: {a: b}}", "engine: {transport: tcp}\nenv: [{name: B, value: namespace}]\nscheduling: {nodeSelector: {c: d}}")
+	in.Policies = layered(anyEngine+"onError: admit\nenv: [{name: A, value: cluster}]\nscheduling: {nodeSelector: {a: b}}",
+		"engine: {transport: tcp}\nenv: [{name: B, value: namespace}]\nscheduling: {nodeSelector: {c: d}}")
 	pod := patched(t, in, Decide(in))
 	require.Len(t, pod.Spec.Containers[0].Env, 2, "a list replaces")
 	require.Equal(t, "B", pod.Spec.Containers[0].Env[1].Name)
@@ -117,7 +128,8 @@ func TestLayers(t *testing.T) {
 
 func TestLockedFieldsAreNamedOneByOne(t *testing.T) {
 	p := layered(anyEngine, strings.Join([]string{
-		"engine: {discover: {namespace: x}, socket: {hostPath: /etc, group: 0}}", "cli: {image: evil, path: /bin/sh}", "wait: {image: evil, imagePullSecret: a, resources: {limits: {cpu: 1}}}",
+		"engine: {discover: {namespace: x}, socket: {hostPath: /etc, group: 0}}", "cli: {image: evil, path: /bin/sh}",
+		"wait: {image: evil, imagePullSecret: a, resources: {limits: {cpu: 1}}}",
 		"namespaces: {podLabel: allow}", "podSecurity: {default: privileged}", "overrides: {fromPods: [profile]}", "onError: admit",
 	}, "\n"))
 	said := ""
@@ -125,7 +137,8 @@ func TestLockedFieldsAreNamedOneByOne(t *testing.T) {
 		said += problem.Error() + "\n"
 	}
 	for _, field := range []string{
-		"engine.discover.namespace", "engine.socket.hostPath", "engine.socket.group", "cli.image", "cli.path", "wait.image", "wait.imagePullSecret", "wait.resources",
+		"engine.discover.namespace", "engine.socket.hostPath", "engine.socket.group", "cli.image", "cli.path", "wait.image",
+		"wait.imagePullSecret", "wait.resources",
 		"namespaces.podLabel", "podSecurity.default", "overrides.fromPods", "onError",
 	} {
 		require.Contains(t, said, field+": locked")
@@ -135,7 +148,8 @@ func TestLockedFieldsAreNamedOneByOne(t *testing.T) {
 func TestWhatOnlyTheLayersTogetherGetWrongIsTheNamespacesProblem(t *testing.T) {
 	cases := map[string]struct{ cluster, namespace, want string }{
 		"an address for tls": {"engine: {tls: {secretName: x}}", "engine: {transport: tls}", "engine.tls.address: want host:port"},
-		"half a key pair":    {"engine: {tls: {address: 'a:1', secretName: x}}", "engine: {tls: {keyFile: ''}}", "certFile and keyFile go together"},
+		"half a key pair": {"engine: {tls: {address: 'a:1', secretName: x}}", "engine: {tls: {keyFile: ''}}",
+			"certFile and keyFile go together"},
 	}
 	for name, c := range cases {
 		p := layered(c.cluster, c.namespace)
@@ -157,7 +171,8 @@ func TestRulesForNamespacesComeBeforeWhatCannotBe(t *testing.T) {
 }
 
 func TestANewersOverridesAreIgnoredToo(t *testing.T) {
-	cm := &corev1.ConfigMap{Data: map[string]string{"policy.yaml": header + anyEngine + "new: 1\noverrides: {fromNamespaces: [engine.tcp, engine.newThing], fromPods: [profile, newThing]}\n", "large.yaml": header}}
+	cm := &corev1.ConfigMap{Data: map[string]string{"policy.yaml": header + anyEngine +
+		"new: 1\noverrides: {fromNamespaces: [engine.tcp, engine.newThing], fromPods: [profile, newThing]}\n", "large.yaml": header}}
 	cm.Annotations = map[string]string{config.AnnotationSchemaRevision: "99"}
 	p := NewPolicies(config.FromConfigMap(cm, config.OriginCluster), nil, nil)
 	require.NoError(t, p.Err())

@@ -96,8 +96,9 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 func newSettings(c *config.InjectionPolicy) *settings {
 	s := &settings{
 		onError: c.OnError, delivery: c.CLI.Delivery, fromEngine: c.Scheduling.FromEngine, engineNamespace: lookIn(&c.Engine.Discover),
-		podSecurity: c.PodSecurity, ignorePodSecurity: c.Engine.Socket.IgnorePodSecurity, podLabel: c.Namespaces.PodLabel, fromPods: c.Overrides.FromPods,
-		seLinux: newSELinux(&c.Engine.Socket.SELinuxOptions), runtimeClasses: c.Engine.Socket.RuntimeClasses,
+		podSecurity: c.PodSecurity, ignorePodSecurity: c.Engine.Socket.IgnorePodSecurity, podLabel: c.Namespaces.PodLabel,
+		fromPods: c.Overrides.FromPods,
+		seLinux:  newSELinux(&c.Engine.Socket.SELinuxOptions), runtimeClasses: c.Engine.Socket.RuntimeClasses,
 	}
 	s.wanted, _ = engine.ParseWanted(c.Engine.Discover.Version) // validation has read it; none is any
 	if selector := c.Namespaces.Selector; len(selector.MatchLabels)+len(selector.MatchExpressions) > 0 {

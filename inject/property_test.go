@@ -90,7 +90,8 @@ func TestInvariantsOnDamagedPods(t *testing.T) {
 	require.NotZero(t, outcomes[inject.DecisionError])
 }
 
-var oddKeys = []string{"dagger.io/wait", "istio.io/rev", "imagePullSecrets", "future", "a/b~c", `quo"te`, "é", "", "dagger.io/status", "env", "name"}
+var oddKeys = []string{"dagger.io/wait", "istio.io/rev", "imagePullSecrets", "future", "a/b~c", `quo"te`, "é", "", "dagger.io/status",
+	"env", "name"}
 
 // damage walks down at random and changes one value.
 func damage(rng *rand.Rand, v any, depth int) any {

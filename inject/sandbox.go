@@ -34,7 +34,8 @@ func (policy *Policy) ownKernel(p *pod) string {
 	if p.runtimeClass == "" || policy.sharesKernel(p.runtimeClass) {
 		return ""
 	}
-	return fmt.Sprintf("the pod's runtime class, %s, is not among engine.socket.runtimeClasses, which share the node's kernel", joinNames([]string{p.runtimeClass}))
+	return fmt.Sprintf("the pod's runtime class, %s, is not among engine.socket.runtimeClasses, which share the node's kernel",
+		joinNames([]string{p.runtimeClass}))
 }
 
 // maxRuntimeClass is how long the name of a runtime class is that the API server accepts (RFC 1123 subdomain).

@@ -36,7 +36,8 @@ func TestCoversAgreesWithTheScheduler(t *testing.T) {
 	var taints []corev1.Taint
 	for _, key := range []string{"a", "b", "c"} {
 		for _, value := range []string{"", "x", "y", "z"} {
-			for _, effect := range []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute} {
+			for _, effect := range []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule,
+				corev1.TaintEffectNoExecute} {
 				taints = append(taints, corev1.Taint{Key: key, Value: value, Effect: effect})
 			}
 		}
@@ -105,7 +106,8 @@ func TestNodeSelectionIsTheConjunction(t *testing.T) {
 				t.Run(fmt.Sprintf("%s and %s and %s", podName, policyName, selector), func(t *testing.T) {
 					in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], affinity: "+affinity(podTerms)+"}}")
 					own := patched(t, in, &Plan{})
-					in.Policies = policiesOf(t, "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: none}\nscheduling: {nodeSelector: "+selector+", nodeAffinity: "+nodeAffinity(policyTerms)+"}")
+					in.Policies = policiesOf(t, "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: none}\nscheduling: {nodeSelector: "+selector+
+						", nodeAffinity: "+nodeAffinity(policyTerms)+"}")
 					effective, err := in.Policies.Effective(config.DefaultProfile, rawjson.Value{})
 					require.NoError(t, err)
 					policyPod := &corev1.Pod{Spec: corev1.PodSpec{
@@ -149,17 +151,21 @@ func fits(t *testing.T, pod *corev1.Pod, node *corev1.Node) bool {
 func TestContradictionsAreReported(t *testing.T) {
 	cases := map[string]struct{ spec, scheduling string }{
 		"selector against selector": {"nodeSelector: {zone: a}", "nodeSelector: {zone: b}"},
-		"affinity against selector": {"nodeSelector: {zone: a}", "nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: In, values: [b]}]}]")},
-		"selector against affinity": {"affinity: " + affinity("[{matchExpressions: [{key: zone, operator: In, values: [b]}]}]"), "nodeSelector: {zone: a}"},
+		"affinity against selector": {"nodeSelector: {zone: a}",
+			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: In, values: [b]}]}]")},
+		"selector against affinity": {"affinity: " + affinity("[{matchExpressions: [{key: zone, operator: In, values: [b]}]}]"),
+			"nodeSelector: {zone: a}"},
 		"affinity against affinity": {"affinity: " + affinity("[{matchExpressions: [{key: zone, operator: DoesNotExist}]}]"),
 			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: Exists}]}]")},
 		"affinity excludes": {"affinity: " + affinity("[{matchExpressions: [{key: zone, operator: NotIn, values: [a, b]}]}]"),
 			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: In, values: [a, b]}]}]")},
-		"selector against both": {"nodeSelector: {zone: b}", "nodeSelector: {zone: a}, nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: disk, operator: Exists}]}]")},
+		"selector against both": {"nodeSelector: {zone: b}",
+			"nodeSelector: {zone: a}, nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: disk, operator: Exists}]}]")},
 		"affinity excludes in any order": {"affinity: " + affinity("[{matchExpressions: [{key: zone, operator: In, values: [a, a, b]}]}]"),
 			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: NotIn, values: [c, b, a]}]}]")},
 		"the policy against itself": {"nodeSelector: {disk: ssd}",
-			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: In, values: [a]}, {key: zone, operator: NotIn, values: [a]}]}]")},
+			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: zone, operator: In, values: [a]}, {key: zone, operator: NotIn, "+
+				"values: [a]}]}]")},
 		"a number and no label": {"affinity: " + affinity("[{matchExpressions: [{key: cores, operator: DoesNotExist}]}]"),
 			"nodeAffinity: " + nodeAffinity("[{matchExpressions: [{key: cores, operator: Gt, values: ['8']}]}]")},
 	}
@@ -178,7 +184,8 @@ func TestContradictionsAreReported(t *testing.T) {
 
 func TestTaintsOfTheEngineAreTolerated(t *testing.T) {
 	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], tolerations: null}}")
-	in.Policies = policiesOf(t, "engine: {socket: {hostPath: /run/d}}\nscheduling: {tolerations: [{key: dagger-node, operator: Exists}, {key: dagger-node, value: x, effect: NoSchedule}]}")
+	in.Policies = policiesOf(t, "engine: {socket: {hostPath: /run/d}}\nscheduling: {tolerations: [{key: dagger-node, operator: Exists}, "+
+		"{key: dagger-node, value: x, effect: NoSchedule}]}")
 	after := patched(t, in, Decide(in))
 	require.Len(t, after.Spec.Tolerations, 1, "the second is covered by the first")
 	taints := []corev1.Taint{{Key: "dagger-node", Effect: corev1.TaintEffectNoSchedule}}

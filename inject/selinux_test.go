@@ -16,12 +16,13 @@ func TestSELinuxOptions(t *testing.T) {
 		want                   *corev1.SELinuxOptions
 		status                 string
 	}{
-		"none":             {"", "", "", ours, "type=dagger_client_t"},
-		"null":             {", securityContext: null", "", "", ours, "type=dagger_client_t"},
-		"the container's":  {", securityContext: {seLinuxOptions: {type: own_t}}", "", "", own, ""},
-		"the same":         {", securityContext: {seLinuxOptions: {type: dagger_client_t}}", "", "", ours, "type=dagger_client_t"},
-		"the pod's":        {"", ", securityContext: {seLinuxOptions: {type: own_t}}", "", nil, ""},
-		"not for a TCP":    {"", "", "engine: {transport: tcp, socket: {hostPath: /run/d, seLinuxOptions: {type: t}}, tcp: {address: 'e:1'}}", nil, ""},
+		"none":            {"", "", "", ours, "type=dagger_client_t"},
+		"null":            {", securityContext: null", "", "", ours, "type=dagger_client_t"},
+		"the container's": {", securityContext: {seLinuxOptions: {type: own_t}}", "", "", own, ""},
+		"the same":        {", securityContext: {seLinuxOptions: {type: dagger_client_t}}", "", "", ours, "type=dagger_client_t"},
+		"the pod's":       {"", ", securityContext: {seLinuxOptions: {type: own_t}}", "", nil, ""},
+		"not for a TCP": {"", "", "engine: {transport: tcp, socket: {hostPath: /run/d, seLinuxOptions: {type: t}}, tcp: {address: 'e:1'}}",
+			nil, ""},
 		"none in a policy": {"", "", "engine: {socket: {hostPath: /run/d}}", nil, ""},
 	}
 	for name, c := range cases {
@@ -47,7 +48,8 @@ func TestSELinuxOptions(t *testing.T) {
 
 // TestTheWaitHasTheSELinuxOptions where the containers that use the socket have: it would wait for what it may not connect to.
 func TestTheWaitHasTheSELinuxOptions(t *testing.T) {
-	const policy = "wait: {image: 'w:1'}\ncli: {image: 'i:1'}\nengine: {socket: {hostPath: /run/d, seLinuxOptions: {type: dagger_client_t}}, tcp: {address: 'e:1'}, transport: "
+	const policy = "wait: {image: 'w:1'}\ncli: {image: 'i:1'}\nengine: {socket: {hostPath: /run/d, seLinuxOptions: {type: " +
+		"dagger_client_t}}, tcp: {address: 'e:1'}, transport: "
 	for _, c := range []struct {
 		transport, pod string
 		want           *corev1.SELinuxOptions

@@ -59,7 +59,8 @@ func chooseTargets(p *pod, system System, chosen choices, exclude []string, trac
 	case system == SystemNone:
 		return nil, "the pod has only infrastructure containers: " + containerNames(p)
 	}
-	return nil, fmt.Sprintf("the pod is recognised as %s, but none of its containers is one that it runs jobs in: %s", system, containerNames(p))
+	return nil, fmt.Sprintf("the pod is recognised as %s, but none of its containers is one that it runs jobs in: %s", system,
+		containerNames(p))
 }
 
 func splitNames(list string) []string {

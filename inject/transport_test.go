@@ -51,24 +51,27 @@ func TestTransports(t *testing.T) {
 		want      config.Transport
 		reason    Reason
 	}{
-		"auto, both":                           {socket + ", " + tcp, "", Namespace{}, config.TransportSocket, ""},
-		"auto, both, restricted":               {socket + ", " + tcp, "", restricted, config.TransportTCP, ""},
-		"auto, both, OpenShift":                {socket + ", " + tcp, "", openshift, config.TransportTCP, ""},
-		"auto, only TCP":                       {tcp, "", Namespace{}, config.TransportTCP, ""},
-		"auto, only socket, restricted":        {socket, "", restricted, "", ReasonHostPathForbidden},
-		"auto, nothing":                        {"", "", Namespace{}, "", ReasonNoEngine},
-		"auto, nothing, restricted":            {"", "", restricted, "", ReasonNoEngine},
-		"socket, both, restricted":             {"transport: socket, " + socket + ", " + tcp, "", restricted, "", ReasonHostPathForbidden},
-		"tcp, both":                            {"transport: tcp, " + socket + ", " + tcp, "", Namespace{}, config.TransportTCP, ""},
-		"auto, node-tcp, restricted":           {socket + ", nodeTCP: {port: 1234}, " + tcp, "", restricted, config.TransportNodeTCP, ""},
-		"auto, node-tcp beside a socket":       {socket + ", nodeTCP: {port: 1234}", "", Namespace{}, config.TransportSocket, ""},
-		"auto, only TLS":                       {"tls: {address: 'e:443'}", "", restricted, config.TransportTLS, ""},
-		"tls, all":                             {"transport: tls, tls: {address: 'e:443'}, " + socket + ", " + tcp, "", Namespace{}, config.TransportTLS, ""},
-		"node-tcp":                             {"transport: node-tcp, nodeTCP: {port: 1234}, " + socket, "", Namespace{}, config.TransportNodeTCP, ""},
-		"the label beats the policy's default": {socket, "podSecurity: {default: baseline}", Namespace{Labels: map[string]string{labelEnforce: "privileged"}}, config.TransportSocket, ""},
-		"the policy's default":                 {socket, "podSecurity: {default: baseline}", Namespace{}, "", ReasonHostPathForbidden},
-		"Pod Security exempts":                 {"socket: {hostPath: /run/d, ignorePodSecurity: true}", "", restricted, config.TransportSocket, ""},
-		"an unknown level is restricted":       {socket, "", Namespace{Labels: map[string]string{labelEnforce: "strict"}}, "", ReasonHostPathForbidden},
+		"auto, both":                     {socket + ", " + tcp, "", Namespace{}, config.TransportSocket, ""},
+		"auto, both, restricted":         {socket + ", " + tcp, "", restricted, config.TransportTCP, ""},
+		"auto, both, OpenShift":          {socket + ", " + tcp, "", openshift, config.TransportTCP, ""},
+		"auto, only TCP":                 {tcp, "", Namespace{}, config.TransportTCP, ""},
+		"auto, only socket, restricted":  {socket, "", restricted, "", ReasonHostPathForbidden},
+		"auto, nothing":                  {"", "", Namespace{}, "", ReasonNoEngine},
+		"auto, nothing, restricted":      {"", "", restricted, "", ReasonNoEngine},
+		"socket, both, restricted":       {"transport: socket, " + socket + ", " + tcp, "", restricted, "", ReasonHostPathForbidden},
+		"tcp, both":                      {"transport: tcp, " + socket + ", " + tcp, "", Namespace{}, config.TransportTCP, ""},
+		"auto, node-tcp, restricted":     {socket + ", nodeTCP: {port: 1234}, " + tcp, "", restricted, config.TransportNodeTCP, ""},
+		"auto, node-tcp beside a socket": {socket + ", nodeTCP: {port: 1234}", "", Namespace{}, config.TransportSocket, ""},
+		"auto, only TLS":                 {"tls: {address: 'e:443'}", "", restricted, config.TransportTLS, ""},
+		"tls, all": {"transport: tls, tls: {address: 'e:443'}, " + socket + ", " + tcp, "", Namespace{},
+			config.TransportTLS, ""},
+		"node-tcp": {"transport: node-tcp, nodeTCP: {port: 1234}, " + socket, "", Namespace{},
+			config.TransportNodeTCP, ""},
+		"the label beats the policy's default": {socket, "podSecurity: {default: baseline}",
+			Namespace{Labels: map[string]string{labelEnforce: "privileged"}}, config.TransportSocket, ""},
+		"the policy's default":           {socket, "podSecurity: {default: baseline}", Namespace{}, "", ReasonHostPathForbidden},
+		"Pod Security exempts":           {"socket: {hostPath: /run/d, ignorePodSecurity: true}", "", restricted, config.TransportSocket, ""},
+		"an unknown level is restricted": {socket, "", Namespace{Labels: map[string]string{labelEnforce: "strict"}}, "", ReasonHostPathForbidden},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -92,16 +95,18 @@ func TestTheInitContainersSecurityContext(t *testing.T) {
 		nonRoot         *bool
 		seccomp         bool
 	}{
-		"nothing said":          {"null", Namespace{}, uid(65532), &yes, true},
-		"root":                  {"{runAsUser: 0}", Namespace{}, uid(65532), &yes, true},
-		"non-root":              {"{runAsNonRoot: true}", Namespace{}, uid(65532), &yes, true},
-		"a user of the pod's":   {"{runAsUser: 1000}", Namespace{}, nil, &yes, true},
-		"OpenShift":             {"null", Namespace{Annotations: map[string]string{annotationUIDRange: "1000650000/10000"}}, nil, nil, false},
-		"OpenShift with a user": {"{runAsUser: 1000}", Namespace{Annotations: map[string]string{annotationUIDRange: "1000650000/10000"}}, nil, nil, false},
+		"nothing said":        {"null", Namespace{}, uid(65532), &yes, true},
+		"root":                {"{runAsUser: 0}", Namespace{}, uid(65532), &yes, true},
+		"non-root":            {"{runAsNonRoot: true}", Namespace{}, uid(65532), &yes, true},
+		"a user of the pod's": {"{runAsUser: 1000}", Namespace{}, nil, &yes, true},
+		"OpenShift":           {"null", Namespace{Annotations: map[string]string{annotationUIDRange: "1000650000/10000"}}, nil, nil, false},
+		"OpenShift with a user": {"{runAsUser: 1000}", Namespace{Annotations: map[string]string{annotationUIDRange: "1000650000/10000"}}, nil,
+			nil, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], securityContext: "+c.securityContext+"}}")
+			in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}], securityContext: "+
+				c.securityContext+"}}")
 			in.Namespace = c.namespace
 			in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: i}")
 			pod := patched(t, in, Decide(in))
@@ -117,8 +122,10 @@ func TestTheInitContainersSecurityContext(t *testing.T) {
 }
 
 func TestTheInitContainerComesFirstAndIsGuaranteed(t *testing.T) {
-	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, resources: {limits: {cpu: 1, ephemeral-storage: 2Gi}}}], initContainers: [{name: own, restartPolicy: Always}]}}")
-	in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1', resources: {limits: {cpu: 200m, ephemeral-storage: 1Gi}}}")
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, resources: {limits: {cpu: 1, "+
+		"ephemeral-storage: 2Gi}}}], initContainers: [{name: own, restartPolicy: Always}]}}")
+	in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1', resources: {limits: {cpu: 200m, "+
+		"ephemeral-storage: 1Gi}}}")
 	pod := patched(t, in, Decide(in))
 	require.Equal(t, "dagger-cli", pod.Spec.InitContainers[0].Name)
 	require.Equal(t, "own", pod.Spec.InitContainers[1].Name)
@@ -185,8 +192,10 @@ func TestTLSMountsTheSecretAndNamesItsFiles(t *testing.T) {
 		volume    bool
 	}{
 		"cert-manager's names": {"{address: 'e.ci.svc:443', secretName: s}",
-			"tls://e.ci.svc:443?ca_path=%2Fetc%2Fdagger-inject%2Ftls%2Fca.crt&cert_path=%2Fetc%2Fdagger-inject%2Ftls%2Ftls.crt&key_path=%2Fetc%2Fdagger-inject%2Ftls%2Ftls.key", true},
-		"a CA only":       {"{address: 'e:443', secretName: s, caFile: root.pem, certFile: '', keyFile: ''}", "tls://e:443?ca_path=%2Fetc%2Fdagger-inject%2Ftls%2Froot.pem", true},
+			"tls://e.ci.svc:443?ca_path=%2Fetc%2Fdagger-inject%2Ftls%2Fca.crt" +
+				"&cert_path=%2Fetc%2Fdagger-inject%2Ftls%2Ftls.crt&key_path=%2Fetc%2Fdagger-inject%2Ftls%2Ftls.key", true},
+		"a CA only": {"{address: 'e:443', secretName: s, caFile: root.pem, certFile: '', keyFile: ''}",
+			"tls://e:443?ca_path=%2Fetc%2Fdagger-inject%2Ftls%2Froot.pem", true},
 		"a public engine": {"{address: 'e:443'}", "tls://e:443", false},
 	}
 	for name, c := range cases {
@@ -201,7 +210,8 @@ func TestTLSMountsTheSecretAndNamesItsFiles(t *testing.T) {
 				return
 			}
 			require.Equal(t, "s", pod.Spec.Volumes[0].Secret.SecretName)
-			require.Equal(t, corev1.VolumeMount{Name: "dagger-inject-tls", MountPath: "/etc/dagger-inject/tls", ReadOnly: true}, pod.Spec.Containers[0].VolumeMounts[0])
+			require.Equal(t, corev1.VolumeMount{Name: "dagger-inject-tls", MountPath: "/etc/dagger-inject/tls", ReadOnly: true},
+				pod.Spec.Containers[0].VolumeMounts[0])
 		})
 	}
 }

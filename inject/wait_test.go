@@ -55,19 +55,24 @@ func TestTheWaitStandsBeforeThePodsOwnInitContainers(t *testing.T) {
 	require.Equal(t, []string{"dagger-cli", "dagger-wait", "own"}, names)
 	wait := pod.Spec.InitContainers[1]
 	require.Equal(t, []string{"/dagger-inject"}, wait.Command)
-	require.Equal(t, "wait --host unix:///run/dagger/engine.sock --timeout 2m0s --on-timeout fail --expect-version v0.21.8", strings.Join(wait.Args, " "))
+	require.Equal(t, "wait --host unix:///run/dagger/engine.sock --timeout 2m0s --on-timeout fail --expect-version v0.21.8",
+		strings.Join(wait.Args, " "))
 	require.Nil(t, wait.RestartPolicy, "a plain init container: legacy ARC's webhook drops the field")
 }
 
 func TestWhetherAPodWaits(t *testing.T) {
 	cases := map[string]struct{ policy, spec, want string }{
-		"no image":                   {bySocket, oneJob, "off: no wait.image"},
-		"off by the policy":          {bySocket + "wait: {enabled: false, image: w}", oneJob, "off: wait.enabled"},
-		"no CLI":                     {bySocket + waitWithout, oneJob, "on"},
-		"a CLI of its own":           {bySocket + waitAndCLI, "{containers: [{name: job, volumeMounts: [{name: x, mountPath: /usr/local/bin/dagger}]}]}", "on"},
-		"one of two wired by hand":   {bySocket + waitAndCLI, "{containers: [{name: a}, {name: b, env: [{name: _EXPERIMENTAL_DAGGER_RUNNER_HOST, value: x}]}]}", "on"},
-		"another engine is used":     {bySocket + waitAndCLI, "{containers: [{name: a, env: [{name: DAGGER_CLOUD_ENGINE, value: x}]}]}", "off: DAGGER_CLOUD_ENGINE chooses another engine"},
-		"another engine is used too": {bySocket + waitAndCLI, "{containers: [{name: a, env: [{name: DAGGER_CLOUD_ENGINE, value: x}]}, {name: b}]}", "on"},
+		"no image":          {bySocket, oneJob, "off: no wait.image"},
+		"off by the policy": {bySocket + "wait: {enabled: false, image: w}", oneJob, "off: wait.enabled"},
+		"no CLI":            {bySocket + waitWithout, oneJob, "on"},
+		"a CLI of its own": {bySocket + waitAndCLI,
+			"{containers: [{name: job, volumeMounts: [{name: x, mountPath: /usr/local/bin/dagger}]}]}", "on"},
+		"one of two wired by hand": {bySocket + waitAndCLI,
+			"{containers: [{name: a}, {name: b, env: [{name: _EXPERIMENTAL_DAGGER_RUNNER_HOST, value: x}]}]}", "on"},
+		"another engine is used": {bySocket + waitAndCLI, "{containers: [{name: a, env: [{name: DAGGER_CLOUD_ENGINE, value: x}]}]}",
+			"off: DAGGER_CLOUD_ENGINE chooses another engine"},
+		"another engine is used too": {bySocket + waitAndCLI,
+			"{containers: [{name: a, env: [{name: DAGGER_CLOUD_ENGINE, value: x}]}, {name: b}]}", "on"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +89,8 @@ func TestWhetherAPodWaits(t *testing.T) {
 			require.Equal(t, c.want == "on", have == 1)
 		})
 	}
-	plan := Decide(waiting(t, bySocket+waitAndCLI, noMetadata, "{containers: [{name: b, env: [{name: _EXPERIMENTAL_DAGGER_RUNNER_HOST, value: x}]}]}"))
+	plan := Decide(waiting(t, bySocket+waitAndCLI, noMetadata,
+		"{containers: [{name: b, env: [{name: _EXPERIMENTAL_DAGGER_RUNNER_HOST, value: x}]}]}"))
 	require.Equal(t, ReasonAlreadyWired, plan.Reason)
 	require.Empty(t, plan.Status.Wait, "nothing is injected: nothing waits")
 }
@@ -98,7 +104,8 @@ func TestTheWaitUsesWhatTheTransportNeeds(t *testing.T) {
 		"node-tcp":       {engine: "{nodeTCP: {port: 7}}", host: "tcp://$(DAGGER_NODE_IP):7", env: "DAGGER_NODE_IP"},
 		"node-tcp, IPv6": {engine: "{nodeTCP: {port: 7}}", host: "tcp://[$(DAGGER_NODE_IP)]:7", env: "DAGGER_NODE_IP", ipv6: true},
 		"tcp":            {engine: "{tcp: {address: 'e:1'}}", host: "tcp://e:1"},
-		"tls":            {engine: "{tls: {address: 'e:1', secretName: s, certFile: '', keyFile: ''}}", host: "tls://e:1?ca_path=%2Fetc%2Fdagger-inject%2Ftls%2Fca.crt", mount: "/etc/dagger-inject/tls"},
+		"tls": {engine: "{tls: {address: 'e:1', secretName: s, certFile: '', keyFile: ''}}",
+			host: "tls://e:1?ca_path=%2Fetc%2Fdagger-inject%2Ftls%2Fca.crt", mount: "/etc/dagger-inject/tls"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -225,29 +232,39 @@ func TestWhoIsInAMesh(t *testing.T) {
 		labels, annotations set
 		mark                string
 	}{
-		"nobody":                         {},
-		"a labelled namespace":           {labels: set{"istio-injection": "enabled"}, mark: "istio-injection"},
-		"a namespace's revision":         {labels: set{"istio.io/rev": "canary"}, mark: "istio.io/rev"},
-		"both":                           {labels: set{"istio-injection": "enabled", "istio.io/rev": "x"}, mark: "istio-injection"},
-		"the pod's label opts out":       {metadata: ", sidecar.istio.io/inject: 'false'}", labels: set{"istio-injection": "enabled"}},
-		"the pod's label of a revision":  {metadata: ", sidecar.istio.io/inject: 'false'}", labels: set{"istio.io/rev": "canary"}},
-		"the pod's annotation opts out":  {metadata: "}, annotations: {sidecar.istio.io/inject: 'false'}", labels: set{"istio-injection": "enabled"}},
-		"the label beats the annotation": {metadata: ", sidecar.istio.io/inject: 'true'}, annotations: {sidecar.istio.io/inject: 'false'}", labels: set{"istio-injection": "enabled"}, mark: "istio-injection"},
-		"and the other way round":        {metadata: ", sidecar.istio.io/inject: 'false'}, annotations: {sidecar.istio.io/inject: 'true'}", labels: set{"istio-injection": "enabled"}},
-		"the pod's label opts in":        {metadata: ", sidecar.istio.io/inject: 'true'}", mark: "sidecar.istio.io/inject"},
-		"the pod's annotation opts in":   {metadata: "}, annotations: {sidecar.istio.io/inject: 'true'}", mark: "sidecar.istio.io/inject"},
-		"the pod's revision":             {metadata: ", istio.io/rev: canary}", mark: "istio.io/rev"},
-		"a disabled namespace":           {metadata: ", sidecar.istio.io/inject: 'true', istio.io/rev: x}", labels: set{"istio-injection": "disabled", "istio.io/rev": "x"}},
-		"ambient has no proxy":           {labels: set{"istio.io/dataplane-mode": "ambient"}},
-		"linkerd's namespace":            {annotations: set{"linkerd.io/inject": "enabled"}, mark: "linkerd.io/inject"},
-		"linkerd's ingress":              {annotations: set{"linkerd.io/inject": "ingress"}, mark: "linkerd.io/inject"},
-		"linkerd's pod opts out":         {metadata: "}, annotations: {linkerd.io/inject: disabled}", annotations: set{"linkerd.io/inject": "enabled"}},
-		"linkerd's pod opts in":          {metadata: "}, annotations: {linkerd.io/inject: enabled}", annotations: set{"linkerd.io/inject": "disabled"}, mark: "linkerd.io/inject"},
-		"linkerd's label is no mark":     {labels: set{"linkerd.io/inject": "enabled"}},
-		"in one, out of the other":       {metadata: ", sidecar.istio.io/inject: 'false'}, annotations: {linkerd.io/inject: enabled}", labels: set{"istio-injection": "enabled"}, mark: "linkerd.io/inject"},
-		"the host's network":             {spec: "{hostNetwork: true, containers: [{name: job}]}", labels: set{"istio-injection": "enabled"}, annotations: set{"linkerd.io/inject": "enabled"}},
-		"a proxy is there":               {metadata: ", sidecar.istio.io/inject: 'false'}", spec: "{containers: [{name: job}, {name: istio-proxy}]}", mark: "container istio-proxy"},
-		"a native sidecar is there":      {spec: "{initContainers: [{name: linkerd-proxy, restartPolicy: Always}], containers: [{name: job}]}", mark: "container linkerd-proxy"},
+		"nobody":                        {},
+		"a labelled namespace":          {labels: set{"istio-injection": "enabled"}, mark: "istio-injection"},
+		"a namespace's revision":        {labels: set{"istio.io/rev": "canary"}, mark: "istio.io/rev"},
+		"both":                          {labels: set{"istio-injection": "enabled", "istio.io/rev": "x"}, mark: "istio-injection"},
+		"the pod's label opts out":      {metadata: ", sidecar.istio.io/inject: 'false'}", labels: set{"istio-injection": "enabled"}},
+		"the pod's label of a revision": {metadata: ", sidecar.istio.io/inject: 'false'}", labels: set{"istio.io/rev": "canary"}},
+		"the pod's annotation opts out": {metadata: "}, annotations: {sidecar.istio.io/inject: 'false'}",
+			labels: set{"istio-injection": "enabled"}},
+		"the label beats the annotation": {metadata: ", sidecar.istio.io/inject: 'true'}, annotations: {sidecar.istio.io/inject: 'false'}",
+			labels: set{"istio-injection": "enabled"}, mark: "istio-injection"},
+		"and the other way round": {metadata: ", sidecar.istio.io/inject: 'false'}, annotations: {sidecar.istio.io/inject: 'true'}",
+			labels: set{"istio-injection": "enabled"}},
+		"the pod's label opts in":      {metadata: ", sidecar.istio.io/inject: 'true'}", mark: "sidecar.istio.io/inject"},
+		"the pod's annotation opts in": {metadata: "}, annotations: {sidecar.istio.io/inject: 'true'}", mark: "sidecar.istio.io/inject"},
+		"the pod's revision":           {metadata: ", istio.io/rev: canary}", mark: "istio.io/rev"},
+		"a disabled namespace": {metadata: ", sidecar.istio.io/inject: 'true', istio.io/rev: x}",
+			labels: set{"istio-injection": "disabled", "istio.io/rev": "x"}},
+		"ambient has no proxy": {labels: set{"istio.io/dataplane-mode": "ambient"}},
+		"linkerd's namespace":  {annotations: set{"linkerd.io/inject": "enabled"}, mark: "linkerd.io/inject"},
+		"linkerd's ingress":    {annotations: set{"linkerd.io/inject": "ingress"}, mark: "linkerd.io/inject"},
+		"linkerd's pod opts out": {metadata: "}, annotations: {linkerd.io/inject: disabled}",
+			annotations: set{"linkerd.io/inject": "enabled"}},
+		"linkerd's pod opts in": {metadata: "}, annotations: {linkerd.io/inject: enabled}",
+			annotations: set{"linkerd.io/inject": "disabled"}, mark: "linkerd.io/inject"},
+		"linkerd's label is no mark": {labels: set{"linkerd.io/inject": "enabled"}},
+		"in one, out of the other": {metadata: ", sidecar.istio.io/inject: 'false'}, annotations: {linkerd.io/inject: enabled}",
+			labels: set{"istio-injection": "enabled"}, mark: "linkerd.io/inject"},
+		"the host's network": {spec: "{hostNetwork: true, containers: [{name: job}]}", labels: set{"istio-injection": "enabled"},
+			annotations: set{"linkerd.io/inject": "enabled"}},
+		"a proxy is there": {metadata: ", sidecar.istio.io/inject: 'false'}", spec: "{containers: [{name: job}, {name: istio-proxy}]}",
+			mark: "container istio-proxy"},
+		"a native sidecar is there": {spec: "{initContainers: [{name: linkerd-proxy, restartPolicy: Always}], containers: [{name: job}]}",
+			mark: "container linkerd-proxy"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -23,8 +23,10 @@ var defeats = [...]struct {
 	sentence string
 }{
 	{defeatCloudEngine, "sets DAGGER_CLOUD_ENGINE, which makes dagger ignore the engine that it is given, whatever its value: remove it."},
-	{defeatSession, "sets DAGGER_SESSION_PORT, DAGGER_SESSION_TOKEN or the like, with which dagger looks for a session that somebody else runs, and not for the engine that it is given: remove them."},
-	{defeatToken, "sets DAGGER_CLOUD_TOKEN to nothing, which wins over a token that the policy or the image has: remove it, or give it a value."},
+	{defeatSession, "sets DAGGER_SESSION_PORT, DAGGER_SESSION_TOKEN or the like, with which dagger looks for a session that somebody else " +
+		"runs, and not for the engine that it is given: remove them."},
+	{defeatToken, "sets DAGGER_CLOUD_TOKEN to nothing, which wins over a token that the policy or the image has: remove it, or give " +
+		"it a value."},
 }
 
 // read examines one variable of a container. If several have the same name, the last one counts.
@@ -87,13 +89,16 @@ func (i *injection) warnAboutImage(plan *Plan) {
 	}
 	facts, image := i.engine, i.engine.cli.container.image
 	if facts.skew != "" && i.connection.discovered {
-		plan.warn(fmt.Sprintf("the policy's cli.image does not fit %s: %s: leave cli.image out, and the engine's own image is used.", facts.workload, facts.skew))
+		plan.warn(fmt.Sprintf("the policy's cli.image does not fit %s: %s: leave cli.image out, and the engine's own image is used.",
+			facts.workload, facts.skew))
 	}
 	if len(facts.pullSecrets) == 0 || i.listsAny(facts.pullSecrets) {
 		return
 	}
-	plan.warn(fmt.Sprintf("the image of the dagger command, %.300s, is the engine's, which is pulled with the Secret %s, and the pod lists no such imagePullSecrets: "+
-		"where the pull needs it, the pod does not start. Put the Secret into namespace %s and name it in the pod's or its service account's imagePullSecrets, or give the policy a cli.image that needs none.",
+	plan.warn(fmt.Sprintf("the image of the dagger command, %.300s, is the engine's, which is pulled with the Secret %s, and the pod lists "+
+		"no such imagePullSecrets: "+
+		"where the pull needs it, the pod does not start. Put the Secret into namespace %s and name it in the pod's or its service account's "+
+		"imagePullSecrets, or give the policy a cli.image that needs none.",
 		image, joinNames(facts.pullSecrets), i.namespace.Name))
 }
 

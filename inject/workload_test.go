@@ -14,20 +14,28 @@ func TestTemplatesAreFoundByTheirPlace(t *testing.T) {
 		runnerSpec      bool
 		found           bool
 	}{
-		"Pod":                  {"{kind: Pod, " + spec + "}", "", "", false, true},
-		"Deployment":           {"{kind: Deployment, spec: {template: {" + spec + "}}}", "/spec/template", "", false, true},
-		"unknown kind":         {"{kind: Rollout, spec: {template: {" + spec + "}}}", "/spec/template", "", false, true},
-		"CronJob":              {"{kind: CronJob, spec: {jobTemplate: {spec: {template: {" + spec + "}}}}}", "/spec/jobTemplate/spec/template", "", false, true},
-		"PodTemplate":          {"{kind: PodTemplate, template: {" + spec + "}}", "/template", "", false, true},
-		"AutoscalingRunnerSet": {"{apiVersion: actions.github.com/v1alpha1, kind: AutoscalingRunnerSet, spec: {template: {" + spec + "}}}", "/spec/template", SystemARC, false, true},
-		"EphemeralRunner":      {"{apiVersion: actions.github.com/v1alpha1, kind: EphemeralRunner, spec: {githubConfigUrl: u, metadata: {}, " + spec + "}}", "/spec", SystemARC, false, true},
-		"EphemeralRunnerSet":   {"{apiVersion: actions.github.com/v1alpha1, kind: EphemeralRunnerSet, spec: {ephemeralRunnerSpec: {" + spec + "}}}", "/spec/ephemeralRunnerSpec", SystemARC, false, true},
-		"RunnerSet":            {"{apiVersion: actions.summerwind.dev/v1alpha1, kind: RunnerSet, spec: {template: {" + spec + "}}}", "/spec/template", SystemARCLegacy, false, true},
-		"RunnerDeployment":     {"{apiVersion: actions.summerwind.dev/v1alpha1, kind: RunnerDeployment, spec: {template: {spec: {repository: a/b}}}}", "/spec/template", SystemARCLegacy, true, true},
-		"RunnerDeployment with containers": {"{apiVersion: actions.summerwind.dev/v1alpha1, kind: RunnerDeployment, spec: {template: {spec: {containers: [{name: runner}]}}}}",
+		"Pod":          {"{kind: Pod, " + spec + "}", "", "", false, true},
+		"Deployment":   {"{kind: Deployment, spec: {template: {" + spec + "}}}", "/spec/template", "", false, true},
+		"unknown kind": {"{kind: Rollout, spec: {template: {" + spec + "}}}", "/spec/template", "", false, true},
+		"CronJob": {"{kind: CronJob, spec: {jobTemplate: {spec: {template: {" + spec + "}}}}}", "/spec/jobTemplate/spec/template",
+			"", false, true},
+		"PodTemplate": {"{kind: PodTemplate, template: {" + spec + "}}", "/template", "", false, true},
+		"AutoscalingRunnerSet": {"{apiVersion: actions.github.com/v1alpha1, kind: AutoscalingRunnerSet, spec: {template: {" + spec + "}}}",
+			"/spec/template", SystemARC, false, true},
+		"EphemeralRunner": {"{apiVersion: actions.github.com/v1alpha1, kind: EphemeralRunner, spec: {githubConfigUrl: u, metadata: {}, " +
+			spec + "}}", "/spec", SystemARC, false, true},
+		"EphemeralRunnerSet": {"{apiVersion: actions.github.com/v1alpha1, kind: EphemeralRunnerSet, spec: {ephemeralRunnerSpec: {" + spec + "}}}",
+			"/spec/ephemeralRunnerSpec", SystemARC, false, true},
+		"RunnerSet": {"{apiVersion: actions.summerwind.dev/v1alpha1, kind: RunnerSet, spec: {template: {" + spec + "}}}", "/spec/template",
+			SystemARCLegacy, false, true},
+		"RunnerDeployment": {"{apiVersion: actions.summerwind.dev/v1alpha1, kind: RunnerDeployment, spec: {template: {spec: {repository: a/b}}}}",
 			"/spec/template", SystemARCLegacy, true, true},
-		"another project's Runner": {"{apiVersion: apps.gitlab.com/v1beta2, kind: Runner, spec: {env: custom-env}}", "/spec/template", "", false, false},
-		"Service":                  {"{kind: Service, spec: {selector: {a: b}}}", "/spec/template", "", false, false},
+		"RunnerDeployment with containers": {"{apiVersion: actions.summerwind.dev/v1alpha1, kind: RunnerDeployment, spec: {template: {spec: " +
+			"{containers: [{name: runner}]}}}}",
+			"/spec/template", SystemARCLegacy, true, true},
+		"another project's Runner": {"{apiVersion: apps.gitlab.com/v1beta2, kind: Runner, spec: {env: custom-env}}", "/spec/template", "", false,
+			false},
+		"Service": {"{kind: Service, spec: {selector: {a: b}}}", "/spec/template", "", false, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

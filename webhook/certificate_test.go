@@ -30,7 +30,8 @@ type authority struct {
 
 func newAuthority(t *testing.T, name string) *authority {
 	t.Helper()
-	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign}
 	cert, key := sign(t, template, nil)
 	return &authority{cert: cert, key: key}
 }
@@ -65,7 +66,8 @@ func (a *authority) issue(t *testing.T, dir string, expiry time.Time) *x509.Cert
 	require.NoError(t, err)
 	fresh, err := os.MkdirTemp(dir, "..")
 	require.NoError(t, err)
-	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert.Raw}, keyFile: {Type: "PRIVATE KEY", Bytes: der}} {
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert.Raw},
+		keyFile: {Type: "PRIVATE KEY", Bytes: der}} {
 		require.NoError(t, os.WriteFile(filepath.Join(fresh, file), pem.EncodeToMemory(block), 0o600))
 		if _, err := os.Lstat(filepath.Join(dir, file)); err != nil {
 			require.NoError(t, os.Symlink(filepath.Join("..data", file), filepath.Join(dir, file)))

@@ -28,7 +28,8 @@ func emitter(t *testing.T, calls interceptor.Funcs) (e *EventEmitter, logs *prog
 	t.Helper()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	logs = &program.Log{}
-	e = NewEventEmitter(fake.NewClientBuilder().WithInterceptorFuncs(calls).Build(), "replica", NewMetrics(prometheus.NewRegistry()), slog.New(slog.NewTextHandler(logs, nil)))
+	e = NewEventEmitter(fake.NewClientBuilder().WithInterceptorFuncs(calls).Build(), "replica", NewMetrics(prometheus.NewRegistry()),
+		slog.New(slog.NewTextHandler(logs, nil)))
 	e.now = func() time.Time { return at }
 	return e, logs, &at
 }
@@ -80,7 +81,8 @@ func TestAnEventIsToldOnceAndThenCounted(t *testing.T) {
 	require.Len(t, events, 1)
 	got := events[0]
 	require.Equal(t, "no_engine", got.Reason, "the word that every output has")
-	require.Equal(t, "ReplicaSet web uid-web ci", fmt.Sprint(got.Regarding.Kind, " ", got.Regarding.Name, " ", got.Regarding.UID, " ", got.Regarding.Namespace))
+	require.Equal(t, "ReplicaSet web uid-web ci",
+		fmt.Sprint(got.Regarding.Kind, " ", got.Regarding.Name, " ", got.Regarding.UID, " ", got.Regarding.Namespace))
 	require.Contains(t, got.Note, "refused: There is no engine that the pod can reach (a).")
 	require.Equal(t, []string{"ci", "Warning", "replica"}, []string{got.Namespace, got.Type, got.ReportingInstance})
 
@@ -171,7 +173,8 @@ func TestEventsAreBounded(t *testing.T) {
 }
 
 func TestEventsThatCannotBeWrittenAreLoggedOnce(t *testing.T) {
-	e, logs, clock := emitter(t, interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+	e, logs, clock := emitter(t, interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object,
+		...client.CreateOption) error {
 		return errors.New("forbidden here")
 	}})
 	for i := range 5 {

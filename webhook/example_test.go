@@ -32,8 +32,9 @@ func ExampleHandler() {
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, request)
 	fmt.Println(answer.Code)
-	fmt.Println(answer.Body)
+	fmt.Println(strings.ReplaceAll(answer.Body.String(), `,"response"`, ",\n\"response\""))
 	// Output:
 	// 200
-	// {"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"1","allowed":true,"auditAnnotations":{"reason":"opted_out"}}}
+	// {"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1",
+	// "response":{"uid":"1","allowed":true,"auditAnnotations":{"reason":"opted_out"}}}
 }

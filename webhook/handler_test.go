@@ -166,7 +166,8 @@ func TestRequestsThatAreNotReviews(t *testing.T) {
 	text := f.do(httptest.NewRequest(http.MethodPost, registration.PathPod, strings.NewReader("{}")), "text/plain")
 	require.Equal(t, http.StatusUnsupportedMediaType, text.Code)
 	require.Contains(t, text.Body.String(), "application/json")
-	charset := f.do(httptest.NewRequest(http.MethodPost, registration.PathPod, strings.NewReader(reviewOf(asking))), "application/json; charset=utf-8")
+	charset := f.do(httptest.NewRequest(http.MethodPost, registration.PathPod, strings.NewReader(reviewOf(asking))),
+		"application/json; charset=utf-8")
 	require.Equal(t, http.StatusOK, charset.Code)
 }
 
@@ -208,13 +209,15 @@ func TestLargePods(t *testing.T) {
 		pod     string
 		patched bool
 	}{
-		"3 MB of one value":   {strings.Replace(asking, `"image":"i"`, `"image":"`+strings.Repeat("i", 3<<20)+`"`, 1), true},
-		"1.5 MB of variables": {strings.Replace(asking, `"image":"i"`, `"env":[`+many(40000, `{"name":"VARIABLE","value":"value"}`)+`]`, 1), true},
-		"200 containers":      {strings.Replace(asking, `{"name":"a","image":"i"}`, many(200, `{"name":"a","image":"i"}`), 1), true},
-		"10,000 tolerations":  {strings.Replace(asking, `"containers"`, `"tolerations":[`+many(10000, `{"key":"a"}`)+`],"containers"`, 1), true},
-		"10,000 labels":       {strings.Replace(asking, `"dagger.io/inject"`, manyLabels(10000)+`"dagger.io/inject"`, 1), true},
-		"10,000 terms": {strings.Replace(asking, `"containers"`, `"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[`+
-			many(10000, `{"matchExpressions":[{"key":"a","operator":"Exists"}]}`)+`]}}},"containers"`, 1), true},
+		"3 MB of one value": {strings.Replace(asking, `"image":"i"`, `"image":"`+strings.Repeat("i", 3<<20)+`"`, 1), true},
+		"1.5 MB of variables": {strings.Replace(asking, `"image":"i"`, `"env":[`+many(40000, `{"name":"VARIABLE","value":"value"}`)+`]`, 1),
+			true},
+		"200 containers":     {strings.Replace(asking, `{"name":"a","image":"i"}`, many(200, `{"name":"a","image":"i"}`), 1), true},
+		"10,000 tolerations": {strings.Replace(asking, `"containers"`, `"tolerations":[`+many(10000, `{"key":"a"}`)+`],"containers"`, 1), true},
+		"10,000 labels":      {strings.Replace(asking, `"dagger.io/inject"`, manyLabels(10000)+`"dagger.io/inject"`, 1), true},
+		"10,000 terms": {strings.Replace(asking, `"containers"`,
+			`"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[`+
+				many(10000, `{"matchExpressions":[{"key":"a","operator":"Exists"}]}`)+`]}}},"containers"`, 1), true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -310,7 +313,8 @@ func TestWhatKubectlWritesToATerminalIsEscaped(t *testing.T) {
 		"a warning": `{"metadata":{"labels":{"dagger.io/inject":"maybe` + hostile + `"}},"spec":{"containers":[{"name":"a"}]}}`,
 		"a warning with a container": `{"metadata":{"labels":{"dagger.io/inject":"true"}},"spec":{"containers":[{"name":"a` + hostile +
 			`","env":[{"name":"DAGGER_CLOUD_ENGINE"}]}]}}`,
-		"a refusal": `{"metadata":{"labels":{"dagger.io/inject":"true"},"annotations":{"dagger.io/policy":"p` + hostile + `"}},"spec":{"containers":[{"name":"a"}]}}`,
+		"a refusal": `{"metadata":{"labels":{"dagger.io/inject":"true"},"annotations":{"dagger.io/policy":"p` + hostile +
+			`"}},"spec":{"containers":[{"name":"a"}]}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := f.post(reviewOf(pod))

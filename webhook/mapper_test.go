@@ -30,7 +30,8 @@ func awayServer(t *testing.T) (config *rest.Config, back func(), asked *atomic.I
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		resource := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-		kinds := map[string]string{"daemonsets": "DaemonSetList", "statefulsets": "StatefulSetList", "deployments": "DeploymentList", "services": "ServiceList"}
+		kinds := map[string]string{"daemonsets": "DaemonSetList", "statefulsets": "StatefulSetList", "deployments": "DeploymentList",
+			"services": "ServiceList"}
 		switch {
 		case !isBack.Load() || kinds[resource] == "":
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -44,7 +45,8 @@ func awayServer(t *testing.T) (config *rest.Config, back func(), asked *atomic.I
 			<-r.Context().Done()
 			return
 		}
-		list := appsv1.DaemonSetList{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: kinds[resource]}, ListMeta: metav1.ListMeta{ResourceVersion: "1"}}
+		list := appsv1.DaemonSetList{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: kinds[resource]},
+			ListMeta: metav1.ListMeta{ResourceVersion: "1"}}
 		switch resource {
 		case "daemonsets":
 			list.Items = []appsv1.DaemonSet{*engineSet("dagger", "registry.dagger.io/engine:v0.21.8", "1")}
@@ -58,7 +60,8 @@ func awayServer(t *testing.T) (config *rest.Config, back func(), asked *atomic.I
 		server.CloseClientConnections()
 		server.Close()
 	})
-	return &rest.Config{Host: server.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, func() { isBack.Store(true) }, asked
+	return &rest.Config{Host: server.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}},
+		func() { isBack.Store(true) }, asked
 }
 
 // TestEnginesAreReadOnceTheAPIServerIsBack begins to read them while it is away.
@@ -102,7 +105,8 @@ func TestKindsAreKnownWithoutTheAPIServer(t *testing.T) {
 	config, _, asked := awayServer(t)
 	mapper, err := newMapper(config, http.DefaultClient)
 	require.NoError(t, err)
-	objects := []runtime.Object{namespaceType(), &corev1.LimitRange{}, &corev1.ConfigMap{}, (&occurrence{}).event("key", "replica", time.Now())}
+	objects := []runtime.Object{namespaceType(), &corev1.LimitRange{}, &corev1.ConfigMap{},
+		(&occurrence{}).event("key", "replica", time.Now())}
 	for _, kind := range engineKinds() {
 		objects = append(objects, kind)
 	}

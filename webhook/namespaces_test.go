@@ -61,7 +61,8 @@ func (s *source) reads() int {
 }
 
 func (s *source) namespace(name string, age time.Duration) *corev1.Namespace {
-	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(time.Now().Add(-age)), Labels: map[string]string{"l": name}}}
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(time.Now().Add(-age)),
+		Labels: map[string]string{"l": name}}}
 }
 
 func TestOldNamespacesAreNeverReadLive(t *testing.T) {
@@ -166,7 +167,8 @@ func TestLimitRangesAreCombined(t *testing.T) {
 			}}},
 		}
 	}
-	ranges := []*corev1.LimitRange{item(corev1.LimitTypeContainer, "100m", "2"), item(corev1.LimitTypeContainer, "200m", "4"), item(corev1.LimitTypePod, "1", "1")}
+	ranges := []*corev1.LimitRange{item(corev1.LimitTypeContainer, "100m", "2"), item(corev1.LimitTypeContainer, "200m", "4"),
+		item(corev1.LimitTypePod, "1", "1")}
 	var objects []client.Object
 	for _, r := range ranges {
 		stripped, err := stripLimitRange(r)
@@ -233,7 +235,8 @@ func TestANameThatNoNamespaceCanHaveIsRefused(t *testing.T) {
 }
 
 func TestLimitRangesAreBounded(t *testing.T) {
-	large := &corev1.LimitRange{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Min: corev1.ResourceList{}}}}}
+	large := &corev1.LimitRange{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer,
+		Min: corev1.ResourceList{}}}}}
 	for i := range 1000 {
 		large.Spec.Limits[0].Min[corev1.ResourceName(fmt.Sprintf("example.com/r%04d", i))] = resource.MustParse("1")
 	}

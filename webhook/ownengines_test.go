@@ -36,7 +36,8 @@ func engineSet(namespace, image, revision string) *appsv1.DaemonSet {
 	d.Spec.Template.Spec.Containers = []corev1.Container{{
 		Name: "dagger-engine", Image: image, VolumeMounts: []corev1.VolumeMount{{Name: "run", MountPath: "/run/dagger"}},
 	}}
-	d.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "run", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/run/" + namespace}}}}
+	d.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "run",
+		VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/run/" + namespace}}}}
 	return d
 }
 
@@ -186,7 +187,8 @@ func TestEachNamespaceHasItsOwnEngine(t *testing.T) {
 	s.own = &ownEngines{watchedNamespace: watchedNamespace{Cache: fake}, changes: map[string]uint64{}}
 	document := "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"
 	put := func(namespace, text string) {
-		s.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: config.ConfigMapName}, Data: map[string]string{"policy.yaml": text}})
+		s.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: config.ConfigMapName},
+			Data: map[string]string{"policy.yaml": text}})
 	}
 	put("release", document+"engine: {discover: {ownNamespace: true}}\n")
 	decide := func(namespace string) *inject.Plan { return decideWith(t, namespace, s.Policies(namespace)) }
@@ -269,7 +271,8 @@ func BenchmarkPoliciesOfTheOwnNamespace(b *testing.B) {
 			s.own = &ownEngines{watchedNamespace: watchedNamespace{Cache: &fakeCache{image: "e:v1.0.0"}}, changes: map[string]uint64{}}
 			s.Set(&corev1.ConfigMap{
 				ObjectMeta: metav1.ObjectMeta{Namespace: "release", Name: config.ConfigMapName},
-				Data:       map[string]string{"policy.yaml": "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: " + discover + "\n"},
+				Data: map[string]string{"policy.yaml": "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: " + discover +
+					"\n"},
 			})
 			b.ReportAllocs()
 			for b.Loop() {

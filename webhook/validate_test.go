@@ -110,7 +110,8 @@ func TestTheDoorIsBoundedAsTheOthersAre(t *testing.T) {
 	}
 	require.Equal(t, http.StatusRequestEntityTooLarge, post(strings.Repeat(" ", MaxRequestBytes+1), "application/json"))
 	require.Equal(t, http.StatusUnsupportedMediaType, post("{}", "text/plain"))
-	for _, body := range []string{"", "{", "{}", `{"request":{}}`, `{"request":{"object":[]}}`, `{"request":{"object":{"metadata":{"name":"other"}}}}`} {
+	for _, body := range []string{"", "{", "{}", `{"request":{}}`, `{"request":{"object":[]}}`,
+		`{"request":{"object":{"metadata":{"name":"other"}}}}`} {
 		require.Equal(t, http.StatusBadRequest, post(body, "application/json"), body)
 	}
 }

@@ -134,7 +134,8 @@ func requireProduct(t *testing.T, image v1.Image, platform *v1.Platform) {
 		locators = append(locators, p.PackageExternalReferences[0].Locator)
 	}
 	require.Equal(t, "pkg:golang/github.com/dagger-inject/dagger-inject@v1.2.3", locators[0])
-	require.True(t, slices.ContainsFunc(locators, func(l string) bool { return strings.HasPrefix(l, "pkg:golang/k8s.io/client-go@v") }), locators)
+	require.True(t, slices.ContainsFunc(locators, func(l string) bool { return strings.HasPrefix(l, "pkg:golang/k8s.io/client-go@v") }),
+		locators)
 	require.Len(t, document.Relationships, len(document.Packages))
 }
 
@@ -167,12 +168,13 @@ func TestBadFlags(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no time":                           {[]string{"--created", ""}, `--created "" is no number of seconds`},
-		"an argument":                       {[]string{"--created", "1", "out.tar"}, `takes no arguments, got "out.tar"`},
-		"no source":                         {[]string{"--created", "1", "--output", t.TempDir(), "--source", "/nowhere"}, "/nowhere"},
-		"an architecture that is not built": {[]string{"--created", "1", "--arch", "amd64,riscv64"}, `--arch "amd64,riscv64": want amd64, arm64, or amd64,arm64`},
-		"an architecture twice":             {[]string{"--created", "1", "--arch", "amd64,amd64"}, "want amd64, arm64, or amd64,arm64"},
-		"a version that is no tag":          {[]string{"--created", "1", "--output", t.TempDir(), "--version", "a b"}, "want REGISTRY/REPOSITORY:TAG"},
+		"no time":     {[]string{"--created", ""}, `--created "" is no number of seconds`},
+		"an argument": {[]string{"--created", "1", "out.tar"}, `takes no arguments, got "out.tar"`},
+		"no source":   {[]string{"--created", "1", "--output", t.TempDir(), "--source", "/nowhere"}, "/nowhere"},
+		"an architecture that is not built": {[]string{"--created", "1", "--arch", "amd64,riscv64"},
+			`--arch "amd64,riscv64": want amd64, arm64, or amd64,arm64`},
+		"an architecture twice":    {[]string{"--created", "1", "--arch", "amd64,amd64"}, "want amd64, arm64, or amd64,arm64"},
+		"a version that is no tag": {[]string{"--created", "1", "--output", t.TempDir(), "--version", "a b"}, "want REGISTRY/REPOSITORY:TAG"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.ErrorContains(t, run(t.Context(), c.args, io.Discard, io.Discard), c.want)

@@ -38,7 +38,8 @@ fails. Nothing is stored; the question to the API server takes the right to crea
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCheck(cmd.Context(), s, &f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace whose policy, pods and opting in are checked (default: all); the API server is asked for a pod there (default: default)")
+	flags.StringVarP(&f.namespace, "namespace", "n", "",
+		"namespace whose policy, pods and opting in are checked (default: all); the API server is asked for a pod there (default: default)")
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; a table without it")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
@@ -67,7 +68,8 @@ func runCheck(ctx context.Context, s streams, f *checkFlags) error {
 		namespace = "default"
 	}
 	return printFindings(s, f.output, check.Run(ctx, check.Options{
-		Reader: reader, ReleaseNamespace: cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader)), Namespace: f.namespace, Now: time.Now(), Version: version,
+		Reader: reader, ReleaseNamespace: cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader)), Namespace: f.namespace,
+		Now: time.Now(), Version: version,
 		Ask: func(ctx context.Context) apicheck.Answer {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()

@@ -53,7 +53,8 @@ func TestCheckGoldens(t *testing.T) {
 	for _, file := range cases {
 		of := filepath.Dir(file)
 		t.Run(filepath.Base(of), func(t *testing.T) {
-			objects, err := readManifests([]string{file, filepath.Join(dir, "webhooks.yaml"), filepath.Join(repository, "test/data/engines/v0.21.8-default/manifests.yaml")})
+			objects, err := readManifests([]string{file, filepath.Join(dir, "webhooks.yaml"),
+				filepath.Join(repository, "test/data/engines/v0.21.8-default/manifests.yaml")})
 			require.NoError(t, err)
 			text, err := os.ReadFile(filepath.Join(of, "answer.yaml"))
 			require.NoError(t, err)

@@ -32,7 +32,8 @@ func TestExplainAnswerNamesTheCauses(t *testing.T) {
 	err := explainAnswer(apicheck.Answer{Outcome: apicheck.Failed, Namespace: "ci", Said: "a\nb", Causes: []string{"a", "b"}})
 	var out strings.Builder
 	complain(&out, err)
-	require.Equal(t, "dagger-inject: the pod of the check cannot be created in namespace ci: a\\nb\nUsual causes:\n  - a\n  - b\n", out.String())
+	require.Equal(t, "dagger-inject: the pod of the check cannot be created in namespace ci: a\\nb\nUsual causes:\n  - a\n  - b\n",
+		out.String())
 	out.Reset()
 	complain(&out, badInputf("policy.yaml: %w", err))
 	require.Contains(t, out.String(), "dagger-inject: policy.yaml: the pod of the check")

@@ -133,7 +133,8 @@ func (f *engineFlags) look(ctx context.Context, stdin io.Reader, selector labels
 
 // read returns the workloads by namespace, the cluster's policy, nil where it is not known, and what pods use, or why that is not
 // known.
-func (f *engineFlags) read(ctx context.Context, stdin io.Reader) (_ map[string]*engine.Workloads, _ *config.Documents, _ engines.Usage, unknown string, _ error) {
+func (f *engineFlags) read(ctx context.Context, stdin io.Reader) (_ map[string]*engine.Workloads, _ *config.Documents, _ engines.Usage,
+	unknown string, _ error) {
 	if len(f.files) > 0 {
 		objects, err := readObjects(f.files, stdin)
 		if err != nil {

@@ -51,7 +51,8 @@ The exit code is 0 when the pod is injected or would be, 3 when injection does n
   dagger-inject explain -f pod.yaml --policy policy.yaml --engine engine.yaml --namespace-labels dagger.io/inject=true
 
   # By what a cluster had at some time
-  kubectl get -A -o yaml mutatingwebhookconfigurations,namespaces,limitranges,nodes,daemonsets,statefulsets,deployments,services,pods > cluster.yaml
+  kubectl get -A -o yaml mutatingwebhookconfigurations,namespaces,limitranges,nodes > cluster.yaml
+  (echo ---; kubectl get -A -o yaml daemonsets,statefulsets,deployments,services,pods) >> cluster.yaml
   dagger-inject explain pod arc-runner-set-x7k2m -n ci --cluster cluster.yaml --policy policy.yaml`,
 		Args: func(cmd *cobra.Command, args []string) error { return f.check(cmd, args) },
 		RunE: func(cmd *cobra.Command, args []string) error { return runExplain(cmd.Context(), s, &f, args) },

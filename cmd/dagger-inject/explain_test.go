@@ -64,14 +64,17 @@ func TestExplainBadInput(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"nothing to explain":       {"", nil, "missing what to explain: pod NAME, namespace NAME or -f FILE"},
-		"something else":           {"", []string{"deployment", "x"}, `"deployment" cannot be explained: want pod NAME`},
-		"no name":                  {"", []string{"pod"}, "want one NAME after pod, got 0"},
-		"both":                     {pod, []string{"pod", "x", "-f", "-"}, `-f FILE does not go with "pod"`},
-		"an output unheard of":     {pod, []string{"-f", "-", "-o", "table"}, `-o "table" is not accepted`},
-		"nothing with a template":  {"kind: Service\nmetadata: {name: s}\n", append([]string{"-f", "-"}, offline...), "-: nothing in it has a pod template"},
-		"a wrong type":             {strings.Replace(pod, "name: a", "name: [a]", 1), append([]string{"-f", "-"}, offline...), "spec.containers[0].name: want a string, got a list"},
-		"a live pod by files":      {"", append([]string{"pod", "x"}, offline...), "a pod that exists is read from the cluster, or from --cluster FILE"},
+		"nothing to explain":   {"", nil, "missing what to explain: pod NAME, namespace NAME or -f FILE"},
+		"something else":       {"", []string{"deployment", "x"}, `"deployment" cannot be explained: want pod NAME`},
+		"no name":              {"", []string{"pod"}, "want one NAME after pod, got 0"},
+		"both":                 {pod, []string{"pod", "x", "-f", "-"}, `-f FILE does not go with "pod"`},
+		"an output unheard of": {pod, []string{"-f", "-", "-o", "table"}, `-o "table" is not accepted`},
+		"nothing with a template": {"kind: Service\nmetadata: {name: s}\n", append([]string{"-f", "-"}, offline...),
+			"-: nothing in it has a pod template"},
+		"a wrong type": {strings.Replace(pod, "name: a", "name: [a]", 1), append([]string{"-f", "-"}, offline...),
+			"spec.containers[0].name: want a string, got a list"},
+		"a live pod by files": {"", append([]string{"pod", "x"}, offline...),
+			"a pod that exists is read from the cluster, or from --cluster FILE"},
 		"no cluster and no files":  {pod, []string{"-f", "-", "--kubeconfig", "/nowhere"}, "--policy, --engine or --cluster explain without one"},
 		"a cluster that is absent": {pod, []string{"-f", "-", "--cluster", "/nowhere"}, "no such file or directory"},
 	}

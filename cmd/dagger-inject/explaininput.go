@@ -31,7 +31,8 @@ func clusterClient(kubeconfig string) (client.Client, error) {
 
 // offline reports whether files stand for the cluster.
 func (f *explainFlags) offline() bool {
-	return f.policy != "" || f.namespacePolicy != "" || len(f.engines) > 0 || len(f.cluster) > 0 || len(f.namespaceLabels)+len(f.namespaceAnnotations) > 0
+	return f.policy != "" || f.namespacePolicy != "" || len(f.engines) > 0 || len(f.cluster) > 0 ||
+		len(f.namespaceLabels)+len(f.namespaceAnnotations) > 0
 }
 
 func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error) {

@@ -28,12 +28,15 @@ func TestWorkloads(t *testing.T) {
 		return "\n" + pad + "metadata: {labels: {dagger.io/inject: 'true'}}" + indent(by)
 	}
 	cases := map[string]struct{ object, containers string }{
-		"Deployment":  {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec:\n  replicas: 2\n  template:" + template(4), "spec.template.spec"},
+		"Deployment": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec:\n  replicas: 2\n  template:" + template(4),
+			"spec.template.spec"},
 		"StatefulSet": {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: w}\nspec:\n  template:" + template(4), "spec.template.spec"},
 		"DaemonSet":   {"apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: w}\nspec:\n  template:" + template(4), "spec.template.spec"},
 		"Job":         {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: w}\nspec:\n  template:" + template(4), "spec.template.spec"},
-		"CronJob":     {"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: w}\nspec:\n  jobTemplate:\n    spec:\n      template:" + template(8), "spec.jobTemplate.spec.template.spec"},
-		"AutoscalingRunnerSet": {"apiVersion: actions.github.com/v1alpha1\nkind: AutoscalingRunnerSet\nmetadata: {name: w}\nspec:\n  githubConfigUrl: u\n  template:" +
+		"CronJob": {"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: w}\nspec:\n  jobTemplate:\n    spec:\n      template:" +
+			template(8), "spec.jobTemplate.spec.template.spec"},
+		"AutoscalingRunnerSet": {"apiVersion: actions.github.com/v1alpha1\nkind: AutoscalingRunnerSet\nmetadata: {name: w}\nspec:\n  " +
+			"githubConfigUrl: u\n  template:" +
 			strings.ReplaceAll(template(4), "name: main", "name: runner"), "spec.template.spec"},
 		"EphemeralRunner": {"apiVersion: actions.github.com/v1alpha1\nkind: EphemeralRunner\nmetadata: {name: w}\nspec:\n  githubConfigUrl: u" +
 			strings.ReplaceAll(template(2), "name: main", "name: runner"), "spec.spec"},
@@ -79,11 +82,13 @@ func TestSeveralDocumentsAndLists(t *testing.T) {
 	pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: NAME, labels: {dagger.io/inject: 'true'}}\nspec: {containers: [{name: a, image: i}]}\n"
 	input := "# only a comment\n---\n" + strings.Replace(pod, "NAME", "one", 1) +
 		"---\napiVersion: v1\nkind: Service\nmetadata: {name: other}\n---\n" +
-		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: s}}\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: two, labels: {dagger.io/inject: 'true'}}\n  spec: {containers: [{name: a}]}\n"
+		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: s}}\n- apiVersion: v1\n  kind: Pod\n  metadata: " +
+		"{name: two, labels: {dagger.io/inject: 'true'}}\n  spec: {containers: [{name: a}]}\n"
 	code, out, report := execute(t, input, "inject", "-f", "-", "-o", "yaml")
 	require.Zero(t, code, report)
 	require.Equal(t, 2, strings.Count(out, "---\n"))
-	require.Equal(t, []string{"Pod default/one: injected", "Service default/other: unchanged", "Secret default/s: unchanged", "Pod default/two: injected"}, heads(report))
+	require.Equal(t, []string{"Pod default/one: injected", "Service default/other: unchanged", "Secret default/s: unchanged",
+		"Pod default/two: injected"}, heads(report))
 
 	code, patches, _ := execute(t, input, "inject", "-f", "-", "-o", "patch")
 	require.Zero(t, code)
@@ -159,7 +164,8 @@ spec:
 	require.NoError(t, json.Unmarshal([]byte(out), &pod))
 	require.Len(t, pod.Spec.Containers[0].Env, 3)
 	require.Len(t, pod.Spec.Containers[1].Env, 1)
-	code, asYAML, _ := execute(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {dagger.io/inject: 'true'}}\nspec:\n  containers:\n  - {name: a, env: &e [{name: X}]}\n  - {name: b, env: *e}\n",
+	code, asYAML, _ := execute(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {dagger.io/inject: 'true'}}\nspec:\n  "+
+		"containers:\n  - {name: a, env: &e [{name: X}]}\n  - {name: b, env: *e}\n",
 		"inject", "-f", "-", "-o", "yaml")
 	require.Zero(t, code)
 	require.Equal(t, 2, strings.Count(asYAML, "name: _EXPERIMENTAL_DAGGER_RUNNER_HOST"))
@@ -169,7 +175,8 @@ spec:
 func TestBadInput(t *testing.T) {
 	dir := t.TempDir()
 	policy := filepath.Join(dir, "policy.yaml")
-	require.NoError(t, os.WriteFile(policy, []byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {sockets: {}}\n"), 0o600))
+	require.NoError(t, os.WriteFile(policy, []byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {sockets: {}}\n"),
+		0o600))
 	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {dagger.io/inject: 'true'}}\nspec: {containers: [{name: a}]}\n"
 	cases := map[string]struct {
 		stdin string
@@ -184,18 +191,24 @@ func TestBadInput(t *testing.T) {
 		"not JSON":               {`{"kind": "Pod",`, []string{"inject", "-f", "-"}, "standard input: invalid JSON at byte 15"},
 		"two documents in one":   {pod + "...\n" + pod, []string{"inject", "-f", "-"}, "another document follows without a line of three dashes"},
 		"a duplicate key":        {pod + "kind: Pod\n", []string{"inject", "-f", "-"}, `key "kind" already set in map`},
-		"a duplicate key, JSON":  {`{"kind":"Pod","kind":"Pod"}`, []string{"inject", "-f", "-"}, `standard input: invalid JSON at byte 14: member "kind" appears twice`},
-		"no kind":                {"a: b\n", []string{"inject", "-f", "-"}, "kind: missing"},
-		"a wrong type":           {pod + "---\n" + strings.Replace(pod, "name: a", "name: [a]", 1), []string{"inject", "-f", "-"}, "document 2: Pod default/p: spec.containers[0].name: want a string, got a list"},
-		"a wrong type in a template": {"kind: Job\nmetadata: {name: j}\nspec: {template: {metadata: {labels: 1}, spec: {containers: []}}}\n", []string{"inject", "-f", "-"},
+		"a duplicate key, JSON": {`{"kind":"Pod","kind":"Pod"}`, []string{"inject", "-f", "-"},
+			`standard input: invalid JSON at byte 14: member "kind" appears twice`},
+		"no kind": {"a: b\n", []string{"inject", "-f", "-"}, "kind: missing"},
+		"a wrong type": {pod + "---\n" + strings.Replace(pod, "name: a", "name: [a]", 1), []string{"inject", "-f", "-"},
+			"document 2: Pod default/p: spec.containers[0].name: want a string, got a list"},
+		"a wrong type in a template": {"kind: Job\nmetadata: {name: j}\nspec: {template: {metadata: {labels: 1}, spec: {containers: []}}}\n",
+			[]string{"inject", "-f", "-"},
 			"Job default/j: spec.template.metadata.labels: want an object, got a number"},
-		"an output unheard of": {pod, []string{"inject", "-f", "-", "-o", "table"}, `-o "table" is not accepted: accepted is yaml, json, patch or diff`},
-		"an unknown flag":      {pod, []string{"inject", "--file-name", "x"}, "unknown flag: --file-name (see dagger-inject inject --help)"},
-		"an argument":          {pod, []string{"inject", "pod.yaml"}, `dagger-inject inject takes no arguments, got "pod.yaml"`},
-		"a policy that is bad": {pod, []string{"inject", "-f", "-", "--policy", policy}, policy + ": line 3: engine.sockets: unknown field: did you mean socket?"},
-		"a policy not there":   {pod, []string{"inject", "-f", "-", "--policy", dir + "/none"}, "reading the policy: open"},
+		"an output unheard of": {pod, []string{"inject", "-f", "-", "-o", "table"},
+			`-o "table" is not accepted: accepted is yaml, json, patch or diff`},
+		"an unknown flag": {pod, []string{"inject", "--file-name", "x"}, "unknown flag: --file-name (see dagger-inject inject --help)"},
+		"an argument":     {pod, []string{"inject", "pod.yaml"}, `dagger-inject inject takes no arguments, got "pod.yaml"`},
+		"a policy that is bad": {pod, []string{"inject", "-f", "-", "--policy", policy},
+			policy + ": line 3: engine.sockets: unknown field: did you mean socket?"},
+		"a policy not there": {pod, []string{"inject", "-f", "-", "--policy", dir + "/none"}, "reading the policy: open"},
 		"a policy that is none": {pod, []string{"inject", "-f", "-", "--policy", filepath.Join(repository, "test/data/fixtures/readme/pod.yaml")},
-			"Pod arc-runner-set-x7k2m is no policy: want apiVersion: inject.dagger.io/v1alpha1 and kind: InjectionPolicy, or a ConfigMap dagger-inject-policy"},
+			"Pod arc-runner-set-x7k2m is no policy: want apiVersion: inject.dagger.io/v1alpha1 and kind: InjectionPolicy, or a ConfigMap " +
+				"dagger-inject-policy"},
 		"a bad label":            {pod, []string{"inject", "-f", "-", "--namespace-labels", "a"}, "a must be formatted as key=value"},
 		"a kubeconfig not there": {"", []string{"check", "--kubeconfig", dir + "/none"}, "finding the cluster: stat"},
 		"a command unheard of":   {"", []string{"injekt"}, `unknown command "injekt": did you mean inject?`},
@@ -256,12 +269,15 @@ func TestNoDocumentIsLost(t *testing.T) {
 // TestStringsStayStrings reads the YAML that is written as kubectl does, by the rules of YAML 1.1.
 func TestStringsStayStrings(t *testing.T) {
 	var env []string
-	for i, value := range []string{"on", "NO", "y", "yes", "1:20", "1_000", "0o7", "null", "~", "1e3", "0b1", "2001-01-01", "\\ud83d\\ude00", "a: b", "=", ""} {
+	for i, value := range []string{"on", "NO", "y", "yes", "1:20", "1_000", "0o7", "null", "~", "1e3", "0b1", "2001-01-01", "\\ud83d\\ude00",
+		"a: b", "=", ""} {
 		env = append(env, `{"name":"V`+string(rune('A'+i))+`","value":"`+strings.ReplaceAll(value, `\\u`, `\u`)+`"}`)
 	}
 	pod := `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","labels":{"dagger.io/inject":"true"}},"spec":{"containers":[{"name":"a","env":[` + strings.Join(env, ",") + `]}]}}`
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
-	require.NoError(t, os.WriteFile(policy, []byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {tcp: {address: 'e:1'}}\nenv: [{name: OURS, value: 'off'}]\n"), 0o600))
+	require.NoError(t, os.WriteFile(policy,
+		[]byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {tcp: {address: 'e:1'}}\nenv: [{name: OURS, "+
+			"value: 'off'}]\n"), 0o600))
 	code, asYAML, report := execute(t, pod, "inject", "-f", "-", "--policy", policy, "-o", "yaml")
 	require.Zero(t, code, report)
 	_, asJSON, _ := execute(t, pod, "inject", "-f", "-", "--policy", policy, "-o", "json")
@@ -274,12 +290,16 @@ func TestStringsStayStrings(t *testing.T) {
 }
 
 func TestMergeKeysAndListsOfOneKind(t *testing.T) {
-	code, out, report := execute(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {dagger.io/inject: 'true'}}\nspec:\n  containers:\n  - <<: {env: [{name: X, value: x}]}\n    name: a\n",
+	code, out, report := execute(t,
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {dagger.io/inject: 'true'}}\nspec:\n  containers:\n  - <<: {env: [{name: X, "+
+			"value: x}]}\n    name: a\n",
 		"inject", "-f", "-", "-o", "json")
 	require.Zero(t, code, report)
 	require.Contains(t, out, "_EXPERIMENTAL_DAGGER_RUNNER_HOST")
 
-	code, _, report = execute(t, `{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"p","labels":{"dagger.io/inject":"true"}},"spec":{"containers":[{"name":"a"}]}}]}`,
+	code, _,
+		report = execute(t,
+		`{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"p","labels":{"dagger.io/inject":"true"}},"spec":{"containers":[{"name":"a"}]}}]}`,
 		"inject", "-f", "-", "-o", "json")
 	require.Zero(t, code, report)
 	require.Equal(t, []string{"Pod default/p: injected"}, heads(report))

@@ -129,7 +129,8 @@ func (f *lintFlags) print(s streams, findings []finding, policies int) error {
 		}
 	} else {
 		for _, one := range findings {
-			_ = terminal.Line(s.out, "%s: %s", one.File, config.FieldError{Source: one.Source, Line: one.Line, Path: one.Field, Problem: one.Problem}.Error())
+			_ = terminal.Line(s.out, "%s: %s", one.File,
+				config.FieldError{Source: one.Source, Line: one.Line, Path: one.Field, Problem: one.Problem}.Error())
 		}
 	}
 	if len(findings) > 0 {

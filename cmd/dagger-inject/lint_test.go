@@ -25,8 +25,10 @@ func TestLint(t *testing.T) {
 	cluster := write(t, "cluster.yaml", policyHeader+"engine: {socket: {hostPath: /run/d}}\n")
 	good := write(t, "good.yaml", policyHeader+"env: [{name: A, value: b}]\n")
 	locked := write(t, "locked.yaml", policyHeader+"engine:\n  socket: {hostPath: /etc}\n")
-	manifest := write(t, "manifest.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: dagger-inject-policy, namespace: ci}\ndata:\n  policy.yaml: |\n    "+
-		"apiVersion: inject.dagger.io/v1alpha1\n    kind: InjectionPolicy\n    onErr: auto\n  Big.yaml: ''\n---\napiVersion: v1\nkind: Service\nmetadata: {name: other}\n")
+	manifest := write(t, "manifest.yaml",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: dagger-inject-policy, namespace: ci}\ndata:\n  policy.yaml: |\n    "+
+			"apiVersion: inject.dagger.io/v1alpha1\n    kind: InjectionPolicy\n    onErr: auto\n  Big.yaml: ''\n---\napiVersion: v1\nkind: "+
+			"Service\nmetadata: {name: other}\n")
 	cases := map[string]struct {
 		args []string
 		code int
@@ -40,8 +42,10 @@ func TestLint(t *testing.T) {
 		"no policy at all":       {[]string{filepath.Join(repository, "test/data/fixtures/readme/pod.yaml")}, 2, ""},
 		"no file":                {nil, 2, ""},
 		"standard input":         {[]string{"-"}, 2, ""},
-		"a list":                 {[]string{write(t, "list.yaml", "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: dagger-inject-policy, namespace: ci}, data: {x: z}}]}")}, 1, `key "x"`},
-		"a missing file":         {[]string{"/nowhere.yaml"}, 2, ""},
+		"a list": {[]string{write(t, "list.yaml",
+			"{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: dagger-inject-policy, namespace: ci}, "+
+				"data: {x: z}}]}")}, 1, `key "x"`},
+		"a missing file": {[]string{"/nowhere.yaml"}, 2, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -65,9 +69,11 @@ func TestLint(t *testing.T) {
 }
 
 func TestPolicyShow(t *testing.T) {
-	cluster := write(t, "cluster.yaml", policyHeader+"engine: {socket: {hostPath: /run/d}, tcp: {address: 'a:1'}}\noverrides: {fromPods: [engine.transport, wait.enabled]}\n")
+	cluster := write(t, "cluster.yaml",
+		policyHeader+"engine: {socket: {hostPath: /run/d}, tcp: {address: 'a:1'}}\noverrides: {fromPods: [engine.transport, wait.enabled]}\n")
 	team := write(t, "team.yaml", policyHeader+"engine: {tcp: {address: 'b:2'}}\nenv: [{name: A, value: \"on\"}]\n")
-	pod := write(t, "pod.yaml", "{apiVersion: v1, kind: Pod, metadata: {annotations: {dagger.io/transport: tcp, dagger.io/wait: 'false'}}, spec: {containers: []}}")
+	pod := write(t, "pod.yaml", "{apiVersion: v1, kind: Pod, metadata: {annotations: {dagger.io/transport: tcp, dagger.io/wait: 'false'}}, "+
+		"spec: {containers: []}}")
 	code, out, report := execute(t, "", "policy", "show", "--policy", cluster, "--namespace-policy", team, "--pod", pod)
 	require.Zero(t, code, report)
 	for _, want := range []string{
@@ -81,7 +87,8 @@ func TestPolicyShow(t *testing.T) {
 		require.Contains(t, out, want)
 	}
 
-	locked := write(t, "locked.yaml", policyHeader+"engine: {socket: {group: 0}}\ncontainers: {include: []}\noverrides: {fromPods: []}\nscheduling: {nodeAffinity: {}}\n")
+	locked := write(t, "locked.yaml",
+		policyHeader+"engine: {socket: {group: 0}}\ncontainers: {include: []}\noverrides: {fromPods: []}\nscheduling: {nodeAffinity: {}}\n")
 	code, out, _ = execute(t, "", "policy", "show", "--policy", locked)
 	require.Zero(t, code)
 	for _, path := range []string{"engine.socket.group", "containers.include", "overrides.fromPods", "scheduling.nodeAffinity"} {

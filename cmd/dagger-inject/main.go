@@ -114,7 +114,8 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newInjectCommand(s), newExplainCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s), newEngineCommand(s), newWaitCommand(s), newCheckCommand(s), newVersionCommand(s))
+	root.AddCommand(newInjectCommand(s), newExplainCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s),
+		newEngineCommand(s), newWaitCommand(s), newCheckCommand(s), newVersionCommand(s))
 	return root
 }
 

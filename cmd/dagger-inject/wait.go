@@ -148,7 +148,7 @@ func (w *waiter) wait(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return w.interrupted(ctx, last)
 		case last == nil || time.Now().Before(deadline):
-			last = err // The deadline cut this attempt short: the error of the one before says more. the deadline cut short says less than the one before.
+			last = err // an attempt that the deadline cut short says less than the one before
 		}
 		if !time.Now().Add(pause).Before(deadline) {
 			pause = max(time.Until(deadline), 0)

@@ -70,21 +70,25 @@ A second signal stops it at once.`,
 		"namespace with the cluster's policy, in the ConfigMap "+config.ConfigMapName+"; those of other namespaces refine it there")
 	flags.IntVar(&f.port, "port", 10250, "port to serve admission reviews on")
 	flags.StringVar(&f.bindAddress, "bind-address", "", "IP address to listen on (default: every address, or 127.0.0.1 with --standalone)")
-	flags.StringVar(&f.certDir, "cert-dir", "/etc/dagger-inject/certs", "folder with tls.crt and tls.key; the webhook waits for them, and reads them again when they change")
+	flags.StringVar(&f.certDir, "cert-dir", "/etc/dagger-inject/certs",
+		"folder with tls.crt and tls.key; the webhook waits for them, and reads them again when they change")
 	flags.StringVar(&f.metrics, "metrics-bind-address", ":8080", "address to serve /metrics on; 0 turns it off")
 	flags.StringVar(&f.health, "health-probe-bind-address", ":8081", "address to serve /healthz and /readyz on")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "with --standalone: labels that every namespace has")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "with --standalone: annotations that every namespace has")
-	flags.StringVar(&f.hostIP, "host-ip", os.Getenv("HOST_IP"), "address of this pod's node (status.hostIP), from which the nodes' address family is known (default: $HOST_IP; IPv4 without it)")
+	flags.StringVar(&f.hostIP, "host-ip", os.Getenv("HOST_IP"),
+		"address of this pod's node (status.hostIP), from which the nodes' address family is known (default: $HOST_IP; IPv4 without it)")
 	flags.StringVar(&f.kubeVersion, "kube-version", defaultKubeVersion, "with --standalone: "+kubeVersionHelp)
-	flags.BoolVar(&f.discoverOwnNamespace, "discover-own-namespace", false, "let policies look for the engine in the pod's own namespace (engine.discover.ownNamespace), "+
-		"for which the workloads and Services of all namespaces are read")
+	flags.BoolVar(&f.discoverOwnNamespace, "discover-own-namespace", false,
+		"let policies look for the engine in the pod's own namespace (engine.discover.ownNamespace), "+
+			"for which the workloads and Services of all namespaces are read")
 	flags.DurationVar(&f.drainQuietPeriod, "drain-quiet-period", webhook.DefaultDrainQuietPeriod,
 		"on SIGTERM, serve on until no request has come for this long (default with --standalone: 0s, which waits for running requests only)")
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", webhook.DefaultDrainTimeout,
 		"longest wait for the quiet period; keep it 20s below the pod's terminationGracePeriodSeconds less its preStop hook")
-	flags.BoolVar(&f.events, "events", true, "write events about pods that cannot be injected, on their controller or namespace; at most a few a second")
+	flags.BoolVar(&f.events, "events", true,
+		"write events about pods that cannot be injected, on their controller or namespace; at most a few a second")
 	flags.StringVar(&f.logLevel, "log-level", "info", "lowest level that is logged: debug, info, warn or error")
 	return cmd
 }
@@ -105,7 +109,8 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		f.drainQuietPeriod = 0 // nobody follows its readiness
 	}
 	if f.drainQuietPeriod < 0 || f.drainTimeout < f.drainQuietPeriod {
-		return badInputf("--drain-quiet-period %s and --drain-timeout %s are not accepted: want 0s or more, and the time-out no shorter than the quiet period",
+		return badInputf("--drain-quiet-period %s and --drain-timeout %s are not accepted: want 0s or more, and the time-out no shorter than "+
+			"the quiet period",
 			f.drainQuietPeriod, f.drainTimeout)
 	}
 	options := webhook.Options{
@@ -122,7 +127,8 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		DrainTimeout:     f.drainTimeout,
 	}
 	if f.standalone {
-		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace", "discover-own-namespace", "events"} {
+		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace",
+			"discover-own-namespace", "events"} {
 			if cmd.Flags().Changed(flag) {
 				return badInputf("--%s does not go with --standalone, which serves reviews and nothing else", flag)
 			}
@@ -153,7 +159,8 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 	return webhook.Run(cmd.Context(), restConfig, options)
 }
 
-const releaseNamespaceHelp = "namespace that the webhook runs in, with the cluster's policy (default: the one that the webhook configuration leads to, else dagger-inject)"
+const releaseNamespaceHelp = "namespace that the webhook runs in, with the cluster's policy (default: the one that the webhook " +
+	"configuration leads to, else dagger-inject)"
 
 const kubeconfigHelp = "kubeconfig file (default: $KUBECONFIG, else ~/.kube/config, else the pod's own service account)"
 
@@ -195,7 +202,8 @@ func serveStandalone(cmd *cobra.Command, s streams, f *webhookFlags, options web
 	if made {
 		_, _ = fmt.Fprintf(s.err, "made a self-signed certificate for localhost in %s\n", options.CertDir)
 	}
-	_, _ = fmt.Fprintf(s.err, "serving on https://%s; try:\n  curl --cacert %s/tls.crt -H 'Content-Type: application/json' --data @review.json https://localhost:%d%s\n",
+	_, _ = fmt.Fprintf(s.err, "serving on https://%s; try:\n  curl --cacert %s/tls.crt -H 'Content-Type: application/json' --data "+
+		"@review.json https://localhost:%d%s\n",
 		net.JoinHostPort(options.Host, strconv.Itoa(options.Port)), options.CertDir, options.Port, registration.PathPod)
 	return webhook.RunStandalone(cmd.Context(), options, source)
 }

@@ -211,7 +211,8 @@ func requireService(t *testing.T, s sample, address string) {
 	require.NotNil(t, service, "%s: no Service is %s", s.file, host)
 	number, err := strconv.Atoi(port)
 	require.NoError(t, err, s.file)
-	require.True(t, slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == number }), "%s: %s", s.file, address)
+	require.True(t, slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == number }), "%s: %s",
+		s.file, address)
 }
 
 // requireCertificates checks that both ends have certificates of one CA, in the Secrets that are mounted.

@@ -34,21 +34,25 @@ func TestTheReplicasOfAStatefulSet(t *testing.T) {
 		"numbered from seven": {func(s *appsv1.StatefulSet, _ *corev1.Service) {
 			s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 7}
 		}, "engine-7.peers.dagger.svc:1234", 3, false},
-		"one is not ready, which one is not known": {func(s *appsv1.StatefulSet, _ *corev1.Service) { s.Status.ReadyReplicas = 2 }, "engine-0.peers.dagger.svc:1234", 3, false},
+		"one is not ready, which one is not known": {func(s *appsv1.StatefulSet, _ *corev1.Service) { s.Status.ReadyReplicas = 2 },
+			"engine-0.peers.dagger.svc:1234", 3, false},
 		"the second is being made": {func(s *appsv1.StatefulSet, _ *corev1.Service) {
 			s.Status.Replicas, s.Status.ReadyReplicas = 2, 1
 		}, "engine-0.peers.dagger.svc:1234", 1, false},
 		"all are being made at once": {func(s *appsv1.StatefulSet, _ *corev1.Service) {
 			s.Spec.PodManagementPolicy, s.Status.Replicas, s.Status.ReadyReplicas = appsv1.ParallelPodManagement, 2, 1
 		}, "engine-0.peers.dagger.svc:1234", 3, false},
-		"none is ready":               {func(s *appsv1.StatefulSet, _ *corev1.Service) { s.Status.Replicas, s.Status.ReadyReplicas = 1, 0 }, "engine-0.peers.dagger.svc:1234", 3, false},
-		"a fourth is being made":      {func(s *appsv1.StatefulSet, _ *corev1.Service) { s.Spec.Replicas, s.Status.Replicas = &four, 4 }, "engine-0.peers.dagger.svc:1234", 4, false},
-		"one alone":                   {func(s *appsv1.StatefulSet, _ *corev1.Service) { s.Spec.Replicas = &one }, "", 0, true},
-		"no governing Service":        {func(_ *appsv1.StatefulSet, peers *corev1.Service) { peers.Name = "other" }, "", 0, true},
-		"one with an address":         {func(_ *appsv1.StatefulSet, peers *corev1.Service) { peers.Spec.ClusterIP = "10.0.0.1" }, "", 0, true},
-		"one that selects others":     {func(_ *appsv1.StatefulSet, peers *corev1.Service) { peers.Spec.Selector["app"] = "other" }, "", 0, true},
-		"one of another namespace":    {func(_ *appsv1.StatefulSet, peers *corev1.Service) { peers.Namespace = "other" }, "", 0, true},
-		"it listens on no port there": {func(s *appsv1.StatefulSet, _ *corev1.Service) { s.Spec.Template.Spec.Containers[0].Args = nil }, "", 0, true},
+		"none is ready": {func(s *appsv1.StatefulSet, _ *corev1.Service) { s.Status.Replicas, s.Status.ReadyReplicas = 1, 0 },
+			"engine-0.peers.dagger.svc:1234", 3, false},
+		"a fourth is being made": {func(s *appsv1.StatefulSet, _ *corev1.Service) { s.Spec.Replicas, s.Status.Replicas = &four, 4 },
+			"engine-0.peers.dagger.svc:1234", 4, false},
+		"one alone":                {func(s *appsv1.StatefulSet, _ *corev1.Service) { s.Spec.Replicas = &one }, "", 0, true},
+		"no governing Service":     {func(_ *appsv1.StatefulSet, peers *corev1.Service) { peers.Name = "other" }, "", 0, true},
+		"one with an address":      {func(_ *appsv1.StatefulSet, peers *corev1.Service) { peers.Spec.ClusterIP = "10.0.0.1" }, "", 0, true},
+		"one that selects others":  {func(_ *appsv1.StatefulSet, peers *corev1.Service) { peers.Spec.Selector["app"] = "other" }, "", 0, true},
+		"one of another namespace": {func(_ *appsv1.StatefulSet, peers *corev1.Service) { peers.Namespace = "other" }, "", 0, true},
+		"it listens on no port there": {func(s *appsv1.StatefulSet, _ *corev1.Service) { s.Spec.Template.Spec.Containers[0].Args = nil }, "", 0,
+			true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +84,8 @@ func TestAnAddressIsOfOneReplicaOrOfNone(t *testing.T) {
 		require.Equal(t, n, got)
 	}
 	for _, address := range []string{
-		"", "engine-5", "engine-4.peers.dagger.svc:1234", "engine-8.peers.dagger.svc:1234", "engine-05.peers.dagger.svc:1234", "engine-+5.peers.dagger.svc:1234",
+		"", "engine-5", "engine-4.peers.dagger.svc:1234", "engine-8.peers.dagger.svc:1234", "engine-05.peers.dagger.svc:1234",
+		"engine-+5.peers.dagger.svc:1234",
 		"engine-5.peers.dagger.svc:1235", "engine-5.peers.other.svc:1234", "other-5.peers.dagger.svc:1234", "5.peers.dagger.svc:1234",
 		"engine-99999999999.peers.dagger.svc:1234",
 	} {

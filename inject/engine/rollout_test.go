@@ -113,7 +113,8 @@ func TestATenantsThousandEngines(t *testing.T) {
 		d := appsv1.DaemonSet{}
 		d.Name = fmt.Sprintf("e%04d", i)
 		d.Spec.Template.Labels = map[string]string{"a": "b"}
-		d.Spec.Template.Spec.Containers = []corev1.Container{{Name: containerName, Image: fmt.Sprintf("registry.dagger.io/engine:v0.1.%d", i), Args: []string{"--addr", "tcp://0.0.0.0:1"}}}
+		d.Spec.Template.Spec.Containers = []corev1.Container{{Name: containerName, Image: fmt.Sprintf("registry.dagger.io/engine:v0.1.%d", i),
+			Args: []string{"--addr", "tcp://0.0.0.0:1"}}}
 		w.DaemonSets = append(w.DaemonSets, d)
 		s := corev1.Service{}
 		s.Name = strings.Replace(d.Name, "e", "s", 1)

@@ -54,7 +54,8 @@ func service(c *candidate, engine *corev1.Container, port int32, services []core
 	var found []Service
 	for i := range services {
 		s := &services[i]
-		if s.Namespace != "" && s.Namespace != c.Workload.Namespace || s.Spec.Type == corev1.ServiceTypeExternalName || !selects(s.Spec.Selector, c.template.Labels) {
+		if s.Namespace != "" && s.Namespace != c.Workload.Namespace || s.Spec.Type == corev1.ServiceTypeExternalName ||
+			!selects(s.Spec.Selector, c.template.Labels) {
 			continue
 		}
 		for _, p := range s.Spec.Ports {
@@ -123,5 +124,6 @@ func safe(c *candidate, s *corev1.ServiceSpec) (bool, string) {
 	case isLocal(s) && c.Workload.Kind == "DaemonSet":
 		return true, "internalTrafficPolicy is Local, and an engine is on each node"
 	}
-	return false, "there are several engines, and each connection may reach another one: set sessionAffinity: ClientIP or internalTrafficPolicy: Local"
+	return false, "there are several engines, and each connection may reach another one: set sessionAffinity: ClientIP or " +
+		"internalTrafficPolicy: Local"
 }

@@ -79,7 +79,8 @@ func TestWhatIsNoVersion(t *testing.T) {
 }
 
 func FuzzVersions(f *testing.F) {
-	for _, tag := range []string{"v0.21.8", "v1.0.0-beta.10+0e19eba6", "v0.18.0-wolfi-gpu", "0.19.0-250929-dev-0a1b", "latest", "v1.2.3-rc.1_x", "v\x00"} {
+	for _, tag := range []string{"v0.21.8", "v1.0.0-beta.10+0e19eba6", "v0.18.0-wolfi-gpu", "0.19.0-250929-dev-0a1b", "latest",
+		"v1.2.3-rc.1_x", "v\x00"} {
 		f.Add(tag, "v0.21.8")
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {

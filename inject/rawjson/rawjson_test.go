@@ -135,7 +135,8 @@ func TestADocumentCanBeReused(t *testing.T) {
 
 // FuzzParse compares what is accepted, and every value found, with encoding/json.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{`{}`, `[1,-0.5e+3,"a\u00e9\n",true,null]`, `{"a":{"b":[{"c":"d"}]}}`, `{"managedFields":[1]}`, "\"\xff\"", `"\ud800"`} {
+	for _, seed := range []string{`{}`, `[1,-0.5e+3,"a\u00e9\n",true,null]`, `{"a":{"b":[{"c":"d"}]}}`, `{"managedFields":[1]}`, "\"\xff\"",
+		`"\ud800"`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -32,7 +32,8 @@ const (
 
 // Configuration returns the MutatingWebhookConfiguration that sends us the pods that ask for injection, and no others. The
 // client function says how a path of ours is reached; releaseNamespace is where we run ourselves, and is left out.
-func Configuration(client func(path string) admissionregistrationv1.WebhookClientConfig, releaseNamespace string) *admissionregistrationv1.MutatingWebhookConfiguration {
+func Configuration(client func(path string) admissionregistrationv1.WebhookClientConfig,
+	releaseNamespace string) *admissionregistrationv1.MutatingWebhookConfiguration {
 	excluded := metav1.LabelSelectorRequirement{
 		Key:      corev1.LabelMetadataName,
 		Operator: metav1.LabelSelectorOpNotIn,
@@ -68,7 +69,9 @@ const ValidatingConfigurationName = "dagger-inject"
 
 // ValidatingConfiguration returns the ValidatingWebhookConfiguration that checks policies when they are written. It ignores
 // failures: a bad policy that is written meanwhile is refused with the same words when a pod uses it.
-func ValidatingConfiguration(client func(path string) admissionregistrationv1.WebhookClientConfig) *admissionregistrationv1.ValidatingWebhookConfiguration {
+func ValidatingConfiguration(
+	client func(path string) admissionregistrationv1.WebhookClientConfig,
+) *admissionregistrationv1.ValidatingWebhookConfiguration {
 	return &admissionregistrationv1.ValidatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "ValidatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: ValidatingConfigurationName},

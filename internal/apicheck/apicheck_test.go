@@ -74,20 +74,27 @@ func TestOnce(t *testing.T) {
 	}{
 		"an injected pod": {reply{status: `{"version":"v1"}`}, Injected, `{"version":"v1"}`, ""},
 		"a refusal with a reason": {
-			reply{code: 503, message: `admission webhook "pod.inject.dagger.io" denied the request: There is no engine.`}, Refused, "There is no engine.", "",
+			reply{code: 503, message: `admission webhook "pod.inject.dagger.io" denied the request: There is no engine.`}, Refused,
+			"There is no engine.", "",
 		},
-		"a warning of ours":                  {reply{warning: "dagger-inject: not injected"}, Admitted, "dagger-inject: not injected", ""},
-		"a warning of ours, then a refusal":  {reply{code: 403, message: "exceeded quota", warning: "dagger-inject: not injected"}, Admitted, "not injected", ""},
-		"a warning of somebody else":         {reply{warning: "Validation failed: dagger-inject: not injected"}, NotCalled, "", causeNoConfig},
-		"a pod that is created as it is":     {reply{}, NotCalled, "", causeNoConfig},
-		"a time-out":                         {calling("Post https://x: context deadline exceeded"), Unreachable, "deadline", causeFirewall},
-		"no replica":                         {calling("no endpoints available for service"), Unreachable, "endpoints", causeNotReady},
-		"a port that is closed":              {calling("dial tcp 10.0.0.1:10250: connect: connection refused"), Unreachable, "refused", causeNotReady},
-		"a certificate nobody trusts":        {calling("tls: failed to verify certificate: x509: unknown authority"), Unreachable, "x509", causeCertManager},
-		"a fault of the webhook":             {calling(`an error on the server ("x") has prevented the request from succeeding`), Unreachable, "server", causeFault},
-		"a Service that is not there":        {calling(`service "dagger-inject" not found`), Unreachable, "not found", causeNoService},
-		"a refusal by another webhook":       {reply{code: 403, message: `admission webhook "x" denied the request: no`}, Failed, "denied", causeOther},
-		"no right to create pods":            {reply{code: 403, message: `pods is forbidden: User "dev" cannot create resource "pods"`}, Failed, "forbidden", causeRights},
+		"a warning of ours": {reply{warning: "dagger-inject: not injected"}, Admitted, "dagger-inject: not injected", ""},
+		"a warning of ours, then a refusal": {reply{code: 403, message: "exceeded quota", warning: "dagger-inject: not injected"}, Admitted,
+			"not injected", ""},
+		"a warning of somebody else":     {reply{warning: "Validation failed: dagger-inject: not injected"}, NotCalled, "", causeNoConfig},
+		"a pod that is created as it is": {reply{}, NotCalled, "", causeNoConfig},
+		"a time-out":                     {calling("Post https://x: context deadline exceeded"), Unreachable, "deadline", causeFirewall},
+		"no replica":                     {calling("no endpoints available for service"), Unreachable, "endpoints", causeNotReady},
+		"a port that is closed": {calling("dial tcp 10.0.0.1:10250: connect: connection refused"), Unreachable, "refused",
+			causeNotReady},
+		"a certificate nobody trusts": {calling("tls: failed to verify certificate: x509: unknown authority"), Unreachable, "x509",
+			causeCertManager},
+		"a fault of the webhook": {calling(`an error on the server ("x") has prevented the request from succeeding`), Unreachable,
+			"server", causeFault},
+		"a Service that is not there": {calling(`service "dagger-inject" not found`), Unreachable, "not found", causeNoService},
+		"a refusal by another webhook": {reply{code: 403, message: `admission webhook "x" denied the request: no`}, Failed, "denied",
+			causeOther},
+		"no right to create pods": {reply{code: 403, message: `pods is forbidden: User "dev" cannot create resource "pods"`}, Failed,
+			"forbidden", causeRights},
 		"a namespace that is not there":      {reply{code: 404, message: `namespaces "ci" not found`}, Failed, "not found", causeOther},
 		"another webhook that does not work": {reply{code: 500, message: `failed calling webhook "x": timeout`}, Failed, "timeout", causeOther},
 	} {
@@ -110,7 +117,8 @@ func TestOnce(t *testing.T) {
 func TestWaitGoesOnUntilTheWebhookAnswers(t *testing.T) {
 	refused := calling("connection refused")
 	var reported []Outcome
-	answer := Wait(t.Context(), serve(t, refused, refused, reply{}, reply{status: "{}"}), "ci", func(a Answer) { reported = append(reported, a.Outcome) })
+	answer := Wait(t.Context(), serve(t, refused, refused, reply{}, reply{status: "{}"}), "ci",
+		func(a Answer) { reported = append(reported, a.Outcome) })
 	require.Equal(t, Injected, answer.Outcome)
 	require.Equal(t, []Outcome{Unreachable, NotCalled, Injected}, reported, "each once")
 }

@@ -58,13 +58,15 @@ func (c *checker) checkCache(e *engine.Discovered) {
 	container := engineContainer(spec, e.Image)
 	switch volume := cacheVolume(spec, container, runs.Claims); {
 	case volume == lostWithPod:
-		c.add(Warn, "Keep "+cacheDir+" in a directory of the node or on a claim.", "%s keeps its cache in the pod, which loses it whenever it is replaced", name)
+		c.add(Warn, "Keep "+cacheDir+" in a directory of the node or on a claim.",
+			"%s keeps its cache in the pod, which loses it whenever it is replaced", name)
 	case grace(spec) <= shortGrace:
 		c.add(Warn, "Raise terminationGracePeriodSeconds of its pods, to 3600 for a cache of some hundred GB.",
 			"%s has %d s to write its cache out when it stops, and loses it if that is too short (dagger#13951)", name, grace(spec))
 	}
 	if runs.Replaces {
-		c.add(Warn, "Upgrade with a second release beside it, or set updateStrategy to OnDelete: see https://github.com/dagger-inject/dagger-inject/blob/main/docs/upgrading.md#upgrade-the-engine",
+		c.add(Warn, "Upgrade with a second release beside it, or set updateStrategy to OnDelete: see "+
+			"https://github.com/dagger-inject/dagger-inject/blob/main/docs/upgrading.md#upgrade-the-engine",
 			"%s restarts engines under running jobs whenever its template changes", name)
 	}
 	if container != nil {
@@ -144,7 +146,8 @@ func (c *checker) checkDisruption(e *engine.Discovered, runs *cluster.EngineRuns
 			return
 		}
 	}
-	c.add(Warn, "Give it a PodDisruptionBudget with maxUnavailable: 1, or 0 to drain it by hand.", "%s has no PodDisruptionBudget: a node that is drained stops its engine under running jobs", e.Workload)
+	c.add(Warn, "Give it a PodDisruptionBudget with maxUnavailable: 1, or 0 to drain it by hand.",
+		"%s has no PodDisruptionBudget: a node that is drained stops its engine under running jobs", e.Workload)
 }
 
 // checkClients looks for pods that run with a CLI that the engine cannot serve.
@@ -158,7 +161,8 @@ func (c *checker) checkClients(e *engine.Discovered) {
 	for i := range pods {
 		pod := &pods[i]
 		var status inject.Status
-		if over(pod) || json.Unmarshal([]byte(pod.Annotations[inject.AnnotationStatus]), &status) != nil || status.ReadFrom != e.Workload.String() {
+		if over(pod) || json.Unmarshal([]byte(pod.Annotations[inject.AnnotationStatus]), &status) != nil ||
+			status.ReadFrom != e.Workload.String() {
 			continue
 		}
 		client := engine.ImageVersion(status.CLIImage)
@@ -172,7 +176,8 @@ func (c *checker) checkClients(e *engine.Discovered) {
 		}
 	}
 	if bad > 0 {
-		c.add(Warn, "Leave cli.image out, so that the CLI is the engine's own, and create the pods anew.", "%s cannot serve the CLI of %s, such as %s", e.Workload, plural(bad, "pod"), example)
+		c.add(Warn, "Leave cli.image out, so that the CLI is the engine's own, and create the pods anew.",
+			"%s cannot serve the CLI of %s, such as %s", e.Workload, plural(bad, "pod"), example)
 	}
 }
 
@@ -211,7 +216,8 @@ func (c *checker) checkNodes(e *engine.Discovered) {
 	for i := range nodes.Items {
 		node := &nodes.Items[i]
 		match, err := selects.Match(node)
-		_, untolerated := schedulingcorev1.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, placement.Tolerations, keepsOut, true)
+		_, untolerated := schedulingcorev1.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, placement.Tolerations,
+			keepsOut, true)
 		if err == nil && match && !untolerated && !node.Spec.Unschedulable && !with[node.Name] {
 			without = append(without, node.Name)
 		}

@@ -41,31 +41,38 @@ func TestWhatEndangersACache(t *testing.T) {
 		change func(*installation)
 		want   string // empty for nothing
 	}{
-		"the chart's grace period": {func(i *installation) { engine(i).TerminationGracePeriodSeconds = ptr.To[int64](300) }, "has 300 s to write its cache out"},
-		"no grace period":          {func(i *installation) { engine(i).TerminationGracePeriodSeconds = nil }, "has 30 s to write its cache out"},
+		"the chart's grace period": {func(i *installation) { engine(i).TerminationGracePeriodSeconds = ptr.To[int64](300) },
+			"has 300 s to write its cache out"},
+		"no grace period": {func(i *installation) { engine(i).TerminationGracePeriodSeconds = nil }, "has 30 s to write its cache out"},
 		"an emptyDir": {func(i *installation) {
 			engine(i).Volumes[1].VolumeSource = corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 		}, "keeps its cache in the pod"},
-		"no volume":                  {func(i *installation) { engine(i).Containers[0].VolumeMounts = engine(i).Containers[0].VolumeMounts[:1] }, "keeps its cache in the pod"},
+		"no volume": {func(i *installation) { engine(i).Containers[0].VolumeMounts = engine(i).Containers[0].VolumeMounts[:1] },
+			"keeps its cache in the pod"},
 		"the default updateStrategy": {func(i *installation) { i.engine.Spec.UpdateStrategy.Type = "" }, "restarts engines under running jobs"},
-		"no memory limit":            {func(i *installation) { engine(i).Containers[0].Resources.Limits = nil }, "has no memory limit, on nodes that also run jobs"},
-		"no metrics":                 {func(i *installation) { engine(i).Containers[0].Env = nil }, "serves no metrics"},
-		"a StatefulSet":              {func(i *installation) { aStatefulSet(i) }, "StatefulSet dagger/engine has no PodDisruptionBudget"},
+		"no memory limit": {func(i *installation) { engine(i).Containers[0].Resources.Limits = nil },
+			"has no memory limit, on nodes that also run jobs"},
+		"no metrics":    {func(i *installation) { engine(i).Containers[0].Env = nil }, "serves no metrics"},
+		"a StatefulSet": {func(i *installation) { aStatefulSet(i) }, "StatefulSet dagger/engine has no PodDisruptionBudget"},
 		"one with a budget": {func(i *installation) {
 			aStatefulSet(i)
 			i.others = append(i.others, &policyv1.PodDisruptionBudget{
-				TypeMeta: metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"}, ObjectMeta: metav1.ObjectMeta{Namespace: "dagger", Name: "b"},
-				Spec: policyv1.PodDisruptionBudgetSpec{Selector: i.engine.Spec.Selector},
+				TypeMeta:   metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"},
+				ObjectMeta: metav1.ObjectMeta{Namespace: "dagger", Name: "b"},
+				Spec:       policyv1.PodDisruptionBudgetSpec{Selector: i.engine.Spec.Selector},
 			})
 		}, ""},
 		"a CLI that is too old": {func(i *installation) {
-			i.others = append(i.others, asking("old", map[string]string{inject.AnnotationStatus: `{"readFrom":"DaemonSet dagger/engine","cliImage":"registry.dagger.io/engine:v0.18.0"}`}))
+			i.others = append(i.others, asking("old",
+				map[string]string{inject.AnnotationStatus: `{"readFrom":"DaemonSet dagger/engine","cliImage":"registry.dagger.io/engine:v0.18.0"}`}))
 		}, "DaemonSet dagger/engine cannot serve the CLI of 1 pod, such as ci/old: the client is v0.18.0"},
 		"a CLI that fits": {func(i *installation) {
-			i.others = append(i.others, asking("new", map[string]string{inject.AnnotationStatus: `{"readFrom":"DaemonSet dagger/engine","cliImage":"registry.dagger.io/engine:v0.21.8"}`}))
+			i.others = append(i.others, asking("new",
+				map[string]string{inject.AnnotationStatus: `{"readFrom":"DaemonSet dagger/engine","cliImage":"registry.dagger.io/engine:v0.21.8"}`}))
 		}, ""},
 		"a node with the engine": {func(i *installation) { i.others = append(i.others, aNode("", nil)) }, ""},
-		"a node without":         {func(i *installation) { i.others = append(i.others, aNode("bare", nil)) }, "jobs can land on 1 node without a ready engine, such as bare"},
+		"a node without": {func(i *installation) { i.others = append(i.others, aNode("bare", nil)) },
+			"jobs can land on 1 node without a ready engine, such as bare"},
 		"a node that the pool is not": {func(i *installation) {
 			engine(i).NodeSelector = map[string]string{"pool": "ci"}
 			i.others = append(i.others, aNode("bare", nil))
@@ -84,7 +91,8 @@ func TestWhatEndangersACache(t *testing.T) {
 		"a node that is drained": {func(i *installation) {
 			i.others = append(i.others, aNode("bare", func(n *corev1.Node) { n.Spec.Unschedulable = true }))
 		}, ""},
-		"nodes that may not be read": {func(i *installation) { i.forbidden["NodeList"] = true }, "cannot be read: the nodes that jobs can land on"},
+		"nodes that may not be read": {func(i *installation) { i.forbidden["NodeList"] = true },
+			"cannot be read: the nodes that jobs can land on"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

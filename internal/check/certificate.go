@@ -30,7 +30,8 @@ func (c *checker) checkCertificate() {
 	for _, w := range c.clients {
 		name, from, served, err := c.served(w)
 		if apierrors.IsNotFound(err) && len(c.pods) > 0 { // Without a pod, the Secret's name is a guess.
-			c.add(Fail, "See the lines of cert-manager; with certificates.mode existingSecret, create it.", "the serving certificate is missing, and no replica starts without: %v", err)
+			c.add(Fail, "See the lines of cert-manager; with certificates.mode existingSecret, create it.",
+				"the serving certificate is missing, and no replica starts without: %v", err)
 			return
 		}
 		if err != nil {
@@ -50,7 +51,8 @@ func (c *checker) checkCertificate() {
 	left := chain[0].NotAfter.Sub(c.Now)
 	days := int(left / (24 * time.Hour))
 	if left < soon {
-		c.add(Warn, "The lines of cert-manager say why it is not renewed; where something else makes it, renew it there.", "the certificate has %s left", plural(days, "day"))
+		c.add(Warn, "The lines of cert-manager say why it is not renewed; where something else makes it, renew it there.",
+			"the certificate has %s left", plural(days, "day"))
 		return
 	}
 	c.ok("every CA bundle matches the certificate, which has %s left", plural(days, "day"))

@@ -37,7 +37,8 @@ func issuance() *issued {
 			TypeMeta: typed("Certificate"), ObjectMeta: meta(name),
 			Spec: certmanagerv1.CertificateSpec{SecretName: secret, IssuerRef: certmanagermeta.IssuerReference{Kind: "Issuer", Name: issuer}},
 			Status: certmanagerv1.CertificateStatus{
-				Conditions:  []certmanagerv1.CertificateCondition{{Type: certmanagerv1.CertificateConditionReady, Status: certmanagermeta.ConditionTrue}},
+				Conditions: []certmanagerv1.CertificateCondition{{Type: certmanagerv1.CertificateConditionReady,
+					Status: certmanagermeta.ConditionTrue}},
 				RenewalTime: &metav1.Time{Time: now.Add(24 * time.Hour)},
 			},
 		}
@@ -54,25 +55,29 @@ func issuance() *issued {
 			{Type: certmanagerv1.CertificateRequestConditionReady, Status: certmanagermeta.ConditionTrue, Reason: "Issued"},
 		}},
 	}
-	i.request.Annotations = map[string]string{certmanagerv1.CertificateNameKey: "serving", certmanagerv1.CertificateRequestRevisionAnnotationKey: "2"}
+	i.request.Annotations = map[string]string{certmanagerv1.CertificateNameKey: "serving",
+		certmanagerv1.CertificateRequestRevisionAnnotationKey: "2"}
 	i.request.CreationTimestamp = metav1.Time{Time: now.Add(-time.Hour)}
 	return i
 }
 
 // notReady is a certificate that is not issued.
 func notReady(c *certmanagerv1.Certificate, reason, message string) {
-	c.Status.Conditions[0].Status, c.Status.Conditions[0].Reason, c.Status.Conditions[0].Message = certmanagermeta.ConditionFalse, reason, message
+	c.Status.Conditions[0].Status, c.Status.Conditions[0].Reason, c.Status.Conditions[0].Message = certmanagermeta.ConditionFalse, reason,
+		message
 }
 
 // ofRequest replaces a condition of the request, or adds it.
-func (i *issued) ofRequest(condition certmanagerv1.CertificateRequestConditionType, status certmanagermeta.ConditionStatus, reason, message string) {
+func (i *issued) ofRequest(condition certmanagerv1.CertificateRequestConditionType, status certmanagermeta.ConditionStatus, reason,
+	message string) {
 	all := i.request.Status.Conditions[:0:0]
 	for _, c := range i.request.Status.Conditions {
 		if c.Type != condition {
 			all = append(all, c)
 		}
 	}
-	i.request.Status.Conditions = append(all, certmanagerv1.CertificateRequestCondition{Type: condition, Status: status, Reason: reason, Message: message})
+	i.request.Status.Conditions = append(all,
+		certmanagerv1.CertificateRequestCondition{Type: condition, Status: status, Reason: reason, Message: message})
 }
 
 // TestCertManagerIsQuoted has one thing wrong in each case, and wants every line of it.
@@ -89,11 +94,15 @@ func TestCertManagerIsQuoted(t *testing.T) {
 		"a certificate that somebody else makes": {func(i *issued) { i.serving.Spec.SecretName = "other" }, nil, nil},
 		"an issuer that is not ready": {func(i *issued) {
 			notReady(&i.serving, "DoesNotExist", "Issuing certificate as Secret does not exist")
-			i.ca.Status.Conditions[0] = certmanagerv1.IssuerCondition{Type: certmanagerv1.IssuerConditionReady, Status: certmanagermeta.ConditionFalse,
+			i.ca.Status.Conditions[0] = certmanagerv1.IssuerCondition{Type: certmanagerv1.IssuerConditionReady,
+				Status: certmanagermeta.ConditionFalse,
 				Reason: "ErrGetKeyPair", Message: `Error getting keypair for CA issuer: secret "authority" not found`}
 		}, nil, []Finding{
-			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready: DoesNotExist: Issuing certificate as Secret does not exist", Remedy: "kubectl describe certificate serving -n dagger-inject"},
-			{Level: Fail, Text: `Issuer dagger-inject/ca is not ready: ErrGetKeyPair: Error getting keypair for CA issuer: secret "authority" not found`, Remedy: "kubectl describe issuer ca -n dagger-inject"},
+			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready: DoesNotExist: Issuing certificate as Secret does not exist",
+				Remedy: "kubectl describe certificate serving -n dagger-inject"},
+			{Level: Fail,
+				Text:   `Issuer dagger-inject/ca is not ready: ErrGetKeyPair: Error getting keypair for CA issuer: secret "authority" not found`,
+				Remedy: "kubectl describe issuer ca -n dagger-inject"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
 		}},
 		"an issuer that breaks later": {func(i *issued) { i.ca.Status.Conditions = nil }, nil, []Finding{
@@ -101,7 +110,8 @@ func TestCertManagerIsQuoted(t *testing.T) {
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
 		}},
 		"an issuer that is missing": {func(i *issued) { i.serving.Spec.IssuerRef.Name = "other" }, nil, []Finding{
-			{Level: Warn, Text: "Issuer dagger-inject/other, which signs Certificate dagger-inject/serving, does not exist", Remedy: "certificates.issuer"},
+			{Level: Warn, Text: "Issuer dagger-inject/other, which signs Certificate dagger-inject/serving, does not exist",
+				Remedy: "certificates.issuer"},
 		}},
 		"a cluster's issuer": {func(i *issued) {
 			i.serving.Spec.IssuerRef = certmanagermeta.IssuerReference{Kind: "ClusterIssuer", Name: "corp", Group: "cert-manager.io"}
@@ -115,16 +125,21 @@ func TestCertManagerIsQuoted(t *testing.T) {
 			notReady(&i.serving, "DoesNotExist", "no Secret")
 			n := 3
 			i.serving.Status.FailedIssuanceAttempts, i.serving.Status.LastFailureTime = &n, &metav1.Time{Time: now.Add(-time.Hour)}
-			i.ofRequest(certmanagerv1.CertificateRequestConditionDenied, certmanagermeta.ConditionTrue, "policy.cert-manager.io", "No policy approved this request")
-			i.ofRequest(certmanagerv1.CertificateRequestConditionReady, certmanagermeta.ConditionFalse, "Denied", "The CertificateRequest was denied by an approval controller")
+			i.ofRequest(certmanagerv1.CertificateRequestConditionDenied, certmanagermeta.ConditionTrue, "policy.cert-manager.io",
+				"No policy approved this request")
+			i.ofRequest(certmanagerv1.CertificateRequestConditionReady, certmanagermeta.ConditionFalse, "Denied",
+				"The CertificateRequest was denied by an approval controller")
 		}, nil, []Finding{
-			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready: DoesNotExist: no Secret; 3 attempts failed, the last at 2026-01-02T02:04:05Z"},
-			{Level: Fail, Text: "CertificateRequest dagger-inject/serving-2 was denied: policy.cert-manager.io: No policy approved this request", Remedy: "cmctl renew serving -n dagger-inject"},
+			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready: DoesNotExist: no Secret; 3 attempts failed, the last at " +
+				"2026-01-02T02:04:05Z"},
+			{Level: Fail, Text: "CertificateRequest dagger-inject/serving-2 was denied: policy.cert-manager.io: No policy approved this request",
+				Remedy: "cmctl renew serving -n dagger-inject"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
 		}},
 		"a request that failed": {func(i *issued) {
 			i.serving.Status.Conditions = append(i.serving.Status.Conditions, certmanagerv1.CertificateCondition{
-				Type: certmanagerv1.CertificateConditionIssuing, Status: certmanagermeta.ConditionFalse, Reason: "Failed", Message: "it will be retried",
+				Type: certmanagerv1.CertificateConditionIssuing, Status: certmanagermeta.ConditionFalse, Reason: "Failed",
+				Message: "it will be retried",
 			})
 			i.ofRequest(certmanagerv1.CertificateRequestConditionReady, certmanagermeta.ConditionFalse, "Failed", "Vault says no")
 		}, nil, []Finding{
@@ -145,13 +160,16 @@ func TestCertManagerIsQuoted(t *testing.T) {
 			i.ofRequest(certmanagerv1.CertificateRequestConditionReady, certmanagermeta.ConditionFalse, "Pending", "Waiting on certificate issuance")
 		}, nil, []Finding{
 			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready"},
-			{Level: Fail, Text: "CertificateRequest dagger-inject/serving-2 waits since 2026-01-02T02:04:05Z: Pending: Waiting on certificate issuance"},
+			{Level: Fail, Text: "CertificateRequest dagger-inject/serving-2 waits since 2026-01-02T02:04:05Z: Pending: Waiting on " +
+				"certificate issuance"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
 		}},
-		"a renewal that is overdue": {func(i *issued) { i.serving.Status.RenewalTime = &metav1.Time{Time: now.Add(-48 * time.Hour)} }, nil, []Finding{
-			{Level: Warn, Text: "Certificate dagger-inject/serving was to be renewed at 2025-12-31T03:04:05Z, and cert-manager has not begun", Remedy: "controller runs"},
-			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
-		}},
+		"a renewal that is overdue": {func(i *issued) { i.serving.Status.RenewalTime = &metav1.Time{Time: now.Add(-48 * time.Hour)} }, nil,
+			[]Finding{
+				{Level: Warn, Text: "Certificate dagger-inject/serving was to be renewed at 2025-12-31T03:04:05Z, and cert-manager has not begun",
+					Remedy: "controller runs"},
+				{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
+			}},
 		"a certificate that nobody looked at": {func(i *issued) { i.serving.Status = certmanagerv1.CertificateStatus{} }, nil, []Finding{
 			{Level: Fail, Text: "cert-manager has not looked at Certificate dagger-inject/serving"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
@@ -166,11 +184,12 @@ func TestCertManagerIsQuoted(t *testing.T) {
 		"who may not read issuers": {func(*issued) {}, []string{"v1.Issuer"}, []Finding{
 			{Level: Warn, Text: "not known: whether Issuer dagger-inject/ca is ready: ", Remedy: "Ask somebody who may read"},
 		}},
-		"who may not read requests": {func(i *issued) { notReady(&i.serving, "DoesNotExist", "no Secret") }, []string{"CertificateRequest"}, []Finding{
-			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready"},
-			{Level: Warn, Text: "not known: what became of the request for Certificate dagger-inject/serving: "},
-			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
-		}},
+		"who may not read requests": {func(i *issued) { notReady(&i.serving, "DoesNotExist", "no Secret") }, []string{"CertificateRequest"},
+			[]Finding{
+				{Level: Fail, Text: "Certificate dagger-inject/serving is not ready"},
+				{Level: Warn, Text: "not known: what became of the request for Certificate dagger-inject/serving: "},
+				{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
+			}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := healthy(t)

@@ -50,38 +50,47 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		level  Level
 		want   string
 	}{
-		"nothing installed":   {func(i *installation) { i.mutating.Webhooks = nil }, Fail, "no MutatingWebhookConfiguration has the entries"},
-		"no validation":       {func(i *installation) { i.validating.Webhooks = nil }, Warn, "policies are not validated"},
-		"another path":        {func(i *installation) { *i.mutating.Webhooks[0].ClientConfig.Service.Path = "/other" }, Fail, `the path "/other"`},
-		"no CA bundle":        {func(i *installation) { i.mutating.Webhooks[1].ClientConfig.CABundle = nil }, Fail, "namespace.inject.dagger.io has no caBundle"},
-		"another namespace":   {func(i *installation) { i.mutating.Webhooks[0].ClientConfig.Service.Namespace = "old" }, Warn, "leads to Service old/dagger-inject"},
-		"no Service":          {func(i *installation) { i.service.Name = "other" }, Fail, "there is no Service dagger-inject/dagger-inject"},
-		"no replica is ready": {func(i *installation) { i.replicas = i.replicas[:1]; i.replicas[0].Status.Conditions = nil }, Fail, "0 of 1 replica"},
-		"no replica at all":   {func(i *installation) { i.replicas = nil }, Fail, "0 of 0 replicas"},
-		"a replica is not":    {func(i *installation) { i.replicas[0].Status.Conditions = nil }, Warn, "1 of 2 replicas"},
-		"one replica":         {func(i *installation) { i.replicas = i.replicas[:1] }, Warn, "1 of 1 replica"},
+		"nothing installed": {func(i *installation) { i.mutating.Webhooks = nil }, Fail, "no MutatingWebhookConfiguration has the entries"},
+		"no validation":     {func(i *installation) { i.validating.Webhooks = nil }, Warn, "policies are not validated"},
+		"another path": {func(i *installation) { *i.mutating.Webhooks[0].ClientConfig.Service.Path = "/other" }, Fail,
+			`the path "/other"`},
+		"no CA bundle": {func(i *installation) { i.mutating.Webhooks[1].ClientConfig.CABundle = nil }, Fail,
+			"namespace.inject.dagger.io has no caBundle"},
+		"another namespace": {func(i *installation) { i.mutating.Webhooks[0].ClientConfig.Service.Namespace = "old" }, Warn,
+			"leads to Service old/dagger-inject"},
+		"no Service": {func(i *installation) { i.service.Name = "other" }, Fail, "there is no Service dagger-inject/dagger-inject"},
+		"no replica is ready": {func(i *installation) { i.replicas = i.replicas[:1]; i.replicas[0].Status.Conditions = nil }, Fail,
+			"0 of 1 replica"},
+		"no replica at all": {func(i *installation) { i.replicas = nil }, Fail, "0 of 0 replicas"},
+		"a replica is not":  {func(i *installation) { i.replicas[0].Status.Conditions = nil }, Warn, "1 of 2 replicas"},
+		"one replica":       {func(i *installation) { i.replicas = i.replicas[:1] }, Warn, "1 of 1 replica"},
 		"another certificate": {func(i *installation) {
 			i.secret.Data[corev1.TLSCertKey] = certificate(t, serviceName, now.Add(time.Hour))
 		}, Fail, "does not trust the certificate in Secret dagger-inject/serving"},
-		"another name":          {func(i *installation) { i.serve(certificate(t, "other.svc", now.Add(time.Hour))) }, Fail, "valid for other.svc"},
+		"another name": {func(i *installation) { i.serve(certificate(t, "other.svc", now.Add(time.Hour))) }, Fail,
+			"valid for other.svc"},
 		"an expired one":        {func(i *installation) { i.serve(certificate(t, serviceName, now.Add(-time.Minute))) }, Fail, "expired"},
 		"one that expires":      {func(i *installation) { i.serve(certificate(t, serviceName, now.Add(49*time.Hour))) }, Warn, "has 2 days left"},
 		"no certificate at all": {func(i *installation) { i.secret.Data = nil }, Warn, "no certificate in PEM"},
-		"not reached":           {func(i *installation) { i.answer = apicheck.Answer{Outcome: apicheck.NotCalled, Namespace: "default"} }, Fail, "was not called"},
+		"not reached": {func(i *installation) { i.answer = apicheck.Answer{Outcome: apicheck.NotCalled, Namespace: "default"} }, Fail,
+			"was not called"},
 		"not allowed to ask": {func(i *installation) {
 			i.answer = apicheck.Answer{Outcome: apicheck.Failed, Said: `pods is forbidden: User "u" cannot create`}
 		}, Warn, "cannot be tried"},
-		"no policy":         {func(i *installation) { i.policy.Name = "other" }, Fail, "the cluster has no policy"},
-		"an invalid policy": {func(i *installation) { i.policy = policyOf("dagger-inject", "engines: {}\n") }, Fail, "the cluster's policy is invalid"},
+		"no policy": {func(i *installation) { i.policy.Name = "other" }, Fail, "the cluster has no policy"},
+		"an invalid policy": {func(i *installation) { i.policy = policyOf("dagger-inject", "engines: {}\n") }, Fail,
+			"the cluster's policy is invalid"},
 		"an invalid one of a namespace": {func(i *installation) {
 			cm := policyOf("ci", "onError: admit\n")
 			cm.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}
 			i.others = append(i.others, cm)
 		}, Fail, "the policy of namespace ci is invalid"},
-		"no engine":               {func(i *installation) { i.engine.Spec.Template.Spec = corev1.PodSpec{} }, Warn, "none of the 1 workloads has a container dagger-engine"},
+		"no engine": {func(i *installation) { i.engine.Spec.Template.Spec = corev1.PodSpec{} }, Warn,
+			"none of the 1 workloads has a container dagger-engine"},
 		"no engine that is ready": {func(i *installation) { i.engines[0].Status.Conditions = nil }, Fail, "none of 1 pod is ready"},
 		"a namespace without an engine": {func(i *installation) {
-			i.others = append(i.others, namespace("ci", map[string]string{inject.LabelInject: "true", "pod-security.kubernetes.io/enforce": "baseline"}))
+			i.others = append(i.others, namespace("ci",
+				map[string]string{inject.LabelInject: "true", "pod-security.kubernetes.io/enforce": "baseline"}))
 		}, Fail, "ci is opted in, Pod Security baseline: a CI job is not injected"},
 	}
 	for name, c := range cases {
@@ -128,7 +137,8 @@ func TestTheRemedyIsTheReplicasWhereNoneIsReady(t *testing.T) {
 	i.answer = apicheck.Answer{Outcome: apicheck.Unreachable, Namespace: "default", Said: "connection reset", Causes: []string{"a firewall"}}
 	for _, f := range i.run(t, "") {
 		if f.Check == "API server" {
-			require.Equal(t, Finding{"API server", Fail, "the API server cannot call the webhook: connection reset", "Have replicas ready first: see the line replicas."}, f)
+			require.Equal(t, Finding{"API server", Fail, "the API server cannot call the webhook: connection reset",
+				"Have replicas ready first: see the line replicas."}, f)
 			return
 		}
 	}

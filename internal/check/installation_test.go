@@ -83,15 +83,17 @@ func healthy(t *testing.T) *installation {
 		mutating:   registration.Configuration(toService, "dagger-inject"),
 		validating: registration.ValidatingConfiguration(toService),
 		service:    &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "dagger-inject"}}},
-		secret:     &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "dagger-inject", Name: "serving"}, Data: map[string][]byte{corev1.TLSCertKey: cert}},
-		replicas:   []*corev1.Pod{ready("dagger-inject", "one"), ready("dagger-inject", "two")},
-		policy:     policyOf("dagger-inject", ""),
-		engine:     &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "dagger", Name: "engine"}},
-		engines:    []*corev1.Pod{ready("dagger", "engine-one")},
-		answer:     apicheck.Answer{Outcome: apicheck.Injected, Namespace: "default", Said: `{"transport":"socket"}`},
-		forbidden:  map[string]bool{},
+		secret: &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "dagger-inject", Name: "serving"},
+			Data: map[string][]byte{corev1.TLSCertKey: cert}},
+		replicas:  []*corev1.Pod{ready("dagger-inject", "one"), ready("dagger-inject", "two")},
+		policy:    policyOf("dagger-inject", ""),
+		engine:    &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "dagger", Name: "engine"}},
+		engines:   []*corev1.Pod{ready("dagger", "engine-one")},
+		answer:    apicheck.Answer{Outcome: apicheck.Injected, Namespace: "default", Said: `{"transport":"socket"}`},
+		forbidden: map[string]bool{},
 	}
-	i.replicas[0].Spec.Volumes = []corev1.Volume{{Name: "certs", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "serving"}}}}
+	i.replicas[0].Spec.Volumes = []corev1.Volume{{Name: "certs",
+		VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "serving"}}}}
 	i.engine.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "dagger"}}
 	i.engine.Spec.Template.Spec = corev1.PodSpec{
 		Containers: []corev1.Container{{
@@ -186,7 +188,8 @@ func (g guarded) List(ctx context.Context, into client.ObjectList, opts ...clien
 }
 
 func namespace(name string, labels map[string]string) *corev1.Namespace {
-	return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+	return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 }
 
 // serve makes the webhook serve a certificate that every CA bundle holds.

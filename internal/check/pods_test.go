@@ -14,9 +14,10 @@ import (
 
 func asking(name string, annotations map[string]string) *corev1.Pod {
 	return &corev1.Pod{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: name, Labels: map[string]string{inject.LabelInject: "true"}, Annotations: annotations},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}}},
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: name, Labels: map[string]string{inject.LabelInject: "true"},
+			Annotations: annotations},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}}},
 	}
 }
 
@@ -48,7 +49,8 @@ func TestPodsThatAskedAreInjectedOrNamed(t *testing.T) {
 		},
 		"one that cannot be": {
 			map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, []client.Object{asking("job", nil)},
-			Finding{Level: Warn, Text: "ci/job asked and was not injected: The engine's socket needs a hostPath volume", Remedy: "dagger-inject explain pod job -n ci"},
+			Finding{Level: Warn, Text: "ci/job asked and was not injected: The engine's socket needs a hostPath volume",
+				Remedy: "dagger-inject explain pod job -n ci"},
 		},
 		"a CI job that its namespace asked for while the webhook was away": {
 			optedIn, []client.Object{job("missed", runner)},
@@ -120,8 +122,10 @@ func TestLowLimitsOfStorageAreNamed(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
-		"namespaces: ci: the LimitRange low has a default of 200Mi ephemeral-storage, against which the copy of the dagger command counts (up to 256Mi)",
-		"namespaces: ci: the LimitRange lower has a max of 128Mi ephemeral-storage, against which the copy of the dagger command counts (up to 256Mi)",
+		"namespaces: ci: the LimitRange low has a default of 200Mi ephemeral-storage, against which the copy of the dagger command counts " +
+			"(up to 256Mi)",
+		"namespaces: ci: the LimitRange lower has a max of 128Mi ephemeral-storage, against which the copy of the dagger command counts " +
+			"(up to 256Mi)",
 		"pods: ci has 1 pod with limits of ephemeral-storage below 256Mi, against which the copy of the dagger command counts",
 	}, found)
 }

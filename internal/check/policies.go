@@ -26,7 +26,8 @@ func (c *checker) checkPolicies() {
 	}
 	c.problems("the cluster's policy", c.policies)
 	for _, field := range c.policies.Ignored() {
-		c.add(Warn, "Run the version of the webhook that the chart installs.", "the cluster's policy: %s is not known to this version, and ignored", field.Path)
+		c.add(Warn, "Run the version of the webhook that the chart installs.",
+			"the cluster's policy: %s is not known to this version, and ignored", field.Path)
 	}
 	var list corev1.ConfigMapList
 	options := []client.ListOption{client.MatchingFields{"metadata.name": config.ConfigMapName}}

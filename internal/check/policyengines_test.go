@@ -52,7 +52,8 @@ func TestEnginesOfTheOwnNamespaces(t *testing.T) {
 	// The webhook that is installed does not look there.
 	i = inOwn()
 	webhook := &appsv1.Deployment{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"}, ObjectMeta: metav1.ObjectMeta{
-		Namespace: "dagger-inject", Name: "dagger-inject", Labels: map[string]string{"app.kubernetes.io/name": "dagger-inject", "app.kubernetes.io/component": "webhook"},
+		Namespace: "dagger-inject", Name: "dagger-inject",
+		Labels: map[string]string{"app.kubernetes.io/name": "dagger-inject", "app.kubernetes.io/component": "webhook"},
 	}}
 	i.others = append(i.others, webhook)
 	lines = engines(i, "")

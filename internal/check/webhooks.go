@@ -44,7 +44,8 @@ func (c *checker) checkWebhooks() {
 			}
 		}
 		if len(c.clients) == 0 {
-			c.add(Fail, install, "no MutatingWebhookConfiguration has the entries %s and %s", registration.EntryNamePod, registration.EntryNameNamespace)
+			c.add(Fail, install, "no MutatingWebhookConfiguration has the entries %s and %s", registration.EntryNamePod,
+				registration.EntryNameNamespace)
 		}
 	}
 	if err := c.Reader.List(c.ctx, &validating); err != nil {
@@ -93,7 +94,8 @@ func (c *checker) entry(configuration, name, path string, client admissionregist
 	case got != path:
 		c.add(Fail, install, "%s leads to the path %q of %s, and is served at %s", name, got, where, path)
 	case len(client.CABundle) == 0:
-		c.add(Fail, "See whether cert-manager's cainjector runs, or set the chart's CA bundle.", "%s has no caBundle, so that the API server trusts no certificate of ours", name)
+		c.add(Fail, "See whether cert-manager's cainjector runs, or set the chart's CA bundle.",
+			"%s has no caBundle, so that the API server trusts no certificate of ours", name)
 	default:
 		c.ok("%s leads to %s", name, where)
 	}
@@ -134,7 +136,8 @@ func (c *checker) checkReplicas() {
 	c.noneReady = ready == 0
 	switch {
 	case len(c.pods) == 0:
-		c.add(Fail, fmt.Sprintf("See kubectl describe deployments,replicasets in namespace %s: it is scaled to 0, or its pods cannot be created.", service.Namespace), "%s", text)
+		c.add(Fail, fmt.Sprintf("See kubectl describe deployments,replicasets in namespace %s: it is scaled to 0, or its pods cannot be created.",
+			service.Namespace), "%s", text)
 	case ready == 0:
 		c.add(Fail, see, "%s", text)
 	case ready < len(c.pods):

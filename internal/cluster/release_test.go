@@ -13,14 +13,17 @@ import (
 
 func TestReleaseNamespaceIsWhereTheEntriesLead(t *testing.T) {
 	url := "https://localhost:8443"
+	inService := func(namespace string) admissionregistrationv1.WebhookClientConfig {
+		return admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: namespace, Name: "x"}}
+	}
 	cases := map[string]struct {
 		leads admissionregistrationv1.WebhookClientConfig
 		entry string
 		want  string
 	}{
-		"a Service":               {admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: "platform", Name: "x"}}, registration.EntryNamePod, "platform"},
+		"a Service":               {inService("platform"), registration.EntryNamePod, "platform"},
 		"a URL":                   {admissionregistrationv1.WebhookClientConfig{URL: &url}, registration.EntryNamePod, "dagger-inject"},
-		"somebody else's Service": {admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: "istio-system", Name: "x"}}, "sidecar.istio.io", "dagger-inject"},
+		"somebody else's Service": {inService("istio-system"), "sidecar.istio.io", "dagger-inject"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -70,7 +70,8 @@ func TestAnInjectedPodIsExplainedAsTheOneThatCameIn(t *testing.T) {
 		}
 		var pod map[string]any
 		require.NoError(t, yaml.Unmarshal([]byte(golden), &pod))
-		if _, injected := pod["metadata"].(map[string]any)["annotations"].(map[string]any)[inject.AnnotationStatus]; !injected || pod["kind"] != "Pod" {
+		if _, injected := pod["metadata"].(map[string]any)["annotations"].(map[string]any)[inject.AnnotationStatus]; !injected ||
+			pod["kind"] != "Pod" {
 			continue
 		}
 		e := explainer(t, &c)
@@ -155,7 +156,8 @@ func TestAStatusThatAnybodyWroteIsOnlyShown(t *testing.T) {
 		`{"transport":"telepathy"}`: "transport: telepathy, now socket",
 	} {
 		var pod map[string]any
-		require.NoError(t, yaml.Unmarshal([]byte(`{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ci, labels: {dagger.io/inject: "true"}}, spec: {containers: [{name: a}]}}`), &pod))
+		require.NoError(t,
+			yaml.Unmarshal([]byte(`{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ci, labels: {dagger.io/inject: "true"}}, spec: {containers: [{name: a}]}}`), &pod))
 		pod["metadata"].(map[string]any)["annotations"] = map[string]any{inject.AnnotationStatus: status}
 		var text strings.Builder
 		require.NoError(t, existing(t, e, pod).Text(&text))

@@ -168,7 +168,8 @@ func (p *page) scheduling(s *Scheduling) {
 		return
 	}
 	for _, t := range s.Tolerations {
-		p.line("scheduling", "adds the toleration %s", strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s", t.Key, t.Operator, t.Value, t.Effect)), " "))
+		p.line("scheduling", "adds the toleration %s",
+			strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s", t.Key, t.Operator, t.Value, t.Effect)), " "))
 	}
 	for _, key := range sortedKeys(s.NodeSelector) {
 		p.line("scheduling", "adds the nodeSelector %s=%s", key, s.NodeSelector[key])

@@ -84,8 +84,11 @@ func TestBothRefuse(t *testing.T) {
 		"an operator unheard of":      header + "namespaces: {selector: {matchExpressions: [{key: a, operator: Like}]}}",
 		"an operator of fields":       header + affinity("{matchFields: [{key: metadata.name, operator: Exists}]}"),
 		"no operator":                 header + affinity("{matchExpressions: [{key: a}]}"),
-		"no terms":                    header + "scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}",
-		"a weight out of range":       header + "scheduling: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}}",
+		"no terms": header +
+			"scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}",
+		"a weight out of range": header +
+			"scheduling: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, preference: {matchExpressions: [{key: a, " +
+			"operator: Exists}]}}]}}",
 		"a group out of range":        header + "engine: {socket: {group: 2147483648}}",
 		"a variable without a name":   header + "env: [{value: x}]",
 		"a key without a Secret":      header + "env: [{name: A, valueFrom: {secretKeyRef: {key: a}}}]",
@@ -133,7 +136,8 @@ func TestInStep(t *testing.T) {
 	v := newValidator(t)
 	root, err := build(filepath.Join(repository, "config"))
 	require.NoError(t, err)
-	values := []any{nil, true, false, 0, 1, -1, 70000, 1.5, "", "a", "/a", "/a/..b", "/..", "a:1", "[fd00::1]:80", "1", "-1", "1Gi", "1e3", ".5", "1s",
+	values := []any{nil, true, false, 0, 1, -1, 70000, 1.5, "", "a", "/a", "/a/..b", "/..", "a:1", "[fd00::1]:80", "1", "-1", "1Gi", "1e3",
+		".5", "1s",
 		[]any{}, []any{"a"}, []any{map[string]any{}}, make([]any, 300), map[string]any{}, map[string]any{"a": "b"}, map[string]any{"cpu": 1}}
 	accepted, refused := 0, 0
 	walk(root, func(f *field) {
@@ -193,7 +197,8 @@ func TestConstantsAreAccepted(t *testing.T) {
 	s, err := readSource(filepath.Join(repository, "config"))
 	require.NoError(t, err)
 	require.Len(t, s.constants, 6)
-	for path, typ := range map[string]string{"engine.transport": "Transport", "cli.delivery": "Delivery", "wait.onTimeout": "OnTimeout", "onError": "OnError",
+	for path, typ := range map[string]string{"engine.transport": "Transport", "cli.delivery": "Delivery", "wait.onTimeout": "OnTimeout",
+		"onError":             "OnError",
 		"namespaces.podLabel": "PodLabel", "podSecurity.default": "PodSecurityLevel"} {
 		require.Equal(t, accepted(path, "?"), s.constants[typ], path)
 	}

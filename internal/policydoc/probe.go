@@ -106,7 +106,8 @@ const notYet = "not supported yet: "
 func notSupported(path string, value any) (instead string, refused bool) {
 	at := concrete(path)
 	for _, e := range refusals(with(path, value)) {
-		if instead, ok := strings.CutPrefix(e.Problem, notYet); ok && (config.Permits([]string{at}, e.Path) || config.Permits([]string{e.Path}, at)) {
+		if instead, ok := strings.CutPrefix(e.Problem, notYet); ok &&
+			(config.Permits([]string{at}, e.Path) || config.Permits([]string{e.Path}, at)) {
 			return instead, true
 		}
 	}

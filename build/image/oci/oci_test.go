@@ -24,7 +24,8 @@ var created = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func build(t *testing.T, files ...oci.File) v1.Image {
 	t.Helper()
-	image, err := oci.Image(oci.Config{Arch: "amd64", Files: files, Entrypoint: []string{"/tool"}, User: "1:2", Env: []string{"A=b"}, Created: created})
+	image, err := oci.Image(oci.Config{Arch: "amd64", Files: files, Entrypoint: []string{"/tool"}, User: "1:2", Env: []string{"A=b"},
+		Created: created})
 	require.NoError(t, err)
 	return image
 }
@@ -98,11 +99,14 @@ func TestImageRefusesWhatCannotBe(t *testing.T) {
 		config oci.Config
 		want   string
 	}{
-		"a relative path":       {oci.Config{Arch: "amd64", Files: []oci.File{{Path: "tool"}}}, `file "tool": its path must be absolute and clean, as in /usr/bin/tool`},
-		"a path that climbs":    {oci.Config{Arch: "amd64", Files: []oci.File{{Path: "/a/../b"}}}, `file "/a/../b": its path must be absolute and clean, as in /usr/bin/tool`},
-		"a path twice":          {oci.Config{Arch: "amd64", Files: []oci.File{{Path: "/a"}, {Path: "/a"}}}, "file /a: listed twice"},
-		"no architecture":       {oci.Config{}, "an image needs an architecture, as in amd64"},
-		"a source that is gone": {oci.Config{Arch: "amd64", Files: []oci.File{{Path: "/a", Source: "/nowhere"}}}, "file /a: open /nowhere: no such file or directory"},
+		"a relative path": {oci.Config{Arch: "amd64", Files: []oci.File{{Path: "tool"}}},
+			`file "tool": its path must be absolute and clean, as in /usr/bin/tool`},
+		"a path that climbs": {oci.Config{Arch: "amd64", Files: []oci.File{{Path: "/a/../b"}}},
+			`file "/a/../b": its path must be absolute and clean, as in /usr/bin/tool`},
+		"a path twice":    {oci.Config{Arch: "amd64", Files: []oci.File{{Path: "/a"}, {Path: "/a"}}}, "file /a: listed twice"},
+		"no architecture": {oci.Config{}, "an image needs an architecture, as in amd64"},
+		"a source that is gone": {oci.Config{Arch: "amd64", Files: []oci.File{{Path: "/a", Source: "/nowhere"}}},
+			"file /a: open /nowhere: no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := oci.Image(c.config)
@@ -118,7 +122,8 @@ func TestArchiveHoldsSeveralImagesByName(t *testing.T) {
 	files := [2]string{filepath.Join(t.TempDir(), "a.tar"), filepath.Join(t.TempDir(), "b.tar")}
 	var written [2][]byte
 	for i, file := range files {
-		require.NoError(t, oci.WriteArchive(file, oci.Named{Name: "registry.example.com/ci/one:v1", Image: one}, oci.Named{Name: "docker.io/library/two:v2", Image: index}))
+		require.NoError(t, oci.WriteArchive(file, oci.Named{Name: "registry.example.com/ci/one:v1", Image: one},
+			oci.Named{Name: "docker.io/library/two:v2", Image: index}))
 		written[i], err = os.ReadFile(file)
 		require.NoError(t, err)
 	}

@@ -66,9 +66,11 @@ func shakeHands(ctx context.Context, h Host, conn net.Conn) (net.Conn, *Error) {
 	case ctx.Err() != nil:
 		return nil, &Error{Cause: CauseNoAnswer, Detail: "the connection is accepted, and the TLS handshake stalls", err: err}
 	case errors.As(err, &plain):
-		return nil, &Error{Cause: CauseTLS, Detail: "the server does not speak TLS, and the URL says tls", remedy: "Use a tcp URL, or the port of the server that terminates TLS.", err: err}
+		return nil, &Error{Cause: CauseTLS, Detail: "the server does not speak TLS, and the URL says tls",
+			remedy: "Use a tcp URL, or the port of the server that terminates TLS.", err: err}
 	case hungUp(err):
-		return nil, &Error{Cause: CauseTLS, err: err, Detail: "the connection is closed during the handshake, as by a server without TLS, or by a proxy with no engine behind it"}
+		return nil, &Error{Cause: CauseTLS, err: err,
+			Detail: "the connection is closed during the handshake, as by a server without TLS, or by a proxy with no engine behind it"}
 	}
 	return nil, failure(CauseTLS, "", err)
 }

@@ -137,13 +137,15 @@ func TestProbeAnswersThatAreNoEngine(t *testing.T) {
 		"not protobuf":      {grpc([]byte{0, 0, 0, 0, 1, 0xff}, "0", ""), probe.CauseNotAnEngine, "not a protobuf message"},
 		"larger than bound": {grpc(make([]byte, 70<<10), "0", ""), probe.CauseNotAnEngine, "larger than 65536 bytes"},
 		"a web server":      {http.NotFoundHandler(), probe.CauseNotAnEngine, "HTTP 404"},
-		"a page":            {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), probe.CauseNotAnEngine, `"text/html`},
-		"a proxy":           {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }), probe.CauseRefused, "HTTP 503"},
+		"a page": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }),
+			probe.CauseNotAnEngine, `"text/html`},
+		"a proxy": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }), probe.CauseRefused, "HTTP 503"},
 		"a status in the header": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/grpc")
 			w.Header().Set("Grpc-Status", "12")
 		}), probe.CauseNotAnEngine, "does not have the method"},
-		"hangs up": {http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), probe.CauseNotAnEngine, "fails to answer"},
+		"hangs up": {http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), probe.CauseNotAnEngine,
+			"fails to answer"},
 		"never ends": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/grpc")
 			for r.Context().Err() == nil {

@@ -28,7 +28,8 @@ func explainSocket(ctx context.Context, file string, err error) *Error {
 		// A container runtime makes a directory where a hostPath that names the file finds none.
 		return &Error{Cause: CauseNoSocket, Detail: fmt.Sprintf("%s is %s", file, typeName(info.Mode())), err: err}
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
-		return &Error{Cause: CauseRefused, Detail: "the file " + file + " exists, and nothing listens on it (an engine that died leaves it behind)", err: err}
+		return &Error{Cause: CauseRefused,
+			Detail: "the file " + file + " exists, and nothing listens on it (an engine that died leaves it behind)", err: err}
 	}
 	return failure(CauseNotAnEngine, "", err)
 }
@@ -95,7 +96,8 @@ func explainPermission(file string, err error) *Error {
 	member := gid == os.Getgid() || slices.Contains(groups, gid)
 	granted := info.Mode().Perm() & wanted
 	switch {
-	case uid == os.Getuid() && granted&0o700 != 0, uid != os.Getuid() && member && granted&0o070 != 0, uid != os.Getuid() && !member && granted&0o007 != 0:
+	case uid == os.Getuid() && granted&0o700 != 0, uid != os.Getuid() && member && granted&0o070 != 0,
+		uid != os.Getuid() && !member && granted&0o007 != 0:
 		failed.remedy = "The mode would allow it, so a security module (SELinux, AppArmor) forbids it: see the node's audit log."
 	case granted&0o070 != 0 && !member:
 		failed.remedy = fmt.Sprintf("Add %d to the pod's securityContext.supplementalGroups.", gid)

@@ -90,7 +90,8 @@ func TestProbeWithoutPermission(t *testing.T) {
 		return string(out)
 	}
 	require.Equal(t, "This process may not connect to the engine's socket: "+socket+" belongs to uid 0 and gid 1001 and has mode 0660; "+
-		"this process has uid 65532, gid 65532 and the groups [2000]. Add 1001 to the pod's securityContext.supplementalGroups.\n", run(socket, 2000))
+		"this process has uid 65532, gid 65532 and the groups [2000]. Add 1001 to the pod's securityContext.supplementalGroups.\n",
+		run(socket, 2000))
 	require.Empty(t, run(socket, 1001))
 
 	require.NoError(t, os.Chmod(socket, 0o600))

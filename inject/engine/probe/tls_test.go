@@ -120,7 +120,8 @@ func TestProbeTLS(t *testing.T) {
 		"no TLS":                {"tls://localhost:" + plain + "?" + ca, "TLS"},
 		"a missing CA":          {"tls://localhost:" + oneWay + "?ca_path=/nowhere/ca.crt", "ca_path: open /nowhere/ca.crt"},
 		"a CA that is none":     {"tls://localhost:" + oneWay + "?ca_path=" + ours.file("client.key"), "no certificate in PEM"},
-		"a key of another": {"tls://localhost:" + mutual + "?" + ca + "&cert_path=" + ours.file("client.crt") + "&key_path=" + other.file("client.key"),
+		"a key of another": {"tls://localhost:" + mutual + "?" + ca + "&cert_path=" + ours.file("client.crt") + "&key_path=" +
+			other.file("client.key"),
 			"cert_path and key_path: "},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,7 +37,8 @@ func TestWebhooksAreUsedAtOnce(t *testing.T) {
 
 func TestValidatingWebhooks(t *testing.T) {
 	namespace := newNamespace(t, nil)
-	hook := newWebhook(t, &metav1.Status{Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable, Message: "no engine"})
+	hook := newWebhook(t, &metav1.Status{Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable,
+		Message: "no engine"})
 	validate, mutate := validating(hook, namespace), mutating(newWebhook(t, nil), namespace)
 	for range rounds {
 		require.NoError(t, shared.RegisterWebhooks(t.Context(), validate, mutate))

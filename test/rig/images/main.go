@@ -33,7 +33,8 @@ func main() {
 	source := flag.String("source", "../../..", "the `folder` of dagger-inject's sources")
 	output := flag.String("output", "images.tar", "the `file` to write")
 	flag.Usage = func() {
-		_, _ = fmt.Fprint(flag.CommandLine.Output(), "Build the test images as one OCI archive.\n\n  images --source ../../.. --output /tmp/images.tar\n\n")
+		_, _ = fmt.Fprint(flag.CommandLine.Output(),
+			"Build the test images as one OCI archive.\n\n  images --source ../../.. --output /tmp/images.tar\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -61,7 +62,8 @@ func run(ctx context.Context, source, output string) error {
 		images = append(images, oci.Named{Name: name, Image: image})
 		return err
 	}
-	if err := add(pauseName, oci.Config{Files: []oci.File{oci.Binary("/pause", pause)}, Entrypoint: []string{"/pause"}, User: "65535:65535"}); err != nil {
+	if err := add(pauseName, oci.Config{Files: []oci.File{oci.Binary("/pause", pause)}, Entrypoint: []string{"/pause"},
+		User: "65535:65535"}); err != nil {
 		return err
 	}
 	if err := add(runnerName, oci.Config{Files: shell, Entrypoint: []string{"/bin/sh"}}); err != nil {

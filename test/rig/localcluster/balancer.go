@@ -58,7 +58,8 @@ func startBalancer(ctx context.Context, client kubernetes.Interface, delay time.
 	handler := cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { notify() }, UpdateFunc: func(any, any) { notify() }, DeleteFunc: func(any) { notify() },
 	}
-	for _, informer := range []cache.SharedIndexInformer{factory.Core().V1().Services().Informer(), factory.Discovery().V1().EndpointSlices().Informer()} {
+	for _, informer := range []cache.SharedIndexInformer{factory.Core().V1().Services().Informer(),
+		factory.Discovery().V1().EndpointSlices().Informer()} {
 		if _, err := informer.AddEventHandler(handler); err != nil {
 			return nil, err
 		}
@@ -94,7 +95,8 @@ func (b *balancer) state() map[string][]string {
 		if service.Spec.ClusterIP == corev1.ClusterIPNone || len(service.Spec.Selector) == 0 {
 			continue
 		}
-		slices, err := b.slices.EndpointSlices(service.Namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name}))
+		ofService := labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name})
+		slices, err := b.slices.EndpointSlices(service.Namespace).List(ofService)
 		if err != nil {
 			continue
 		}

@@ -117,7 +117,8 @@ func TestAnInstallationThatTheAPIServerCannotReachFailsAndSaysWhy(t *testing.T) 
 	if err := shared.CreateNamespace(t.Context(), ReleaseNamespace, nil, nil); client.IgnoreAlreadyExists(err) != nil {
 		require.NoError(t, err)
 	}
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ReleaseNamespace, Name: "my-certificate"}, Type: corev1.SecretTypeTLS, Data: map[string][]byte{}}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ReleaseNamespace, Name: "my-certificate"}, Type: corev1.SecretTypeTLS,
+		Data: map[string][]byte{}}
 	var otherCA string
 	for _, folder := range []string{t.TempDir(), t.TempDir()} {
 		_, err := webhook.EnsureCertificate(folder)
@@ -136,7 +137,8 @@ func TestAnInstallationThatTheAPIServerCannotReachFailsAndSaysWhy(t *testing.T) 
 	uninstallAfter(t)
 	_, err := shared.Helm(t.Context(), append([]string{
 		"install", "dagger-inject", "--namespace", ReleaseNamespace, "--wait", "--timeout", patience.String(), "--set", "check.timeout=5s",
-		"--set", "certificates.mode=existingSecret", "--set", "certificates.secretName=my-certificate", "--set-file", "certificates.caBundle=" + otherCA,
+		"--set", "certificates.mode=existingSecret", "--set", "certificates.secretName=my-certificate", "--set-file",
+		"certificates.caBundle=" + otherCA,
 	}, chartArguments(t)...)...)
 	require.ErrorContains(t, err, "the API server cannot call the webhook")
 	require.ErrorContains(t, err, "x509")

@@ -69,7 +69,8 @@ func chartArguments(t *testing.T) []string {
 // helm runs a Helm command on the release, with more arguments after it.
 func helm(t *testing.T, command string, args ...string) {
 	t.Helper()
-	_, err := shared.Helm(t.Context(), append([]string{command, "dagger-inject", "--namespace", ReleaseNamespace, "--wait", "--timeout", patience.String()}, args...)...)
+	_, err := shared.Helm(t.Context(),
+		append([]string{command, "dagger-inject", "--namespace", ReleaseNamespace, "--wait", "--timeout", patience.String()}, args...)...)
 	require.NoError(t, err)
 }
 
@@ -109,7 +110,8 @@ func describe(t *testing.T) string {
 	var text strings.Builder
 	for _, pod := range replicas {
 		logs, err := shared.Kubelet.Logs(pod.Namespace, pod.Name)
-		_, _ = fmt.Fprintf(&text, "== %s: %s %+v\n%s %v\n", pod.Name, pod.Status.Phase, pod.Status.ContainerStatuses, logs[max(0, len(logs)-4000):], err)
+		_, _ = fmt.Fprintf(&text, "== %s: %s %+v\n%s %v\n", pod.Name, pod.Status.Phase, pod.Status.ContainerStatuses,
+			logs[max(0, len(logs)-4000):], err)
 	}
 	return text.String()
 }

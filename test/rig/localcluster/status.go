@@ -71,7 +71,8 @@ func (p *pod) report(ctx context.Context) {
 		panic(err) // the status is made of API types
 	}
 	_ = retry(ctx, func() error {
-		_, err := p.kubelet.cluster.clientset.CoreV1().Pods(p.object.Namespace).Patch(ctx, p.object.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+		_, err := p.kubelet.cluster.clientset.CoreV1().Pods(p.object.Namespace).Patch(ctx, p.object.Name, types.StrategicMergePatchType, patch,
+			metav1.PatchOptions{}, "status")
 		return ignoreGone(err)
 	})
 }

@@ -21,7 +21,8 @@ import (
 // Build compiles the program into dir and returns its path.
 func Build(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "dagger-inject")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/dagger-inject/dagger-inject/cmd/dagger-inject").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", path,
+		"github.com/dagger-inject/dagger-inject/cmd/dagger-inject").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building dagger-inject: %w\n%s", err, out)
 	}

@@ -23,7 +23,8 @@ func handlers(t testing.TB) map[string]http.Handler {
 	require.NoError(t, err)
 	ours := http.NewServeMux()
 	metrics := webhook.NewMetrics(prometheus.NewRegistry())
-	for path, entry := range map[string]inject.Entry{registration.PathPod: inject.EntryPod, registration.PathNamespace: inject.EntryNamespace} {
+	for path, entry := range map[string]inject.Entry{registration.PathPod: inject.EntryPod,
+		registration.PathNamespace: inject.EntryNamespace} {
 		policies := builtInPolicies()
 		ours.Handle(path, &webhook.Handler{
 			Entry:   entry,

@@ -76,7 +76,8 @@ func (d *defaulter) Default(_ context.Context, pod *corev1.Pod) error {
 		if spec.SecurityContext == nil {
 			spec.SecurityContext = &corev1.PodSecurityContext{}
 		}
-		spec.SecurityContext.SupplementalGroups = append(spec.SecurityContext.SupplementalGroups, added.Spec.SecurityContext.SupplementalGroups...)
+		spec.SecurityContext.SupplementalGroups = append(spec.SecurityContext.SupplementalGroups,
+			added.Spec.SecurityContext.SupplementalGroups...)
 	}
 	if pod.Annotations == nil {
 		pod.Annotations = map[string]string{}

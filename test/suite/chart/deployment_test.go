@@ -83,7 +83,8 @@ func TestPodsAreRestricted(t *testing.T) {
 			"check":   {one[*batchv1.Job](t, rendered).Spec.Template.ObjectMeta, one[*batchv1.Job](t, rendered).Spec.Template.Spec},
 			"test":    {one[*corev1.Pod](t, rendered).ObjectMeta, one[*corev1.Pod](t, rendered).Spec},
 		} {
-			for _, result := range evaluator.EvaluatePod(api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}, &pod.meta, &pod.spec) {
+			for _, result := range evaluator.EvaluatePod(api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}, &pod.meta,
+				&pod.spec) {
 				require.True(t, result.Allowed, "%s: %s: %s: %s", name, what, result.ForbiddenReason, result.ForbiddenDetail)
 			}
 			require.True(t, *pod.spec.Containers[0].SecurityContext.ReadOnlyRootFilesystem, "%s: %s", name, what)
@@ -133,5 +134,6 @@ func TestTheProgramKnowsItsArguments(t *testing.T) {
 func TestDrainEndsBeforeThePodDoes(t *testing.T) {
 	deployment := one[*appsv1.Deployment](t, objects(t, cases(t)["everything"]))
 	require.EqualValues(t, 90, *deployment.Spec.Template.Spec.TerminationGracePeriodSeconds)
-	require.Contains(t, deployment.Spec.Template.Spec.Containers[0].Args, "--drain-timeout="+(90*time.Second-15*time.Second-25*time.Second).String())
+	require.Contains(t, deployment.Spec.Template.Spec.Containers[0].Args,
+		"--drain-timeout="+(90*time.Second-15*time.Second-25*time.Second).String())
 }

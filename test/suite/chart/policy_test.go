@@ -91,7 +91,8 @@ func TestAlertsAndDashboardUseMetricsThatThereAre(t *testing.T) {
 	var dashboard struct {
 		Panels []struct{ Targets []struct{ Expr string } }
 	}
-	require.NoError(t, json.Unmarshal([]byte(named[*corev1.ConfigMap](t, rendered, "inject-dashboard").Data["dagger-inject.json"]), &dashboard))
+	require.NoError(t, json.Unmarshal([]byte(named[*corev1.ConfigMap](t, rendered, "inject-dashboard").Data["dagger-inject.json"]),
+		&dashboard))
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
 			expressions = append(expressions, target.Expr)

@@ -46,7 +46,8 @@ func render4(set values) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := util.ToRenderValues(loaded, set, common.ReleaseOptions{Name: release, Namespace: namespace, IsInstall: true, Revision: 1}, common.DefaultCapabilities)
+	all, err := util.ToRenderValues(loaded, set, common.ReleaseOptions{Name: release, Namespace: namespace, IsInstall: true, Revision: 1},
+		common.DefaultCapabilities)
 	if err != nil {
 		return nil, err
 	}

@@ -135,7 +135,8 @@ func TestRenderingIsDeterministic(t *testing.T) {
 		}
 		text, err := os.ReadFile(chartDir + "/templates/" + file.Name())
 		require.NoError(t, err)
-		require.NotRegexp(t, regexp.MustCompile(`\b(lookup|now|date|gen[A-Z]\w+|rand\w+|uuidv4|Capabilities|IsUpgrade|IsInstall|Revision)\b`), string(text), file.Name())
+		require.NotRegexp(t, regexp.MustCompile(`\b(lookup|now|date|gen[A-Z]\w+|rand\w+|uuidv4|Capabilities|IsUpgrade|IsInstall|Revision)\b`),
+			string(text), file.Name())
 	}
 }
 
@@ -144,7 +145,8 @@ func TestKubernetesVersions(t *testing.T) {
 	text, err := os.ReadFile(chartDir + "/Chart.yaml")
 	require.NoError(t, err)
 	require.NoError(t, yaml.Unmarshal(text, &chart))
-	for version, accepted := range map[string]bool{"v1.29.9": false, "v1.30.0-gke.100": true, "v1.30.0": true, "v1.36.3": true, "v1.31.1-eks-abc": true} {
+	for version, accepted := range map[string]bool{"v1.29.9": false, "v1.30.0-gke.100": true, "v1.30.0": true, "v1.36.3": true,
+		"v1.31.1-eks-abc": true} {
 		require.Equal(t, accepted, chartutil.IsCompatibleRange(chart.KubeVersion, version), version)
 	}
 }

@@ -147,7 +147,8 @@ func TestNotInjectedPolicyNeverRefuses(t *testing.T) {
 	rendered := objects(t, cases(t)["everything"])
 	policy := one[*admissionregistrationv1.ValidatingAdmissionPolicy](t, rendered)
 	require.Equal(t, admissionregistrationv1.Ignore, *policy.Spec.FailurePolicy)
-	require.Equal(t, []string{"kube-system", "kube-public", "kube-node-lease", namespace, "monitoring"}, policy.Spec.MatchConstraints.NamespaceSelector.MatchExpressions[0].Values)
+	require.Equal(t, []string{"kube-system", "kube-public", "kube-node-lease", namespace, "monitoring"},
+		policy.Spec.MatchConstraints.NamespaceSelector.MatchExpressions[0].Values)
 	binding := one[*admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, rendered)
 	require.Equal(t, policy.Name, binding.Spec.PolicyName)
 	require.Equal(t, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Audit}, binding.Spec.ValidationActions)

@@ -95,12 +95,14 @@ func TestWhatThereIsNoTimeForIsLeftOut(t *testing.T) {
 		out   []string // what is left out
 		says  string
 	}{
-		"the budget has gone by": {map[string]string{"make-test": "60 0"}, nil, []string{"demo", "roll-out soak", e2e}, "60 min of the budget of 60 min have gone by"},
+		"the budget has gone by": {map[string]string{"make-test": "60 0"}, nil, []string{"demo", "roll-out soak", e2e},
+			"60 min of the budget of 60 min have gone by"},
 		"a budget of one's own": {map[string]string{"make-test": "10 0"}, []string{"CI_BUDGET_MINUTES=5"},
 			[]string{"demo", "roll-out soak", e2e}, "10 min of the budget of 5 min have gone by"},
 		"a slow machine, by what it took so far": {map[string]string{"make-test": "50 0", "make-demo": "4 0", "make-soak": "4 0"}, nil,
 			[]string{e2e}, e2e + ": it would take about 37 min here, and 27 min are left"},
-		"the limit ends a step": {map[string]string{"make-test": "30 0", "make-e2e": "57 0"}, nil, []string{e2e}, e2e + ": it was ended after 55 min, at the limit of 85 min"},
+		"the limit ends a step": {map[string]string{"make-test": "30 0", "make-e2e": "57 0"}, nil, []string{e2e},
+			e2e + ": it was ended after 55 min, at the limit of 85 min"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, code := run(t, c.steps, c.env...)

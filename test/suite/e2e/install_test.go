@@ -41,7 +41,8 @@ func install(ctx context.Context) (uninstall func(), err error) {
 	if err != nil {
 		return uninstall, err
 	}
-	_, err = tools.Run(ctx, nil, root, "go", "run", "./test/rig/node", "--state", cluster.node, "load", filepath.Join(dir, "dagger-inject.oci.tar"))
+	_, err = tools.Run(ctx, nil, root, "go", "run", "./test/rig/node", "--state", cluster.node, "load",
+		filepath.Join(dir, "dagger-inject.oci.tar"))
 	if err != nil {
 		return uninstall, err
 	}

@@ -44,7 +44,8 @@ func jobPod(t *testing.T, system, namespace, script string) *corev1.Pod {
 	require.NoError(t, err)
 	pod := &corev1.Pod{}
 	require.NoError(t, yaml.UnmarshalStrict(text, pod))
-	pod.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, GenerateName: strings.ToLower(system) + "-", Labels: pod.Labels, Annotations: pod.Annotations}
+	pod.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, GenerateName: strings.ToLower(system) + "-", Labels: pod.Labels,
+		Annotations: pod.Annotations}
 	if pod.Labels["dagger.io/inject"] == "" {
 		pod.Labels["dagger.io/inject"] = "true"
 	}

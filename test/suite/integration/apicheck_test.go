@@ -18,7 +18,8 @@ import (
 )
 
 func TestAPICheckTellsWhatBecameOfThePod(t *testing.T) {
-	admit := config.FromFile("admit", []byte("apiVersion: "+config.APIVersion+"\nkind: "+config.Kind+"\nonError: admit\n"), config.OriginCluster)
+	admit := config.FromFile("admit", []byte("apiVersion: "+config.APIVersion+"\nkind: "+config.Kind+"\nonError: admit\n"),
+		config.OriginCluster)
 	policies := inject.NewPolicies(admit, nil, nil)
 	shared.setPolicies("check-admitted", func() *inject.Policies { return policies })
 	shared.setPolicies("check-fault", func() *inject.Policies { panic("on purpose") })
@@ -79,7 +80,8 @@ func TestAPICheckOfAWebhookThatHangs(t *testing.T) {
 	require.NoError(t, err)
 	path, err := binary()
 	require.NoError(t, err)
-	said, err := exec.CommandContext(ctx, path, "check", "api", "--kubeconfig", kubeconfig, "--namespace", "check-hangs", "--timeout", "5s").CombinedOutput()
+	said, err := exec.CommandContext(ctx, path, "check", "api", "--kubeconfig", kubeconfig, "--namespace", "check-hangs", "--timeout",
+		"5s").CombinedOutput()
 	var exited *exec.ExitError
 	require.ErrorAs(t, err, &exited, "%s", said)
 	require.Equal(t, 1, exited.ExitCode())

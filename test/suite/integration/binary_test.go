@@ -101,7 +101,8 @@ func TestInAClusterWithLeastRights(t *testing.T) {
 	require.NoError(t, err)
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
 	require.NoError(t, os.WriteFile(policy, []byte(guidePolicy), 0o644))
-	process := start(t, "webhook", "--kubeconfig", kubeconfig, "--policy", policy, "--bind-address", "127.0.0.1", "--port", strconv.Itoa(free[0]),
+	process := start(t, "webhook", "--kubeconfig", kubeconfig, "--policy", policy, "--bind-address", "127.0.0.1", "--port",
+		strconv.Itoa(free[0]),
 		"--cert-dir", certs, "--metrics-bind-address", metrics, "--health-probe-bind-address", health, "--drain-quiet-period", "0s")
 	require.NoError(t, process.WaitReady(ctx, "http://"+health+"/readyz"))
 
@@ -129,7 +130,8 @@ func grant(t *testing.T, namespace string) {
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"namespaces", "limitranges"}, Verbs: []string{"get", "list", "watch"}},
-			{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{config.ConfigMapName}, Verbs: []string{"get", "list", "watch"}},
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{config.ConfigMapName},
+				Verbs: []string{"get", "list", "watch"}},
 			{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
 		},
 	}

@@ -181,7 +181,8 @@ func TestTheNewEngineTakesOverOnceHalfOfItIsReady(t *testing.T) {
 	}
 	ready := func(name string, ready int32) {
 		d := engine(name, func(d *appsv1.DaemonSet) {
-			d.Status = appsv1.DaemonSetStatus{ObservedGeneration: d.Generation, DesiredNumberScheduled: 4, UpdatedNumberScheduled: 4, NumberReady: ready}
+			d.Status = appsv1.DaemonSetStatus{ObservedGeneration: d.Generation, DesiredNumberScheduled: 4, UpdatedNumberScheduled: 4,
+				NumberReady: ready}
 		})
 		require.NoError(t, shared.Client().Status().Update(t.Context(), d))
 	}
@@ -191,7 +192,8 @@ func TestTheNewEngineTakesOverOnceHalfOfItIsReady(t *testing.T) {
 	ready("v0-21-engine", 1)
 	require.Equal(t, "v0.20.8", image(nil))
 	require.Equal(t, "v0.21.8", image(map[string]string{"dagger.io/engine": "v0.21"}))
-	require.Contains(t, image(map[string]string{"dagger.io/engine": "v0.19"}), "asks for v0.19, and there is v0.20.8 (DaemonSet versions/v0-20-engine), v0.21.8")
+	require.Contains(t, image(map[string]string{"dagger.io/engine": "v0.19"}),
+		"asks for v0.19, and there is v0.20.8 (DaemonSet versions/v0-20-engine), v0.21.8")
 	ready("v0-21-engine", 2)
 	requireGiven("v0.21.8")
 	require.NoError(t, shared.Client().Update(t.Context(), engine("v0-21-engine", func(d *appsv1.DaemonSet) {
@@ -229,7 +231,8 @@ func (s *engineStep) gaveTo(c creation) bool {
 		terms = spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
 	}
 	// The API server adds two of its own.
-	tolerations := slices.DeleteFunc(spec.Tolerations, func(t corev1.Toleration) bool { return strings.HasPrefix(t.Key, "node.kubernetes.io/") })
+	tolerations := slices.DeleteFunc(spec.Tolerations,
+		func(t corev1.Toleration) bool { return strings.HasPrefix(t.Key, "node.kubernetes.io/") })
 	return spec.InitContainers[0].Image == s.Image && hostPath(c) == s.HostPath && slices.Contains(groups, s.Group) == (s.Group != 0) &&
 		equality.Semantic.DeepEqual(tolerations, s.Tolerations) && equality.Semantic.DeepEqual(spec.NodeSelector, s.NodeSelector) &&
 		equality.Semantic.DeepEqual(terms, s.NodeAffinity)
@@ -248,8 +251,10 @@ func hostPath(c creation) string {
 // try creates a pod that satisfies every Pod Security level, and keeps nothing.
 func try(t *testing.T, namespace string) creation {
 	t.Helper()
-	pod := strings.Replace(string(annotated("p", nil)), `"spec":{`, `"spec":{"securityContext":{"runAsNonRoot":true,"runAsUser":1000,"seccompProfile":{"type":"RuntimeDefault"}},`, 1)
-	pod = strings.ReplaceAll(pod, `"image":"i"`, `"image":"i","securityContext":{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]}}`)
+	pod := strings.Replace(string(annotated("p", nil)), `"spec":{`,
+		`"spec":{"securityContext":{"runAsNonRoot":true,"runAsUser":1000,"seccompProfile":{"type":"RuntimeDefault"}},`, 1)
+	pod = strings.ReplaceAll(pod, `"image":"i"`,
+		`"image":"i","securityContext":{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]}}`)
 	return create(t, namespace, []byte(pod), "?dryRun=All")
 }
 

@@ -32,7 +32,8 @@ func command(t *testing.T, as *rest.Config, into any, args ...string) (code int,
 	require.NoError(t, err)
 	kubeconfig, err := shared.Kubeconfig(as)
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), path, append(args, "--kubeconfig", kubeconfig, "--release-namespace", liveRelease, "-o", "json")...)
+	cmd := exec.CommandContext(t.Context(), path,
+		append(args, "--kubeconfig", kubeconfig, "--release-namespace", liveRelease, "-o", "json")...)
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()
@@ -61,10 +62,11 @@ func TestExplainSaysWhatTheAPIServerDoes(t *testing.T) {
 		code      int
 		want      string
 	}{
-		"nobody asks":           {"live-explain", runner("a", nil), 3, "not_requested"},
-		"the pod asks":          {"live-explain", runner("b", optedIn), 0, "injected"},
-		"the namespace asks":    {"live-explain-opted-in", runner("c", nil), 0, "injected"},
-		"no runner":             {"live-explain-opted-in", []byte(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"d"},"spec":{"containers":[{"name":"a","image":"i"}]}}`), 3, "not_a_runner"},
+		"nobody asks":        {"live-explain", runner("a", nil), 3, "not_requested"},
+		"the pod asks":       {"live-explain", runner("b", optedIn), 0, "injected"},
+		"the namespace asks": {"live-explain-opted-in", runner("c", nil), 0, "injected"},
+		"no runner": {"live-explain-opted-in",
+			[]byte(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"d"},"spec":{"containers":[{"name":"a","image":"i"}]}}`), 3, "not_a_runner"},
 		"the pod opts out":      {"live-explain-opted-in", runner("e", map[string]string{inject.LabelInject: "false"}), 3, "opted_out"},
 		"refused":               {"live-explain-baseline", runner("f", optedIn), 4, "host_path_forbidden"},
 		"admitted":              {"live-explain-baseline", runner("g", nil), 4, "host_path_forbidden"},
@@ -116,13 +118,15 @@ func TestExplainAPodOfAnOwner(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "live-explain-owner", Name: "job"},
 		Spec: appsv1.ReplicaSetSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "job"}},
-			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}}}},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}}}},
 		},
 	}
 	require.NoError(t, shared.Client().Create(t.Context(), set))
 	pod := &corev1.Pod{ObjectMeta: *set.Spec.Template.ObjectMeta.DeepCopy(), Spec: *set.Spec.Template.Spec.DeepCopy()}
 	pod.Namespace, pod.Name = set.Namespace, "job-x7k2m"
-	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: set.Name, UID: set.UID, Controller: ptr.To(true)}}
+	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: set.Name, UID: set.UID,
+		Controller: ptr.To(true)}}
 	require.NoError(t, shared.Client().Create(t.Context(), pod))
 	put(t, policyMap(pod.Namespace, tcpPolicy("other:1")))
 	var e explain.Explanation
@@ -142,8 +146,9 @@ func TestExplainAPodOfAnOwner(t *testing.T) {
 	}}
 	require.NoError(t, shared.Client().Create(t.Context(), role))
 	require.NoError(t, shared.Client().Create(t.Context(), &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: "team"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "team"},
-		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: pod.Namespace, Name: "team"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: "team"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "team"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: pod.Namespace, Name: "team"}},
 	}))
 	team, err := shared.ServiceAccountConfig(t.Context(), pod.Namespace, "team")
 	require.NoError(t, err)
@@ -155,7 +160,8 @@ func TestExplainAPodOfAnOwner(t *testing.T) {
 	require.Contains(t, e.Judged, "(its owner ReplicaSet live-explain-owner/job cannot be read: ")
 	require.NotEmpty(t, e.Recorded.Status, "what was done is told all the same")
 	unreadable := strings.Join(e.Unreadable, "\n")
-	for _, what := range []string{"the namespace live-explain-owner: ", "the cluster's policy: ", "the MutatingWebhookConfigurations: ", "the LimitRanges of "} {
+	for _, what := range []string{"the namespace live-explain-owner: ", "the cluster's policy: ", "the MutatingWebhookConfigurations: ",
+		"the LimitRanges of "} {
 		require.Contains(t, unreadable, what)
 	}
 	require.Contains(t, unreadable, "the chart's value policyReaders names who may")
@@ -177,7 +183,8 @@ func TestExplainAPodOfAnOwner(t *testing.T) {
 }
 
 func TestExplainANamespace(t *testing.T) {
-	liveNamespace(t, "live-explain-namespace", map[string]string{inject.LabelInject: "true", "pod-security.kubernetes.io/enforce": "restricted"})
+	liveNamespace(t, "live-explain-namespace",
+		map[string]string{inject.LabelInject: "true", "pod-security.kubernetes.io/enforce": "restricted"})
 	var n explain.Namespace
 	code, report := command(t, shared.Config(), &n, "explain", "namespace", "live-explain-namespace")
 	require.Equal(t, 4, code, report)

@@ -77,7 +77,8 @@ func asJSON(t *testing.T, v any) []byte {
 // requireQuotaRefuses shows that the quota is in force: a container without requests is refused in the namespace.
 func requireQuotaRefuses(t *testing.T, namespace string) {
 	t.Helper()
-	control := create(t, namespace, []byte(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"control"},"spec":{"containers":[{"name":"a","image":"a"}]}}`), "")
+	control := create(t, namespace,
+		[]byte(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"control"},"spec":{"containers":[{"name":"a","image":"a"}]}}`), "")
 	require.Equal(t, http.StatusForbidden, control.code)
 	require.Contains(t, control.status.Message, "must specify")
 }

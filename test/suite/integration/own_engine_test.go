@@ -43,7 +43,8 @@ func TestEnginesInThePodsOwnNamespace(t *testing.T) {
 	install(t, "own-a", "v0.21.8-default")
 	install(t, "own-b", "v0.21.8-statefulset-port")
 	put(t, policyMap(ownRelease, ownPolicy))
-	requireRefusedSoon(t, "own-a", "the service account may not read the workloads of all namespaces: the chart's value discover.ownNamespace lets it")
+	requireRefusedSoon(t, "own-a",
+		"the service account may not read the workloads of all namespaces: the chart's value discover.ownNamespace lets it")
 
 	grantAll(t, "own-engines", ownRelease)
 	const service = "tcp://dagger-dagger-helm.own-b.svc:5678"
@@ -108,7 +109,8 @@ func TestEnginesAreKnownAfterTheAPIServerWasAway(t *testing.T) {
 	}
 	install(t, "away-own", "v0.21.8-default")
 	install(t, "away-engines", "v0.17.2-renamed-release")
-	put(t, policyMap("away-release", ownPolicy+"overrides: {fromPods: [profile]}\n", "other", policyHeader+"engine: {discover: {ownNamespace: false, namespace: away-engines}}\n"))
+	put(t, policyMap("away-release", ownPolicy+"overrides: {fromPods: [profile]}\n", "other",
+		policyHeader+"engine: {discover: {ownNamespace: false, namespace: away-engines}}\n"))
 	b, certs, free := newBalancer(t), t.TempDir(), ports(t, 2)
 	behind := rest.CopyConfig(shared.Config())
 	behind.Host = "https://" + program.Loopback(b.port)
@@ -126,7 +128,8 @@ func TestEnginesAreKnownAfterTheAPIServerWasAway(t *testing.T) {
 	b.route(strings.Trim(strings.TrimPrefix(shared.Config().Host, "https:"), "/"), true)
 	require.NoError(t, process.WaitReady(t.Context(), health+"/readyz"))
 	s := &server{client: httpsClient(t, certs), port: free[0]}
-	for image, annotations := range map[string]map[string]string{"registry.dagger.io/engine:v0.21.8": nil, "registry.dagger.io/engine:v0.17.2": {"dagger.io/policy": "other"}} {
+	for image, annotations := range map[string]map[string]string{"registry.dagger.io/engine:v0.21.8": nil,
+		"registry.dagger.io/engine:v0.17.2": {"dagger.io/policy": "other"}} {
 		requireSoon(t, func() bool {
 			_, text := s.post(t, registration.PathPod, review(t, "away-own", string(annotated("r", annotations))))
 			return strings.Contains(string(readReview(t, text).Patch), image)

@@ -39,7 +39,8 @@ func TestANamespacesPolicyRefinesTheClusters(t *testing.T) {
 	require.Len(t, refined.pod.Spec.InitContainers, 1, "the cluster's CLI still holds")
 	require.Contains(t, refined.pod.Annotations[inject.AnnotationStatus], `"source":"ConfigMap live-refined/dagger-inject-policy"`)
 
-	large := create(t, "live-refined", annotated("large", map[string]string{inject.AnnotationPolicy: "large", inject.AnnotationContainers: "b"}), "")
+	large := create(t, "live-refined",
+		annotated("large", map[string]string{inject.AnnotationPolicy: "large", inject.AnnotationContainers: "b"}), "")
 	require.Equal(t, "tcp://engine.ci:1", host(large), "a profile is layered on the default one")
 	require.Empty(t, large.pod.Spec.Containers[0].Env)
 	require.Contains(t, large.stored, `"name":"SIZE"`)
@@ -149,7 +150,8 @@ func TestARefusedPodSucceedsOnceThePolicyIsMended(t *testing.T) {
 	})
 	require.True(t, apierrors.IsServiceUnavailable(err), "%v", err)
 	require.ErrorContains(t, err, `admission webhook "pod.inject.dagger.io" denied the request`)
-	require.ErrorContains(t, err, "ConfigMap live-mended/dagger-inject-policy, key policy.yaml: line 5: engine.tranport: unknown field: did you mean transport?")
+	require.ErrorContains(t, err, "ConfigMap live-mended/dagger-inject-policy, key policy.yaml: line 5: engine.tranport: unknown field: did "+
+		"you mean transport?")
 	require.ErrorContains(t, err, "line 4: engine.socket.hostPath: locked: the cluster's policy does not let namespaces set it")
 
 	put(t, policyMap("live-mended", tcpPolicy("mended:1")))
@@ -170,7 +172,9 @@ func TestABadNamespacePolicyFollowsTheClustersOnError(t *testing.T) {
 		created = create(t, "live-bad", runner("p", nil), "?dryRun=All")
 		return created.code == http.StatusCreated && host(created) == ""
 	})
-	require.Contains(t, strings.Join(created.warnings, " "), "admitted without an engine: The injection policy is invalid (ConfigMap live-bad/dagger-inject-policy, key policy.yaml: line 3: nonsense: unknown field")
+	require.Contains(t, strings.Join(created.warnings, " "),
+		"admitted without an engine: The injection policy is invalid (ConfigMap live-bad/dagger-inject-policy, key policy.yaml: line 3: "+
+			"nonsense: unknown field")
 }
 
 // TestAnAnnotationGainsNothing: what the cluster's policy does not let pods choose is refused, not ignored.
@@ -199,7 +203,8 @@ func TestALimitRangesMinimumIsMet(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "live-limits", Name: "least"},
 		Spec:       corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Min: least}}},
 	}))
-	pod := strings.ReplaceAll(string(annotated("p", nil)), `"image":"i"`, `"image":"i","resources":{"requests":{"cpu":"1","memory":"1Gi"},"limits":{"cpu":"1","memory":"1Gi"}}`)
+	pod := strings.ReplaceAll(string(annotated("p", nil)), `"image":"i"`,
+		`"image":"i","resources":{"requests":{"cpu":"1","memory":"1Gi"},"limits":{"cpu":"1","memory":"1Gi"}}`)
 	var created creation
 	requireSoon(t, func() bool {
 		created = create(t, "live-limits", []byte(pod), "?dryRun=All")

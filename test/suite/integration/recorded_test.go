@@ -25,7 +25,8 @@ import (
 func owned(name string, labels map[string]string) []byte {
 	var pod corev1.Pod
 	_ = json.Unmarshal(runner(name, labels), &pod)
-	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web", UID: "0f0f0f0f-0000-4000-8000-000000000000", Controller: ptr.To(true)}}
+	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web",
+		UID: "0f0f0f0f-0000-4000-8000-000000000000", Controller: ptr.To(true)}}
 	text, _ := json.Marshal(pod)
 	return text
 }
@@ -66,7 +67,8 @@ func TestEventsOnTheAPIServer(t *testing.T) {
 	// As kubectl finds them.
 	clientset, err := kubernetes.NewForConfig(shared.Config())
 	require.NoError(t, err)
-	found, err := clientset.CoreV1().Events("live-events").List(t.Context(), metav1.ListOptions{FieldSelector: "reportingComponent=inject.dagger.io/webhook"})
+	found, err := clientset.CoreV1().Events("live-events").List(t.Context(),
+		metav1.ListOptions{FieldSelector: "reportingComponent=inject.dagger.io/webhook"})
 	require.NoError(t, err)
 	require.Len(t, found.Items, 2)
 
@@ -94,7 +96,8 @@ func TestTheDocumentedQueryFindsEveryDecision(t *testing.T) {
 	require.NoError(t, err)
 	query := auditQuery.FindStringSubmatch(string(page))
 	require.NotNil(t, query)
-	require.NoError(t, shared.CreateNamespace(t.Context(), "audited", map[string]string{inject.LabelInject: "true", "pod-security.kubernetes.io/enforce": "baseline"}, nil))
+	require.NoError(t, shared.CreateNamespace(t.Context(), "audited",
+		map[string]string{inject.LabelInject: "true", "pod-security.kubernetes.io/enforce": "baseline"}, nil))
 	require.NoError(t, shared.CreateNamespace(t.Context(), "audited-plain", nil, nil))
 	for _, c := range []struct {
 		namespace, name string

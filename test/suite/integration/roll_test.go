@@ -248,7 +248,8 @@ func TestAReplicaWaitsForWhatItNeeds(t *testing.T) {
 	require.NoError(t, early.Stop(), "it ends when asked to, all the same")
 
 	b.route(strings.Trim(strings.TrimPrefix(shared.Config().Host, "https:"), "/"), true)
-	require.Eventually(t, func() bool { return strings.Contains(get(t, r.probes+"/readyz?verbose"), "[+]caches ok") }, patience, tick, "%s", r.Log())
+	require.Eventually(t, func() bool { return strings.Contains(get(t, r.probes+"/readyz?verbose"), "[+]caches ok") }, patience, tick, "%s",
+		r.Log())
 	_, err = webhook.EnsureCertificate(certs)
 	require.NoError(t, err)
 	require.NoError(t, r.WaitReady(t.Context(), r.probes+"/readyz"))

@@ -21,7 +21,8 @@ func nsKey(name string) types.NamespacedName { return types.NamespacedName{Name:
 func TestBadPoliciesAreRefusedAtTheDoor(t *testing.T) {
 	liveNamespace(t, "live-door", map[string]string{validateLabel: "true"})
 	var err error
-	bad := policyMap("live-door", policyHeader+"engine:\n  sockets: {}\n  discover: {namespace: x}\n", "large", "apiVersion: v1\nkind: InjectionPolicy\n")
+	bad := policyMap("live-door", policyHeader+"engine:\n  sockets: {}\n  discover: {namespace: x}\n", "large",
+		"apiVersion: v1\nkind: InjectionPolicy\n")
 	bad.BinaryData = map[string][]byte{"x": {0}}
 	requireSoon(t, func() bool {
 		err = shared.Client().Create(t.Context(), bad.DeepCopy(), client.DryRunAll)
@@ -94,5 +95,6 @@ func TestTheClustersPolicy(t *testing.T) {
 	stamped.Annotations = newer.Annotations
 	put(t, stamped)
 	refusedWith("brandNew: unknown field")
-	require.NoError(t, client.IgnoreNotFound(shared.Client().Delete(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "live-cluster", Name: config.ConfigMapName}})))
+	require.NoError(t, client.IgnoreNotFound(shared.Client().Delete(t.Context(),
+		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "live-cluster", Name: config.ConfigMapName}})))
 }

@@ -34,9 +34,10 @@ func TestAMeshThatSortsAfterUs(t *testing.T) {
 		waits     bool
 		status    string
 	}{
-		"mesh-tcp":     {"tcp", map[string]string{"istio-injection": "enabled"}, nil, nil, true, false, "off: mesh (istio-injection)"},
-		"mesh-socket":  {"socket", map[string]string{"istio-injection": "enabled"}, nil, nil, true, true, "on"},
-		"mesh-opt-out": {"tcp", map[string]string{"istio-injection": "enabled"}, nil, map[string]string{"sidecar.istio.io/inject": "false"}, false, true, "on"},
+		"mesh-tcp":    {"tcp", map[string]string{"istio-injection": "enabled"}, nil, nil, true, false, "off: mesh (istio-injection)"},
+		"mesh-socket": {"socket", map[string]string{"istio-injection": "enabled"}, nil, nil, true, true, "on"},
+		"mesh-opt-out": {"tcp", map[string]string{"istio-injection": "enabled"}, nil, map[string]string{"sidecar.istio.io/inject": "false"},
+			false, true, "on"},
 		"mesh-linkerd": {"tcp", nil, map[string]string{"linkerd.io/inject": "enabled"}, nil, true, false, "off: mesh (linkerd.io/inject)"},
 		"mesh-unseen":  {"tcp", nil, nil, nil, true, true, "on: before a mesh (container istio-proxy)"},
 	}

@@ -25,9 +25,12 @@ import (
 // roll restarts all replicas, as "kubectl rollout restart" does, until enough pods were created meanwhile.
 func (s *soak) roll(ctx context.Context, run *phaseRun) error {
 	for n := 0; n < s.settings.rounds || run.created() < s.settings.rolling; n++ {
-		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339Nano))
-		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: localcluster.ReleaseNamespace, Name: localcluster.ReleaseNamespace}}
-		if err := s.cluster.Client().Patch(ctx, deployment, client.RawPatch("application/strategic-merge-patch+json", []byte(patch))); err != nil {
+		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`,
+			time.Now().Format(time.RFC3339Nano))
+		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: localcluster.ReleaseNamespace,
+			Name: localcluster.ReleaseNamespace}}
+		if err := s.cluster.Client().Patch(ctx, deployment,
+			client.RawPatch("application/strategic-merge-patch+json", []byte(patch))); err != nil {
 			return err
 		}
 		if err := s.waitReady(ctx); err != nil {
@@ -41,15 +44,18 @@ func (s *soak) roll(ctx context.Context, run *phaseRun) error {
 func (s *soak) waitReady(ctx context.Context) error {
 	return poll.Until(ctx, "the Deployment is rolled out", 100*time.Millisecond, 3*time.Minute, func(ctx context.Context) error {
 		var d appsv1.Deployment
-		if err := s.cluster.Client().Get(ctx, client.ObjectKey{Namespace: localcluster.ReleaseNamespace, Name: localcluster.ReleaseNamespace}, &d); err != nil {
+		if err := s.cluster.Client().Get(ctx, client.ObjectKey{Namespace: localcluster.ReleaseNamespace, Name: localcluster.ReleaseNamespace},
+			&d); err != nil {
 			return poll.Fatal(err)
 		}
 		wanted, status := *d.Spec.Replicas, d.Status
-		if status.ObservedGeneration < d.Generation || status.UpdatedReplicas != wanted || status.ReadyReplicas != wanted || status.Replicas != wanted {
+		if status.ObservedGeneration < d.Generation || status.UpdatedReplicas != wanted || status.ReadyReplicas != wanted ||
+			status.Replicas != wanted {
 			return fmt.Errorf("of %d replicas %d are new and %d are ready", status.Replicas, status.UpdatedReplicas, status.ReadyReplicas)
 		}
 		var pods corev1.PodList
-		if err := s.cluster.Client().List(ctx, &pods, client.InNamespace(localcluster.ReleaseNamespace), client.MatchingLabels(d.Spec.Selector.MatchLabels)); err != nil {
+		if err := s.cluster.Client().List(ctx, &pods, client.InNamespace(localcluster.ReleaseNamespace),
+			client.MatchingLabels(d.Spec.Selector.MatchLabels)); err != nil {
 			return poll.Fatal(err)
 		}
 		if len(pods.Items) != int(wanted) {
@@ -160,7 +166,8 @@ func (s *soak) editPolicies(ctx context.Context, _ *phaseRun) error {
 // applyPolicy changes the cluster's policy as Helm would, which else would not overwrite it later, and returns what it was.
 func (s *soak) applyPolicy(ctx context.Context, edit func(string) string) (before string, err error) {
 	var policy corev1.ConfigMap
-	if err := s.cluster.Client().Get(ctx, client.ObjectKey{Namespace: localcluster.ReleaseNamespace, Name: config.ConfigMapName}, &policy); err != nil {
+	if err := s.cluster.Client().Get(ctx, client.ObjectKey{Namespace: localcluster.ReleaseNamespace, Name: config.ConfigMapName},
+		&policy); err != nil {
 		return "", err
 	}
 	before = policy.Data["policy.yaml"]
@@ -184,7 +191,8 @@ func (s *soak) upgradeAndRollBack(ctx context.Context, _ *phaseRun) error {
 	if err != nil {
 		return err
 	}
-	stamped := strings.Replace(string(text), fmt.Sprintf(`%q "%d"`, config.AnnotationSchemaRevision, config.SchemaRevision), fmt.Sprintf(`%q "%d"`, config.AnnotationSchemaRevision, config.SchemaRevision+1), 1)
+	stamped := strings.Replace(string(text), fmt.Sprintf(`%q "%d"`, config.AnnotationSchemaRevision, config.SchemaRevision),
+		fmt.Sprintf(`%q "%d"`, config.AnnotationSchemaRevision, config.SchemaRevision+1), 1)
 	if stamped == string(text) {
 		return fmt.Errorf("%s has no stamp %s with revision %d", template, config.AnnotationSchemaRevision, config.SchemaRevision)
 	}
@@ -193,13 +201,15 @@ func (s *soak) upgradeAndRollBack(ctx context.Context, _ *phaseRun) error {
 	}
 	for range s.settings.rounds {
 		// Another tag, so that the replicas are replaced.
-		if err := s.helm(ctx, "upgrade", next, "--skip-schema-validation", "--set", "policy.cli.fieldOfTheNextRelease=true", "--set", "image.tag=next"); err != nil {
+		if err := s.helm(ctx, "upgrade", next, "--skip-schema-validation", "--set", "policy.cli.fieldOfTheNextRelease=true", "--set",
+			"image.tag=next"); err != nil {
 			return err
 		}
 		if err := s.waitReady(ctx); err != nil {
 			return err
 		}
-		if _, err := s.cluster.Helm(ctx, "rollback", localcluster.ReleaseNamespace, "--namespace", localcluster.ReleaseNamespace, "--wait", "--timeout", "3m"); err != nil {
+		if _, err := s.cluster.Helm(ctx, "rollback", localcluster.ReleaseNamespace, "--namespace", localcluster.ReleaseNamespace, "--wait",
+			"--timeout", "3m"); err != nil {
 			return err
 		}
 		if err := s.waitReady(ctx); err != nil {

@@ -73,17 +73,21 @@ func (s *soak) hostileTenant(ctx context.Context, run *phaseRun) error {
 
 // prepareHostile makes the namespace with the largest policy that validation accepts, and LimitRanges.
 func (s *soak) prepareHostile(ctx context.Context) error {
-	if err := s.cluster.CreateNamespace(ctx, hostileNamespace, map[string]string{inject.LabelInject: "true"}, nil); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := s.cluster.CreateNamespace(ctx, hostileNamespace, map[string]string{inject.LabelInject: "true"}, nil); err != nil &&
+		!apierrors.IsAlreadyExists(err) {
 		return err
 	}
 	requirements := make([]string, 35)
 	for i := range requirements {
 		requirements[i] = "{key: zone, operator: NotIn, values: [" + strings.TrimSuffix(strings.Repeat("n"+strconv.Itoa(i)+",", 200), ",") + "]}"
 	}
-	policy := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: hostileNamespace, Name: config.ConfigMapName}, Data: map[string]string{
-		"policy.yaml": "apiVersion: " + config.APIVersion + "\nkind: " + config.Kind + "\nenv: [{name: LARGE, value: '" + strings.Repeat("x", 30000) + "'}]\n" +
-			"scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [" + strings.Join(requirements, ", ") + "]}]}}}\n",
-	}}
+	policy := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: hostileNamespace, Name: config.ConfigMapName},
+		Data: map[string]string{
+			"policy.yaml": "apiVersion: " + config.APIVersion + "\nkind: " + config.Kind + "\nenv: [{name: LARGE, value: '" +
+				strings.Repeat("x", 30000) + "'}]\n" +
+				"scheduling: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [" +
+				strings.Join(requirements, ", ") + "]}]}}}\n",
+		}}
 	if err := s.cluster.Client().Create(ctx, policy); err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
@@ -118,8 +122,8 @@ func hostilePods() map[string]*corev1.Pod {
 	for i := range 100_000 {
 		r.Values = append(r.Values, fmt.Sprintf("v%d", i))
 	}
-	long.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
-		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{r}}}}}}
+	required := corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{r}}}}
+	long.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &required}}
 	pods["a long node selection"] = long
 	return pods
 }

@@ -73,7 +73,8 @@ func (r *phaseRun) problems() []string {
 		}
 	}
 	if r.peak > memoryLimit {
-		problems = append(problems, fmt.Sprintf("%s: a replica had %d MiB of memory, more than the chart's limit of %d", r.name, r.peak>>20, memoryLimit>>20))
+		problems = append(problems, fmt.Sprintf("%s: a replica had %d MiB of memory, more than the chart's limit of %d", r.name, r.peak>>20,
+			memoryLimit>>20))
 	}
 	for _, e := range entries {
 		if len(r.tally[e].latencies) == 0 {

@@ -24,7 +24,8 @@ func (s *soak) print(w io.Writer) {
 			}
 			_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", r.name, r.ended.Sub(r.began).Round(time.Second), e,
 				len(t.latencies), t.injected, t.refused, t.missed,
-				percentile(t.latencies, 50), percentile(t.latencies, 90), percentile(t.latencies, 99), percentile(t.latencies, 100), strings.Join(normal, " "))
+				percentile(t.latencies, 50), percentile(t.latencies, 90), percentile(t.latencies, 99), percentile(t.latencies, 100),
+				strings.Join(normal, " "))
 		}
 	}
 	_ = out.Flush()
