@@ -2,7 +2,6 @@ package inject
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,62 +66,62 @@ type podTerm struct {
 }
 
 // addNodeSelection adds the policy's nodeSelector and node affinity, or returns what keeps them from being added.
-func (policy *placement) addNodeSelection(p *pod, spec *patch.Cursor, stop interruption) (Reason, string) {
+func (pl *placement) addNodeSelection(p *pod, spec *patch.Cursor, stop interruption) *obstacle {
 	if p.nodeName != "" {
 		// The kubelet of that node would refuse a pod whose node selection it does not match.
-		return "", ""
+		return nil
 	}
-	if reason, problem := policy.contradiction(p, stop); reason != "" {
-		return reason, problem
+	if o := pl.contradiction(p, stop); o != nil {
+		return o
 	}
-	for _, add := range policy.nodeSelector {
+	for _, add := range pl.nodeSelector {
 		if _, set := p.nodeSelector.Get(add.key).Str(); !set {
 			spec.Member("nodeSelector").Member(add.key).Set(patch.String(add.value))
 		}
 	}
-	if policy.selectsNodes() {
-		policy.addRequiredTerms(p, p.requiredTerms(), spec, stop)
+	if pl.selectsNodes() {
+		pl.addRequiredTerms(p, p.requiredTerms(), spec, stop)
 	}
-	policy.addPreferredTerms(p, spec)
-	return "", ""
+	pl.addPreferredTerms(p, spec)
+	return nil
 }
 
 // selectsNodes reports whether the placement is for some nodes only.
-func (policy *placement) selectsNodes() bool {
-	return len(policy.nodeSelector)+len(policy.required) > 0
+func (pl *placement) selectsNodes() bool {
+	return len(pl.nodeSelector)+len(pl.required) > 0
 }
 
 // contradiction returns what keeps the placement from being added to the pod's own node selection, empty for nothing. That there
 // is nothing is remembered of one placement: the one by which the pod's engine was chosen is then added. Its loop looks up at most
 // maxOfEngine and 64 labels in the pod's nodeSelector.
-func (policy *placement) contradiction(p *pod, stop interruption) (Reason, string) {
-	if policy.problem != "" {
-		return ReasonContradiction, policy.problem
+func (pl *placement) contradiction(p *pod, stop interruption) *obstacle {
+	if pl.problem != "" {
+		return &obstacle{ReasonContradiction, pl.problem}
 	}
-	if p.fits == policy || !policy.selectsNodes() {
-		return "", ""
+	if p.fits == pl || !pl.selectsNodes() {
+		return nil
 	}
-	for _, add := range policy.nodeSelector {
+	for _, add := range pl.nodeSelector {
 		value, set := p.nodeSelector.Get(add.key).Str()
-		if other := policy.selects(add.key); other != add.value {
-			return ReasonContradiction, fmt.Sprintf("the engine's nodes and the policy's nodeSelector differ: %s=%s and %s", add.key, other,
+		if other := pl.selects(add.key); other != add.value {
+			return obstructf(ReasonContradiction, "the engine's nodes and the policy's nodeSelector differ: %s=%s and %s", add.key, other,
 				add.value)
 		}
 		if set && value != add.value {
-			return ReasonContradiction, fmt.Sprintf("the pod's nodeSelector has %s=%s, the policy's has %s", add.key, value, add.value)
+			return obstructf(ReasonContradiction, "the pod's nodeSelector has %s=%s, the policy's has %s", add.key, value, add.value)
 		}
 	}
-	if problem := policy.tooLarge(p, p.nodeAffinity.Get(fieldRequired).Get("nodeSelectorTerms")); problem != "" {
-		return ReasonPodTooLarge, problem
+	if o := pl.tooLarge(p, p.nodeAffinity.Get(fieldRequired).Get("nodeSelectorTerms")); o != nil {
+		return o
 	}
-	if !slices.ContainsFunc(policy.constraints, func(c constraints) bool { return c != nil }) {
-		return ReasonContradiction, "no node can match all that the policy and the engine ask of a node"
+	if !slices.ContainsFunc(pl.constraints, func(c constraints) bool { return c != nil }) {
+		return obstructf(ReasonContradiction, "no node can match all that the policy and the engine ask of a node")
 	}
-	if !policy.satisfiable(p, p.requiredTerms(), stop) {
-		return ReasonContradiction, "no node can match both the pod's node selection and the policy's"
+	if !pl.satisfiable(p, p.requiredTerms(), stop) {
+		return obstructf(ReasonContradiction, "no node can match both the pod's node selection and the policy's")
 	}
-	p.fits = policy
-	return "", ""
+	p.fits = pl
+	return nil
 }
 
 // requiredTerms returns the pod's own terms, read once.
@@ -135,22 +134,22 @@ func (p *pod) requiredTerms() []podTerm {
 
 // tooLarge says that the pod's node selection is too large to be combined with the policy's. With one term of the policy's, the
 // work grows with the pod alone; with more, it grows with the product, which this bounds.
-func (policy *placement) tooLarge(p *pod, terms rawjson.Value) string {
-	if n := terms.Len() * len(policy.required); n > maxTerms {
-		return fmt.Sprintf("the pod's %d nodeSelectorTerms and the policy's %d combine to more than %d", terms.Len(), len(policy.required),
+func (pl *placement) tooLarge(p *pod, terms rawjson.Value) *obstacle {
+	if n := terms.Len() * len(pl.required); n > maxTerms {
+		return obstructf(ReasonPodTooLarge, "the pod's %d nodeSelectorTerms and the policy's %d combine to more than %d", terms.Len(), len(pl.required),
 			maxTerms)
 	}
 	bytes := len(terms.Text()) + len(p.nodeSelector.Text())
-	if len(policy.required) > 1 && bytes*len(policy.required) > maxTermBytes {
-		return fmt.Sprintf("the pod's node selection of %d bytes and the policy's %d nodeSelectorTerms combine to more than %d bytes",
-			bytes, len(policy.required), maxTermBytes)
+	if len(pl.required) > 1 && bytes*len(pl.required) > maxTermBytes {
+		return obstructf(ReasonPodTooLarge, "the pod's node selection of %d bytes and the policy's %d nodeSelectorTerms combine to more than %d bytes",
+			bytes, len(pl.required), maxTermBytes)
 	}
-	return ""
+	return nil
 }
 
 // selects returns the first value that the placement has for a label.
-func (policy *placement) selects(key string) string {
-	for _, add := range policy.nodeSelector {
+func (pl *placement) selects(key string) string {
+	for _, add := range pl.nodeSelector {
 		if add.key == key {
 			return add.value
 		}
@@ -167,13 +166,13 @@ const (
 // pod's terms gains the requirements of the policy's first term where it stands, and a copy of it is appended for each
 // further one. A term that already holds all of one of the policy's stays as it is; an empty term matches no node, and
 // must not begin to. See tooLarge for what bounds it.
-func (policy *placement) addRequiredTerms(p *pod, terms []podTerm, spec *patch.Cursor, stop interruption) {
-	if len(policy.required) == 0 {
+func (pl *placement) addRequiredTerms(p *pod, terms []podTerm, spec *patch.Cursor, stop interruption) {
+	if len(pl.required) == 0 {
 		return
 	}
 	at := spec.Member("affinity").Member("nodeAffinity").Member(fieldRequired).Member("nodeSelectorTerms")
 	if p.nodeAffinity.Get(fieldRequired).Get("nodeSelectorTerms").Len() == 0 {
-		for _, add := range policy.required {
+		for _, add := range pl.required {
 			at.Append(add.json)
 		}
 		return
@@ -182,10 +181,10 @@ func (policy *placement) addRequiredTerms(p *pod, terms []podTerm, spec *patch.C
 		if stop.now() {
 			return
 		}
-		if slices.ContainsFunc(policy.required, own.holdsAll) {
+		if slices.ContainsFunc(pl.required, own.holdsAll) {
 			continue
 		}
-		for i, add := range policy.required {
+		for i, add := range pl.required {
 			if i == 0 {
 				element := at.Element(own.index, own.raw)
 				for _, r := range own.missing(add) {
@@ -273,8 +272,8 @@ func (t *podTerm) with(add termAddition) json.RawMessage {
 
 // addPreferredTerms appends the policy's preferences that the pod does not have already. Each of the pod's is read once, and
 // compared with all of the policy's by one look-up.
-func (policy *placement) addPreferredTerms(p *pod, spec *patch.Cursor) {
-	if len(policy.preferred) == 0 {
+func (pl *placement) addPreferredTerms(p *pod, spec *patch.Cursor) {
+	if len(pl.preferred) == 0 {
 		return
 	}
 	own := map[string]struct{}{}
@@ -282,7 +281,7 @@ func (policy *placement) addPreferredTerms(p *pod, spec *patch.Cursor) {
 		weight, _ := v.Get("weight").Int64()
 		own[preferenceID(weight, readRequirements(v.Get("preference")))] = struct{}{}
 	}
-	for _, add := range policy.preferred {
+	for _, add := range pl.preferred {
 		if _, has := own[add.id]; !has {
 			spec.Member("affinity").Member("nodeAffinity").Member(fieldPreferred).Append(add.json)
 		}

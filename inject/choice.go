@@ -34,42 +34,39 @@ type choice struct {
 	transport config.Transport
 	wanted    engine.Wanted
 	byPod     bool
-	// forbids is what forbids hostPath volumes, and ownKernel why the pod may have a kernel of its own; empty for nothing.
-	forbids, ownKernel string
-	stop               interruption
+	// forbids is what forbids hostPath volumes, empty for nothing.
+	forbids string
+	stop    interruption
 
 	// held is the engine that the pod is connected to already, nil for none, and replica which of its replicas.
 	held    *compiledEngine
 	replica int32
-	// offeredReplica is the connection of an engine with replicas, once it was asked for.
-	offeredReplica   *connection
-	offeredReplicaOf *compiledEngine
+	// judgement is that of the transports to the engine judged; see judge.
+	judgement offers
+	judged    *compiledEngine
 }
 
 // noReplica stands for none.
 const noReplica = -1
 
 // chooseEngine returns the engine of a pod and how the pod reaches it, or why there is none.
-func (policy *Policy) chooseEngine(p *pod, chosen *choices, targets []*container, in *Input) (*compiledEngine, *connection, Reason,
-	string) {
+func chooseEngine(d *decision) (*compiledEngine, *connection, *obstacle) {
 	c := &choice{
-		policy: policy, in: in, pod: p, transport: chosen.transport, wanted: chosen.wanted, byPod: chosen.wantedByPod, replica: noReplica,
-		stop:      in.Interrupted,
-		ownKernel: policy.ownKernel(p),
+		policy: d.policy, in: d.in, pod: d.pod, transport: d.choices.transport, wanted: d.choices.wanted, byPod: d.choices.wantedByPod,
+		replica: noReplica, stop: d.in.Interrupted,
 	}
-	if !policy.ignorePodSecurity {
-		c.forbids = in.Namespace.forbidsHostPath(policy.podSecurity)
+	if !d.policy.ignorePodSecurity {
+		c.forbids = d.in.Namespace.forbidsHostPath(d.policy.podSecurity)
 	}
-	e, connection := c.choose(targets)
-	in.Trace.engines(c, e, connection)
+	e, connection := c.choose(d.targets)
+	d.in.Trace.engines(c, e, connection)
 	switch {
 	case e == nil:
-		return nil, nil, ReasonNoEngine, c.noneWanted()
+		return nil, nil, &obstacle{ReasonNoEngine, c.noneWanted()}
 	case connection == nil:
-		reason, detail := c.refusal(e)
-		return nil, nil, reason, detail
+		return nil, nil, c.refusal(e)
 	}
-	return e, connection, "", ""
+	return e, connection, nil
 }
 
 // choose returns the engine, nil where none is wanted, and its connection, nil where the pod cannot have one.
@@ -115,22 +112,16 @@ func (c *choice) asksFor(e *compiledEngine) bool {
 }
 
 // connect returns the pod's connection to an engine, nil where the pod can have none.
-func (c *choice) connect(e *compiledEngine) *connection {
-	for _, transport := range autoOrder {
-		if connection, _ := c.offer(e, transport); connection != nil {
-			return connection
-		}
-	}
-	return nil
-}
+func (c *choice) connect(e *compiledEngine) *connection { return c.judge(e).first() }
+
+func (c *choice) sandbox(e *compiledEngine) string { return sandbox(c.pod, e, c.policy.runtimeClasses) }
 
 // canGoTo reports whether the pod can run where the connection works. Tolerations that it lacks it is given.
 func (c *choice) canGoTo(e *compiledEngine, connection *connection) bool {
 	if !connection.nodeLocal || c.pod.nodeName != "" {
 		return true
 	}
-	reason, _ := e.nodes.contradiction(c.pod, c.stop)
-	return reason == ""
+	return e.nodes.contradiction(c.pod, c.stop) == nil
 }
 
 // preferTolerated applies the fifth rule to the engine at an index, which fits, and those that are as good.
@@ -222,21 +213,25 @@ func (c *compiledEngine) versionOr(unknown string) string {
 }
 
 // refusal says why the pod cannot reach an engine.
-func (c *choice) refusal(e *compiledEngine) (Reason, string) {
+func (c *choice) refusal(e *compiledEngine) *obstacle {
 	auto := c.transport == config.TransportAuto
-	switch {
-	case c.forbids != "" && e.socket != nil && (auto || c.transport == config.TransportSocket):
-		return ReasonHostPathForbidden, "hostPath volumes are forbidden by " + c.forbids
-	case e.socket != nil && auto && c.sandbox(e) != "":
-		return ReasonSandboxed, c.sandbox(e)
-	case c.policy.discoverErr != nil:
-		return ReasonNoEngine, c.policy.discoverErr.Error()
-	case e.unsafe != "" && (auto || c.transport == config.TransportTCP):
-		return ReasonNoEngine, "the Service " + e.unsafe
-	case !auto:
-		return ReasonNoEngine, "the transport is " + string(c.transport) + ", and the engine does not offer it"
-	case e.workload != "":
-		return ReasonNoEngine, e.workload + " offers nothing that the pod can reach"
+	for _, o := range c.judge(e) {
+		switch o.verdict {
+		case forbidden:
+			return obstructf(ReasonHostPathForbidden, "hostPath volumes are forbidden by %s", c.forbids)
+		case sandboxed:
+			return &obstacle{ReasonSandboxed, c.sandbox(e)}
+		}
 	}
-	return ReasonNoEngine, ""
+	switch {
+	case c.policy.discoverErr != nil:
+		return &obstacle{ReasonNoEngine, c.policy.discoverErr.Error()}
+	case e.unsafe != "" && (auto || c.transport == config.TransportTCP):
+		return &obstacle{ReasonNoEngine, "the Service " + e.unsafe}
+	case !auto:
+		return obstructf(ReasonNoEngine, "the transport is %s, and the engine does not offer it", c.transport)
+	case e.workload != "":
+		return &obstacle{ReasonNoEngine, e.workload + " offers nothing that the pod can reach"}
+	}
+	return obstruct(ReasonNoEngine)
 }

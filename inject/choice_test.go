@@ -212,7 +212,7 @@ func drawn(t *testing.T, rng *rand.Rand) (in Input, policy string, engines []*en
 	t.Helper()
 	engines, policy = fleet(rng), policiesOfMany[rng.IntN(len(policiesOfMany))]
 	in = input(t, podsOfMany[rng.IntN(len(podsOfMany))])
-	in.ImageVolumes = true
+	in.Cluster.ImageVolumes = true
 	in.Policies = among(t, policy, engines...)
 	return in, policy, engines
 }

@@ -42,7 +42,7 @@ const maxPullSecrets = 16
 
 // compileEngines compiles the engines that are discovered, each under what the policy says of all. The policy like is one to
 // share memory with.
-func (policy *Policy) compileEngines(effective *config.Effective, engines Engines, like *Policy) {
+func compileEngines(policy *Policy, effective *config.Effective, engines Engines, like *Policy) {
 	var found *engine.Found
 	if found, policy.discoverErr = engines.find(&effective.Policy.Engine.Discover); found == nil {
 		found = &engine.Found{}
@@ -59,7 +59,7 @@ func (policy *Policy) compileEngines(effective *config.Effective, engines Engine
 	engine.Attribute(resolved)
 	policy.engines = make([]*compiledEngine, len(resolved))
 	for i := range resolved {
-		e := policy.compileEngine(effective.Policy, &resolved[i])
+		e := compileEngine(policy, effective.Policy, &resolved[i])
 		if i < len(like.engines) {
 			e = e.share(like.engines[i])
 		}
@@ -70,7 +70,7 @@ func (policy *Policy) compileEngines(effective *config.Effective, engines Engine
 	}
 }
 
-func (policy *Policy) compileEngine(c *config.InjectionPolicy, e *engine.Engine) *compiledEngine {
+func compileEngine(policy *Policy, c *config.InjectionPolicy, e *engine.Engine) *compiledEngine {
 	compiled := &compiledEngine{replicas: e.Replicas, onNode: policy.anywhere}
 	compiled.engineFacts = &engineFacts{
 		Identity: e.Identity, unixSocket: e.Socket, unsafe: e.Unsafe, notCopied: e.Placement.NotCopied,

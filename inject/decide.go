@@ -30,11 +30,8 @@ type Input struct {
 	RunnerSpec bool
 	// Policies are the policies of the namespace.
 	Policies *Policies
-	// NodeIPv6 says that the nodes' addresses are IPv6. An address needs brackets around IPv6, and must not have them around
-	// IPv4.
-	NodeIPv6 bool
-	// ImageVolumes says that the API server has volumes of the kind image; see HasImageVolumes.
-	ImageVolumes bool
+	// Cluster is what is known of the cluster that the pod is created in.
+	Cluster Cluster
 	// Version is this program's version, for the status annotation.
 	Version string
 	// Trace, if not nil, records how the decision comes about.
@@ -45,6 +42,15 @@ type Input struct {
 	Interrupted func() bool
 }
 
+// Cluster has the facts about a cluster that decisions depend on.
+type Cluster struct {
+	// NodeIPv6 says that the nodes' addresses are IPv6. An address needs brackets around IPv6, and must not have them around
+	// IPv4.
+	NodeIPv6 bool
+	// ImageVolumes says that the API server has volumes of the kind image; see HasImageVolumes.
+	ImageVolumes bool
+}
+
 // interruption is Input.Interrupted.
 type interruption func() bool
 
@@ -53,103 +59,41 @@ func (i interruption) now() bool { return i != nil && i() }
 // Decide returns what to do with a pod. The same input always gives the same plan, and deciding on the patched pod gives a plan
 // without operations.
 func Decide(in Input) *Plan {
-	plan := &Plan{}
-	p, err := readPod(in.Pod, in.RunnerSpec)
-	if err != nil {
-		return plan.bad(err)
-	}
-	asked := readOptIn(p, &in.Namespace, in.Entry)
-	in.Trace.asked(asked)
-	if !asked.wanted {
-		return plan.skip(asked.reason, asked.detail, asked.reason == ReasonUnknownLabelValue)
-	}
-	if reason := unfit(p); reason != "" {
-		return plan.skip(reason, "", asked.byPod)
-	}
-	if plan.System = recognise(p); plan.System == SystemNone {
-		plan.System = in.System
-	}
-	if plan.System == SystemNone && !asked.byPod {
-		return plan.skip(ReasonNotARunner, "", false)
-	}
-	if reason := in.Policies.standard.admitsNamespace(&in.Namespace, asked); reason != "" {
-		return plan.skip(reason, "", asked.byPod)
-	}
-	policy, detail := in.Policies.choose(p)
-	if policy == nil {
-		return plan.cannot(ReasonAnnotationInvalid, detail, in.Policies.onError(), asked)
-	}
-	in.Trace.policy(policy)
-	onError := policy.onError
-	if policy.err != nil {
-		return plan.cannot(ReasonPolicyInvalid, policy.err.Error(), onError, asked)
-	}
-	if reason := policy.admitsNamespace(&in.Namespace, asked); reason != "" {
-		return plan.skip(reason, "", asked.byPod)
-	}
-	chosen, detail := policy.choose(p)
-	if detail != "" {
-		return plan.cannot(ReasonAnnotationInvalid, detail, onError, asked)
-	}
-	if len(p.containers) > maxContainers {
-		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("it has %d containers, more than %d", len(p.containers), maxContainers), onError, asked)
-	}
-	targets, detail := chooseTargets(p, plan.System, chosen, policy.exclude, in.Trace)
-	if len(targets) == 0 {
-		return plan.skip(ReasonNoTargetContainer, detail, true)
-	}
-	if len(targets) > maxTargets {
-		return plan.cannot(ReasonPodTooLarge, fmt.Sprintf("%d of its containers would be injected, more than %d", len(targets), maxTargets),
-			onError, asked)
-	}
-	engine, connection, reason, detail := policy.chooseEngine(p, &chosen, targets, &in)
-	if reason != "" {
-		if interruption(in.Interrupted).now() {
-			return plan.interrupted()
+	d := &decision{in: &in, plan: &Plan{}, onError: config.OnErrorAuto}
+	for _, step := range steps {
+		if o := step(d); o != nil {
+			d.plan.end(o, d.onError, d.asked)
+			break
 		}
-		return plan.cannot(reason, detail, onError, asked)
 	}
-	i := &injection{
-		policy:     policy,
-		engine:     engine,
-		pod:        p,
-		namespace:  &in.Namespace,
-		connection: connection,
-		waitOff:    chosen.waitOff,
-		system:     plan.System,
-		session:    patch.New(in.Pod, in.Pointer, maxAdded),
-		stop:       in.Interrupted,
-		status:     &Status{Version: in.Version, Policy: PolicyStatus{Source: policy.source, Hash: policy.hash}},
-	}
-	i.chooseDelivery(chosen.delivery, plan.System, in.ImageVolumes)
-	reason, detail = i.add(targets)
-	if i.stop.now() {
-		return plan.interrupted()
-	}
-	if reason != "" {
-		return plan.cannot(reason, detail, onError, asked)
-	}
-	in.Trace.settle(i.status)
-	ops, err := i.session.Operations()
-	switch {
-	case errors.Is(err, patch.ErrTooLarge):
-		return plan.cannot(ReasonPodTooLarge,
-			fmt.Sprintf("more than %d bytes would be added to it: the policy's env alone has %d bytes for each of %d containers",
-				maxAdded, policy.envBytes, len(targets)), onError, asked)
-	case err != nil:
-		return plan.bad(err)
-	}
-	plan.Operations, plan.Status = ops, i.status
-	switch {
-	case len(i.status.Containers) == 0:
-		return plan.skip(ReasonAlreadyWired, leftDetail(i.status.Left), false)
-	case len(ops) == 0:
-		plan.Decision, plan.Reason = DecisionInjected, ReasonAlreadyInjected
-	default:
-		plan.Decision, plan.Reason = DecisionInjected, ReasonInjected
-	}
-	plan.warnAbout(i, targets, in.Entry)
-	return plan
+	return d.plan
+}
+
+// steps are those of a decision. The first that meets an obstacle ends it.
+var steps = [...]func(*decision) *obstacle{
+	(*decision).readPod,
+	(*decision).readOptIn,
+	(*decision).recognise,
+	(*decision).choosePolicy,
+	(*decision).chooseTargets,
+	(*decision).chooseEngine,
+	(*decision).inject,
+}
+
+// decision is what is known of one pod on the way to its plan.
+type decision struct {
+	in   *Input
+	plan *Plan
+
+	pod     *pod
+	asked   optIn
+	policy  *Policy
+	onError config.OnError
+	choices choices
+	targets []*container
+
+	engine     *compiledEngine
+	connection *connection
 }
 
 const (
@@ -161,32 +105,119 @@ const (
 	maxAdded = 1 << 20
 )
 
+func (d *decision) readPod() *obstacle {
+	var err error
+	if d.pod, err = readPod(d.in.Pod, d.in.RunnerSpec); err != nil {
+		return &obstacle{ReasonBadRequest, err.Error()}
+	}
+	return nil
+}
+
+func (d *decision) readOptIn() *obstacle {
+	var o *obstacle
+	d.asked, o = readOptIn(d.pod, &d.in.Namespace, d.in.Entry)
+	d.in.Trace.asked(d.asked)
+	return o
+}
+
+// recognise finds the CI system that the pod belongs to, and keeps out pods that no policy concerns.
+func (d *decision) recognise() *obstacle {
+	if reason := unfit(d.pod); reason != "" {
+		return obstruct(reason)
+	}
+	if d.plan.System = recognise(d.pod); d.plan.System == SystemNone {
+		d.plan.System = d.in.System
+	}
+	if d.plan.System == SystemNone && !d.asked.byPod {
+		return obstruct(ReasonNotARunner)
+	}
+	return nil
+}
+
+// choosePolicy finds the policy that applies. What the default one says of namespaces comes first: a pod of a namespace that it
+// leaves out is left alone, whatever profile it asks for.
+func (d *decision) choosePolicy() *obstacle {
+	standard := d.in.Policies.standard
+	d.onError = standard.onError
+	if o := standard.admitsNamespace(&d.in.Namespace, d.asked); o != nil {
+		return o
+	}
+	policy, o := d.in.Policies.choose(d.pod)
+	if o != nil {
+		return o
+	}
+	d.in.Trace.policy(policy)
+	d.policy, d.onError = policy, policy.onError
+	if policy.err != nil {
+		return &obstacle{ReasonPolicyInvalid, policy.err.Error()}
+	}
+	if o := policy.admitsNamespace(&d.in.Namespace, d.asked); o != nil {
+		return o
+	}
+	d.choices, o = readChoices(policy, d.pod)
+	return o
+}
+
+func (d *decision) chooseTargets() *obstacle {
+	if n := len(d.pod.containers); n > maxContainers {
+		return obstructf(ReasonPodTooLarge, "it has %d containers, more than %d", n, maxContainers)
+	}
+	var o *obstacle
+	if d.targets, o = chooseTargets(d.pod, d.plan.System, &d.choices, d.policy.exclude, d.in.Trace); o != nil {
+		return o
+	}
+	if n := len(d.targets); n > maxTargets {
+		return obstructf(ReasonPodTooLarge, "%d of its containers would be injected, more than %d", n, maxTargets)
+	}
+	return nil
+}
+
+func (d *decision) chooseEngine() *obstacle {
+	var o *obstacle
+	if d.engine, d.connection, o = chooseEngine(d); o != nil && d.interrupted() {
+		return tookTooLong()
+	}
+	return o
+}
+
+func (d *decision) interrupted() bool { return interruption(d.in.Interrupted).now() }
+
+func tookTooLong() *obstacle { return &obstacle{ReasonInternalError, "the decision took too long"} }
+
+// inject works out the additions, and makes them the plan.
+func (d *decision) inject() *obstacle {
+	i := newInjection(d)
+	o := i.add(d.targets)
+	switch {
+	case d.interrupted():
+		return tookTooLong()
+	case o != nil:
+		return o
+	}
+	d.in.Trace.settle(i.status)
+	ops, err := i.session.Operations()
+	switch {
+	case errors.Is(err, patch.ErrTooLarge):
+		return obstructf(ReasonPodTooLarge,
+			"more than %d bytes would be added to it: the policy's env alone has %d bytes for each of %d containers",
+			maxAdded, d.policy.envBytes, len(d.targets))
+	case err != nil:
+		return &obstacle{ReasonBadRequest, err.Error()}
+	}
+	d.plan.Operations, d.plan.Status = ops, i.status
+	if len(i.status.Containers) == 0 {
+		return &obstacle{ReasonAlreadyWired, leftDetail(i.status.Left)}
+	}
+	if d.plan.Decision, d.plan.Reason = DecisionInjected, ReasonInjected; len(ops) == 0 {
+		d.plan.Reason = ReasonAlreadyInjected
+	}
+	d.plan.warnAbout(i, d.targets, d.in.Entry)
+	return nil
+}
+
 func leftDetail(left []LeftContainer) string {
 	if len(left) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("container %s %s", left[0].Name, left[0].Because)
-}
-
-// warnAbout warns of what works differently from what the user may expect.
-func (plan *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
-	if i.delivery != config.DeliveryNone && !i.engine.cli.enabled() {
-		plan.warn("the pod gets no dagger command: the policy names no cli.image.")
-	}
-	if because := sandbox(i.pod, i.engine, i.policy.ownKernel(i.pod)); because != "" && i.connection.transport == config.TransportSocket {
-		plan.warn("the pod is given the node's socket, as engine.transport names it, and may be unable to use it: " + because + ".")
-	}
-	i.defeated.warn(plan)
-	i.warnAboutImage(plan)
-	i.warnAboutStorage(plan)
-	if plan.System != SystemARC && plan.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" || entry == EntryNamespace {
-		return
-	}
-	for _, c := range targets {
-		if c.env("ACTIONS_RUNNER_CONTAINER_HOOKS").IsSet() {
-			plan.warn(fmt.Sprintf("this runner runs its jobs in pods of their own, which do not carry its label: label the namespace %s=true, so "+
-				"that they are injected too.", LabelInject))
-			return
-		}
-	}
 }

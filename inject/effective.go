@@ -27,9 +27,8 @@ func (p *Policies) Effective(profile string, raw rawjson.Value) (*Effective, err
 		if annotated, err = readPod(raw, true); err != nil {
 			return nil, err
 		}
-		policy, detail := p.choose(annotated)
-		if policy == nil {
-			return nil, errors.New(detail)
+		if _, o := p.choose(annotated); o != nil {
+			return nil, errors.New(o.detail)
 		}
 		if name, chosen := annotated.annotation(AnnotationPolicy); chosen {
 			e.Profile = name
@@ -46,9 +45,9 @@ func (p *Policies) Effective(profile string, raw rawjson.Value) (*Effective, err
 		return e, nil
 	}
 	policy := p.profile(e.Profile)
-	chosen, detail := policy.choose(annotated)
-	if detail != "" {
-		return nil, fmt.Errorf("the pod's annotation %s", detail)
+	chosen, o := readChoices(policy, annotated)
+	if o != nil {
+		return nil, fmt.Errorf("the pod's annotation %s", o.detail)
 	}
 	e.Policy.Containers.Include, e.Policy.Engine.Transport, e.Policy.CLI.Delivery = chosen.include, chosen.transport, chosen.delivery
 	e.Policy.Wait.Enabled = chosen.waitOff == ""

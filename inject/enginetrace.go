@@ -64,13 +64,11 @@ func (c *choice) against(e *compiledEngine) string {
 	case !c.asksFor(e):
 		return "it is draining, and is not asked for by name or whole version"
 	case connection == nil:
-		_, detail := c.refusal(e)
-		return detail
+		return c.refusal(e).detail
 	case c.canGoTo(e, connection):
 		return ""
 	}
-	_, problem := e.nodes.contradiction(c.pod, c.stop)
-	return problem
+	return e.nodes.contradiction(c.pod, c.stop).detail
 }
 
 // inFavour says why an engine was taken.

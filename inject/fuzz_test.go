@@ -39,10 +39,10 @@ func decideAny(policies *inject.Policies, pod string) (*inject.Plan, bool) {
 		return nil, false
 	}
 	return inject.Decide(inject.Input{
-		Pod:          root,
-		Namespace:    inject.Namespace{Name: "ci", Labels: map[string]string{inject.LabelInject: "true"}},
-		Policies:     policies,
-		Version:      "fuzz",
-		ImageVolumes: true,
+		Pod:       root,
+		Namespace: inject.Namespace{Name: "ci", Labels: map[string]string{inject.LabelInject: "true"}},
+		Policies:  policies,
+		Version:   "fuzz",
+		Cluster:   inject.Cluster{ImageVolumes: true},
 	}), true
 }

@@ -92,8 +92,8 @@ func (c *choice) likeness(e *compiledEngine, have *additions) (likeness int, rep
 const sameImage = 1000
 
 // boundBy reports whether the pod selects all labels that the placement does.
-func (policy *placement) boundBy(p *pod) bool {
-	for _, add := range policy.nodeSelector {
+func (pl *placement) boundBy(p *pod) bool {
+	for _, add := range pl.nodeSelector {
 		if value, _ := p.nodeSelector.Get(add.key).Str(); value != add.value {
 			return false
 		}

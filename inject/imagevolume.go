@@ -96,13 +96,13 @@ func imageCLI(image string) cliDelivery {
 func (d *cliDelivery) isVolume(volume rawjson.Value) bool { return volume.Get(d.source).IsSet() }
 
 // chooseDelivery decides how the CLI comes into the pod.
-func (i *injection) chooseDelivery(wanted config.Delivery, system System, imageVolumes bool) {
+func (i *injection) chooseDelivery(wanted config.Delivery, cluster *Cluster) {
 	i.delivery = wanted
 	if wanted == config.DeliveryNone || !i.engine.cli.enabled() {
 		return
 	}
 	if wanted == config.DeliveryImageVolume {
-		if i.status.CLIBecause = i.noImageVolume(system, imageVolumes); i.status.CLIBecause == "" {
+		if i.status.CLIBecause = i.noImageVolume(cluster); i.status.CLIBecause == "" {
 			i.cli = &i.engine.cli.image
 			return
 		}
@@ -112,16 +112,16 @@ func (i *injection) chooseDelivery(wanted config.Delivery, system System, imageV
 
 // noImageVolume returns why an image volume would not reach the pod's containers, or empty if it would. It keeps what the pod
 // already has from an earlier call: another replica may have seen another version of the server.
-func (i *injection) noImageVolume(system System, imageVolumes bool) string {
+func (i *injection) noImageVolume(cluster *Cluster) string {
 	for _, volume := range i.pod.volumes.Elements() {
 		if name, _ := volume.Get("name").Str(); name == volumeCLI && volume.Get(imageSource).IsSet() {
 			return ""
 		}
 	}
 	switch {
-	case system == SystemARCLegacy:
+	case i.system == SystemARCLegacy:
 		return "the webhook of legacy ARC strips image volumes"
-	case !imageVolumes:
+	case !cluster.ImageVolumes:
 		return "the API server has no image volumes: they need Kubernetes " + imageVolumesSince.String()
 	}
 	for _, volume := range i.pod.volumes.Elements() {

@@ -29,12 +29,12 @@ func TestReplicasThatSeeAnotherServerAgree(t *testing.T) {
 	for _, first := range []bool{true, false} {
 		in := input(t, bare)
 		in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {delivery: image-volume, image: 'i:1'}")
-		in.ImageVolumes = first
+		in.Cluster.ImageVolumes = first
 		plan := Decide(in)
 		once := patched(t, in, plan)
 		require.Equal(t, first, once.Spec.Volumes[0].Image != nil)
 		require.Equal(t, first, plan.Status.CLIBecause == "")
-		in.Pod, in.ImageVolumes = input(t, string(mustMarshal(once))).Pod, !first
+		in.Pod, in.Cluster.ImageVolumes = input(t, string(mustMarshal(once))).Pod, !first
 		again := Decide(in)
 		require.Equal(t, DecisionInjected, again.Decision)
 		twice := patched(t, in, again)
@@ -44,7 +44,7 @@ func TestReplicasThatSeeAnotherServerAgree(t *testing.T) {
 
 func TestAnImageVolumeAddsNoContainer(t *testing.T) {
 	in := input(t, bare)
-	in.Policies, in.ImageVolumes = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {delivery: image-volume, image: 'i:1'}"), true
+	in.Policies, in.Cluster.ImageVolumes = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {delivery: image-volume, image: 'i:1'}"), true
 	pod := patched(t, in, Decide(in))
 	require.Empty(t, pod.Spec.InitContainers)
 	require.Empty(t, pod.Annotations[AnnotationSafeToEvict], "it does not hold a node")

@@ -2,7 +2,6 @@ package inject
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
@@ -29,25 +28,36 @@ type injection struct {
 	defeated defeatedContainers
 }
 
-// add journals everything that the pod is to have and does not have. A reason means that nothing may be done. It passes over
+func newInjection(d *decision) *injection {
+	i := &injection{
+		policy: d.policy, engine: d.engine, connection: d.connection, pod: d.pod, namespace: &d.in.Namespace,
+		waitOff: d.choices.waitOff, system: d.plan.System, stop: d.in.Interrupted,
+		session: patch.New(d.in.Pod, d.in.Pointer, maxAdded),
+		status:  &Status{Version: d.in.Version, Policy: PolicyStatus{Source: d.policy.source, Hash: d.policy.hash}},
+	}
+	i.chooseDelivery(d.choices.delivery, &d.in.Cluster)
+	return i
+}
+
+// add journals everything that the pod is to have and does not have. An obstacle means that nothing may be done. It passes over
 // each container's own lists, and over the policy's env, once for each of at most maxTargets containers.
-func (i *injection) add(targets []*container) (Reason, string) {
+func (i *injection) add(targets []*container) *obstacle {
 	metadata := i.session.Root().Member("metadata")
 	annotations := metadata.Member("annotations")
 	spec := i.session.Root().Member("spec")
 	for _, c := range targets {
 		if i.stop.now() {
-			return "", ""
+			return nil
 		}
 		i.addToContainer(c, spec)
 	}
 	if len(i.status.Containers) > 0 {
-		if reason, detail := i.addToPod(spec, annotations); reason != "" {
-			return reason, detail
+		if o := i.addToPod(spec, annotations); o != nil {
+			return o
 		}
 	}
 	i.status.write(i.pod, annotations)
-	return "", ""
+	return nil
 }
 
 // addToContainer makes one container reach the engine, unless the user has wired it.
@@ -151,25 +161,25 @@ func (i *injection) readEnv(c *container) envVars {
 }
 
 // addToPod adds the volumes, the init containers and the placement that the injected containers need.
-func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
+func (i *injection) addToPod(spec, annotations *patch.Cursor) *obstacle {
 	i.status.Transport, i.status.ReadFrom = string(i.connection.transport), i.engine.workload
 	i.status.CLI = string(config.DeliveryNone)
 	volumes := spec.Member("volumes")
 	if i.connection.volume != "" {
-		if conflict := i.addVolume(volumes, i.connection.volume, i.connection.volumeJSON, i.connection.isVolume); conflict != "" {
-			return ReasonNameConflict, conflict
+		if o := i.addVolume(volumes, i.connection.volume, i.connection.volumeJSON, i.connection.isVolume); o != nil {
+			return o
 		}
 	}
 	if i.connection.transport == config.TransportSocket {
 		i.addGroup(spec)
 	}
 	if i.usesCLI {
-		if conflict := i.addCLIVolume(spec, volumes, annotations); conflict != "" {
-			return ReasonNameConflict, conflict
+		if o := i.addCLIVolume(spec, volumes, annotations); o != nil {
+			return o
 		}
 	}
-	if conflict := i.addWait(spec); conflict != "" {
-		return ReasonNameConflict, conflict
+	if o := i.addWait(spec); o != nil {
+		return o
 	}
 	where := i.policy.anywhere
 	if i.connection.nodeLocal {
@@ -183,18 +193,18 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) (Reason, string) {
 }
 
 // addVolume adds a volume unless the pod has it; a volume of that name that is something else is a conflict.
-func (i *injection) addVolume(volumes *patch.Cursor, name string, add json.RawMessage, isOurs func(rawjson.Value) bool) (conflict string) {
+func (i *injection) addVolume(volumes *patch.Cursor, name string, add json.RawMessage, isOurs func(rawjson.Value) bool) *obstacle {
 	i.status.Volumes = append(i.status.Volumes, name)
 	for _, v := range i.pod.volumes.Elements() {
 		if have, _ := v.Get("name").Str(); have == name {
 			if !isOurs(v) {
-				return fmt.Sprintf("the pod has a volume %s of its own", name)
+				return conflict("a volume %s", name)
 			}
-			return ""
+			return nil
 		}
 	}
 	volumes.Append(add)
-	return ""
+	return nil
 }
 
 // addGroup lets every user of the pod's containers connect to the socket. fsGroup would not: it does nothing for hostPath.
@@ -209,34 +219,34 @@ func (i *injection) addGroup(spec *patch.Cursor) {
 }
 
 // addCLIVolume adds the volume with the CLI, and what fills it.
-func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) (conflict string) {
-	if conflict := i.addVolume(volumes, volumeCLI, i.cli.volume, i.cli.isVolume); conflict != "" {
-		return conflict
+func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) *obstacle {
+	if o := i.addVolume(volumes, volumeCLI, i.cli.volume, i.cli.isVolume); o != nil {
+		return o
 	}
 	i.status.CLI, i.status.CLIImage = string(i.delivery), i.engine.cli.container.image
 	if i.delivery == config.DeliveryImageVolume {
-		return ""
+		return nil
 	}
 	return i.addCLIContainer(spec, annotations)
 }
 
 // addCLIContainer adds the init container that copies the CLI. It comes first: it needs nothing that the pod's own init
 // containers prepare, and one of those may run the job's image and want the CLI.
-func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) (conflict string) {
+func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) *obstacle {
 	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
 	i.noteStorage()
 	if _, set := i.pod.annotation(AnnotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
 		annotations.Member(AnnotationSafeToEvict).Set(patch.String(volumeCLI))
 	}
 	if i.pod.containerNamed(initContainerCLI) != nil {
-		return fmt.Sprintf("the pod has a container %s of its own", initContainerCLI)
+		return conflict("a container %s", initContainerCLI)
 	}
 	if c := i.pod.initContainerNamed(initContainerCLI); c != nil {
 		if !mounts(c, volumeCLI) {
-			return fmt.Sprintf("the pod has an init container %s of its own", initContainerCLI)
+			return conflict("an init container %s", initContainerCLI)
 		}
-		return ""
+		return nil
 	}
 	spec.Member("initContainers").Prepend(i.engine.cli.container.fit(i.pod, i.namespace, nil, nil))
-	return ""
+	return nil
 }

@@ -143,8 +143,8 @@ func (all constraints) excludesSelector(selector rawjson.Value) bool {
 
 // satisfiable reports whether a node could match both the pod's node selection and the placement's, as far as their values
 // tell without knowing the nodes. It compares each of the pod's terms with each of the placement's, which tooLarge bounds.
-func (policy *placement) satisfiable(p *pod, terms []podTerm, stop interruption) bool {
-	for _, add := range policy.constraints {
+func (pl *placement) satisfiable(p *pod, terms []podTerm, stop interruption) bool {
+	for _, add := range pl.constraints {
 		if stop.now() {
 			return false
 		}

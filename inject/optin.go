@@ -1,11 +1,7 @@
 package inject
 
-import (
-	"fmt"
-)
-
 const (
-	// LabelInject, on a pod or its namespace, asks for injection.
+	// LabelInject asks for injection, on a pod or on its namespace.
 	LabelInject = "dagger.io/inject"
 	// AnnotationStatus records what was done, as JSON.
 	AnnotationStatus = "dagger.io/status"
@@ -36,25 +32,23 @@ type Namespace struct {
 type optIn struct {
 	wanted bool
 	// byPod is true if the pod's own label asks, false if its namespace's does.
-	byPod  bool
-	reason Reason
-	detail string
+	byPod bool
 }
 
 // readOptIn applies the precedence of the labels: the pod's own label decides; without one, the namespace's does.
-func readOptIn(p *pod, ns *Namespace, entry Entry) optIn {
+func readOptIn(p *pod, ns *Namespace, entry Entry) (optIn, *obstacle) {
 	if value, ok := p.label(LabelInject); ok {
 		switch value {
 		case "true":
-			return optIn{wanted: true, byPod: true}
+			return optIn{wanted: true, byPod: true}, nil
 		case "false":
-			return optIn{reason: ReasonOptedOut}
+			return optIn{}, obstruct(ReasonOptedOut)
 		default:
-			return optIn{reason: ReasonUnknownLabelValue, detail: fmt.Sprintf("the label's value is %q", value)}
+			return optIn{}, obstructf(ReasonUnknownLabelValue, "the label's value is %q", value)
 		}
 	}
 	if entry == EntryNamespace || ns.Labels[LabelInject] == "true" {
-		return optIn{wanted: true}
+		return optIn{wanted: true}, nil
 	}
-	return optIn{reason: ReasonNotRequested}
+	return optIn{}, obstruct(ReasonNotRequested)
 }

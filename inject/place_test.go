@@ -14,11 +14,11 @@ import (
 func placed(t *testing.T, policy, container, volumes string) (*corev1.Pod, *Plan) {
 	t.Helper()
 	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, "+container+"}], volumes: ["+volumes+"]}}")
-	in.Policies, in.ImageVolumes = policiesOf(t, policy), true
+	in.Policies, in.Cluster.ImageVolumes = policiesOf(t, policy), true
 	plan := Decide(in)
 	pod := patched(t, in, plan)
 	again := input(t, string(mustMarshal(pod)))
-	again.Policies, again.ImageVolumes = in.Policies, true
+	again.Policies, again.Cluster.ImageVolumes = in.Policies, true
 	require.Empty(t, Decide(again).Operations, "the patched pod needs nothing more")
 	return pod, plan
 }

@@ -41,74 +41,74 @@ type labelAddition struct{ key, value string }
 
 // newPlacement compiles a policy's own additions.
 func newPlacement(s *config.Scheduling) placement {
-	var p placement
+	var pl placement
 	for _, t := range s.Tolerations {
-		p.tolerations = append(p.tolerations, tolerationAddition{t, mustMarshal(t)})
+		pl.tolerations = append(pl.tolerations, tolerationAddition{t, mustMarshal(t)})
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.NodeSelector)) {
-		p.nodeSelector = append(p.nodeSelector, labelAddition{key, s.NodeSelector[key]})
+		pl.nodeSelector = append(pl.nodeSelector, labelAddition{key, s.NodeSelector[key]})
 	}
-	p.required = newTerms(s.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution)
+	pl.required = newTerms(s.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution)
 	for _, term := range s.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
 		id := preferenceID(int64(term.Weight), requirementsOf(&term.Preference))
-		p.preferred = append(p.preferred, preferredAddition{id, mustMarshal(term)})
+		pl.preferred = append(pl.preferred, preferredAddition{id, mustMarshal(term)})
 	}
-	p.constrain()
-	return p
+	pl.constrain()
+	return pl
 }
 
 // constrain merges the nodeSelector and each of the required terms.
-func (p *placement) constrain() {
+func (pl *placement) constrain() {
 	var selector []requirement
-	for _, add := range p.nodeSelector {
+	for _, add := range pl.nodeSelector {
 		selector = append(selector, requirement{NodeSelectorRequirement: corev1.NodeSelectorRequirement{
 			Key: add.key, Operator: corev1.NodeSelectorOpIn, Values: []string{add.value}}})
 	}
-	p.constraints = nil
-	for _, term := range p.required {
-		p.constraints = append(p.constraints, newConstraints(selector, term.requirements))
+	pl.constraints = nil
+	for _, term := range pl.required {
+		pl.constraints = append(pl.constraints, newConstraints(selector, term.requirements))
 	}
-	if len(p.required) == 0 {
-		p.constraints = []constraints{newConstraints(selector)}
+	if len(pl.required) == 0 {
+		pl.constraints = []constraints{newConstraints(selector)}
 	}
 }
 
 // with returns the placement that also places a pod where an engine runs. If the two want different values for the same label,
 // it keeps both: no node matches, and the decision reports a contradiction.
-func (p placement) with(e *engine.Placement) placement {
-	if p.problem = tooMuchToCopy(e); p.problem != "" {
-		return p
+func (pl placement) with(e *engine.Placement) placement {
+	if pl.problem = tooMuchToCopy(e); pl.problem != "" {
+		return pl
 	}
-	p.tolerations = slices.Clip(p.tolerations)
+	pl.tolerations = slices.Clip(pl.tolerations)
 	for _, t := range e.Tolerations {
-		p.tolerations = append(p.tolerations, tolerationAddition{t, mustMarshal(t)})
+		pl.tolerations = append(pl.tolerations, tolerationAddition{t, mustMarshal(t)})
 	}
-	p.nodeSelector = slices.Clip(p.nodeSelector)
+	pl.nodeSelector = slices.Clip(pl.nodeSelector)
 	for _, key := range slices.Sorted(maps.Keys(e.NodeSelector)) {
-		if add := (labelAddition{key, e.NodeSelector[key]}); !slices.Contains(p.nodeSelector, add) {
-			p.nodeSelector = append(p.nodeSelector, add)
+		if add := (labelAddition{key, e.NodeSelector[key]}); !slices.Contains(pl.nodeSelector, add) {
+			pl.nodeSelector = append(pl.nodeSelector, add)
 		}
 	}
 	terms := newTerms(e.Required)
-	if len(p.required) == 0 || len(terms) == 0 {
-		p.required = slices.Concat(p.required, terms)
-		p.constrain()
-		return p
+	if len(pl.required) == 0 || len(terms) == 0 {
+		pl.required = slices.Concat(pl.required, terms)
+		pl.constrain()
+		return pl
 	}
-	if bytes := len(terms)*jsonBytes(p.required) + len(p.required)*jsonBytes(terms); bytes > maxCombinedBytes {
-		p.problem = fmt.Sprintf("the policy's %d nodeSelectorTerms and the engine's %d combine to %d bytes, more than %d",
-			len(p.required), len(terms), bytes, maxCombinedBytes)
-		return p
+	if bytes := len(terms)*jsonBytes(pl.required) + len(pl.required)*jsonBytes(terms); bytes > maxCombinedBytes {
+		pl.problem = fmt.Sprintf("the policy's %d nodeSelectorTerms and the engine's %d combine to %d bytes, more than %d",
+			len(pl.required), len(terms), bytes, maxCombinedBytes)
+		return pl
 	}
 	var both []termAddition
-	for _, own := range p.required {
+	for _, own := range pl.required {
 		for _, add := range terms {
 			both = append(both, termOf(slices.Concat(own.requirements, add.requirements)))
 		}
 	}
-	p.required = both
-	p.constrain()
-	return p
+	pl.required = both
+	pl.constrain()
+	return pl
 }
 
 // tooMuchToCopy returns what an engine's workload has more of than is copied to pods, or empty.

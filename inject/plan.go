@@ -86,40 +86,45 @@ func (p *Plan) warn(text string) {
 	p.Warnings = append(p.Warnings, text)
 }
 
-// skip ends with a reason of the class "does not apply". If tell is set, the creator gets a warning: it asked with the pod's
-// own label.
-func (p *Plan) skip(reason Reason, detail string, tell bool) *Plan {
-	p.Decision, p.Reason, p.Detail = DecisionSkipped, reason, detail
-	if tell {
-		p.warn("not injected: " + p.Message())
+// end makes the plan that of a pod with an obstacle, by the class of its reason.
+func (p *Plan) end(o *obstacle, onError config.OnError, asked optIn) {
+	p.Reason, p.Detail = o.reason, o.detail
+	switch o.reason.Class() {
+	case ClassDoesNotApply:
+		p.Decision = DecisionSkipped
+		if tellsCreator(o.reason, asked) {
+			p.warn("not injected: " + p.Message())
+		}
+		return
+	case ClassCannot:
+		p.refuse(onError == config.OnErrorRefuse || onError != config.OnErrorAdmit && asked.byPod)
+	default:
+		p.Decision = DecisionError
 	}
-	return p
+	p.Operations, p.Status = nil, nil
 }
 
-// cannot ends with a reason of the class "cannot", which onError turns into a refusal or an admission with a warning.
-func (p *Plan) cannot(reason Reason, detail string, onError config.OnError, asked optIn) *Plan {
-	p.Reason, p.Detail, p.Operations, p.Status = reason, detail, nil, nil
-	refuse := onError == config.OnErrorRefuse || onError != config.OnErrorAdmit && asked.byPod
-	if !refuse {
+// tellsCreator reports whether a pod that is not injected deserves a warning: it asked by its own label, or ran into a policy or an
+// annotation that names none of its containers. A container that was wired by hand is what its author wants.
+func tellsCreator(reason Reason, asked optIn) bool {
+	switch reason {
+	case ReasonUnknownLabelValue, ReasonNoTargetContainer:
+		return true
+	case ReasonAlreadyWired:
+		return false
+	}
+	return asked.byPod
+}
+
+// refuse refuses a pod that asked and cannot be injected, or admits it without an engine.
+func (p *Plan) refuse(really bool) {
+	if !really {
 		p.Decision = DecisionAdmitted
 		p.warn("admitted without an engine: " + p.Message())
-		return p
+		return
 	}
 	p.Decision = DecisionRefused
 	if p.System == SystemGitLab {
 		p.RetryAfterSeconds = gitlabRetrySeconds
 	}
-	return p
-}
-
-// interrupted ends with a decision that took too long.
-func (p *Plan) interrupted() *Plan {
-	p.Decision, p.Reason, p.Detail, p.Operations, p.Status = DecisionError, ReasonInternalError, "the decision took too long", nil, nil
-	return p
-}
-
-// bad ends with a pod that cannot be read.
-func (p *Plan) bad(err error) *Plan {
-	p.Decision, p.Reason, p.Detail, p.Operations, p.Status = DecisionError, ReasonBadRequest, err.Error(), nil, nil
-	return p
 }

@@ -3,14 +3,10 @@ package inject
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/labels"
-
 	"github.com/dagger-inject/dagger-inject/config"
-	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
 // Policies is every policy that holds in a namespace: the default one and the profiles that a pod may choose. It is never
@@ -152,143 +148,19 @@ func (p *Policies) MostAdded(containers int) int {
 	return min(maxAdded, fixed+min(containers, maxTargets)*(fixed+p.envBytes))
 }
 
-func (p *Policies) onError() config.OnError { return p.standard.onError }
-
-// choose returns the policy that a pod's annotation chooses. A detail says why there is none.
-func (p *Policies) choose(pod *pod) (policy *Policy, detail string) {
+// choose returns the policy that a pod's annotation chooses.
+func (p *Policies) choose(pod *pod) (policy *Policy, _ *obstacle) {
 	policy = p.standard
 	name, chosen := pod.annotation(AnnotationPolicy)
 	if !chosen || policy.err != nil {
-		return policy, ""
+		return policy, nil
 	}
 	if !policy.podMaySet(config.FieldProfile) {
 		return nil, notForPods(AnnotationPolicy, config.FieldProfile)
 	}
 	if policy = p.profile(name); policy == nil {
 		_, err := config.Resolve(p.cluster, p.namespace, name)
-		return nil, fmt.Sprintf("%s: %v", AnnotationPolicy, err)
+		return nil, obstructf(ReasonAnnotationInvalid, "%s: %v", AnnotationPolicy, err)
 	}
-	return policy, ""
-}
-
-func (p *Policy) podMaySet(field string) bool {
-	return config.Permits(p.fromPods, field)
-}
-
-func notForPods(annotation, field string) string {
-	return fmt.Sprintf("%s: the policy does not let pods choose %s (overrides.fromPods)", annotation, field)
-}
-
-// choices are what a pod's annotations set, the last layer of the policy.
-type choices struct {
-	include   []string
-	included  bool
-	transport config.Transport
-	delivery  config.Delivery
-	// wanted is the engines that are asked for; wantedByPod is true where an annotation does.
-	wanted      engine.Wanted
-	wantedByPod bool
-	// waitOff is what decides against waiting for the engine, empty for nothing.
-	waitOff string
-}
-
-// choose reads the pod's annotations. An annotation that the policy does not let pods set is never ignored: who writes it
-// believes that it holds.
-func (p *Policy) choose(pod *pod) (choices, string) {
-	c := choices{include: p.include, transport: p.transport, delivery: p.delivery, wanted: p.wanted}
-	if !p.waits {
-		c.waitOff = "wait.enabled"
-	}
-	for _, a := range podAnnotations {
-		value, ok := pod.annotation(a.name)
-		if !ok {
-			continue
-		}
-		if !p.podMaySet(a.field) {
-			return c, notForPods(a.name, a.field)
-		}
-		if problem := a.set(&c, value); problem != "" {
-			return c, fmt.Sprintf("%s: %s", a.name, problem)
-		}
-	}
-	return c, ""
-}
-
-const (
-	// AnnotationPolicy chooses a profile by its name.
-	AnnotationPolicy = "dagger.io/policy"
-	// AnnotationContainers chooses a pod's containers: comma-separated names or patterns of path.Match.
-	AnnotationContainers = "dagger.io/containers"
-	// AnnotationEngine chooses among the engines that there are: a version, latest, or the name of a workload.
-	AnnotationEngine = engine.Annotation
-	// AnnotationTransport chooses engine.transport.
-	AnnotationTransport = "dagger.io/transport"
-	// AnnotationCLI chooses cli.delivery.
-	AnnotationCLI = "dagger.io/cli"
-	// AnnotationWait chooses wait.enabled.
-	AnnotationWait = "dagger.io/wait"
-)
-
-// maxPatterns bounds what a pod can have its containers compared with.
-const maxPatterns = 32
-
-// podAnnotations are the annotations that set a field of the policy.
-var podAnnotations = []struct {
-	name, field string
-	set         func(c *choices, value string) (problem string)
-}{
-	{AnnotationContainers, "containers.include", func(c *choices, value string) string {
-		c.include, c.included = splitNames(value), true
-		if len(c.include) == 0 {
-			return "it is empty: want names of containers or patterns, separated by commas"
-		}
-		if len(c.include) > maxPatterns || len(value) > maxPatterns*64 {
-			return fmt.Sprintf("it is too long: at most %d names or patterns are accepted", maxPatterns)
-		}
-		return malformed(c.include)
-	}},
-	{AnnotationEngine, config.FieldEngineVersion, func(c *choices, value string) string {
-		wanted, err := engine.ParseWanted(value)
-		if err != nil {
-			return err.Error()
-		}
-		c.wanted, c.wantedByPod = wanted, true
-		return ""
-	}},
-	{AnnotationTransport, "engine.transport", func(c *choices, value string) string {
-		switch c.transport = config.Transport(value); c.transport {
-		case config.TransportAuto, config.TransportSocket, config.TransportNodeTCP, config.TransportTCP, config.TransportTLS:
-			return ""
-		}
-		return fmt.Sprintf("%.60q is not accepted: accepted is auto, socket, node-tcp, tcp, tls", value)
-	}},
-	{AnnotationCLI, "cli.delivery", func(c *choices, value string) string {
-		switch c.delivery = config.Delivery(value); c.delivery {
-		case config.DeliveryAuto, config.DeliveryInitContainer, config.DeliveryImageVolume, config.DeliveryNone:
-			return ""
-		}
-		return fmt.Sprintf("%.60q is not accepted: accepted is auto, init-container, image-volume, none", value)
-	}},
-	{AnnotationWait, "wait.enabled", func(c *choices, value string) string {
-		switch value {
-		case "true":
-			c.waitOff = ""
-			return ""
-		case "false":
-			c.waitOff = AnnotationWait
-			return ""
-		}
-		return fmt.Sprintf("%.60q is not accepted: accepted is true, false", value)
-	}},
-}
-
-// admitsNamespace applies what the cluster's policy says of namespaces, and returns the reason that keeps the pod out.
-func (p *Policy) admitsNamespace(ns *Namespace, asked optIn) Reason {
-	if p.namespaces != nil && !p.namespaces.Matches(labels.Set(ns.Labels)) {
-		return ReasonNamespaceNotSelected
-	}
-	if asked.byPod && p.podLabel == config.PodLabelRequireNamespaceLabel && ns.Labels[LabelInject] != "true" {
-		return ReasonNamespaceLabelRequired
-	}
-	return ""
+	return policy, nil
 }

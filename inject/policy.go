@@ -71,7 +71,7 @@ type envAddition struct {
 // newPolicy compiles a valid policy. The source says where it came from; like is one that it may share memory with.
 func newPolicy(effective *config.Effective, engines Engines, source string, like *Policy) *Policy {
 	c := effective.Policy
-	p := &Policy{
+	policy := &Policy{
 		source: source, hash: effective.Hash(), settings: newSettings(c),
 		transport: c.Engine.Transport, include: c.Containers.Include, exclude: c.Containers.Exclude, waits: c.Wait.Enabled,
 	}
@@ -83,14 +83,14 @@ func newPolicy(effective *config.Effective, engines Engines, source string, like
 	}
 	for _, e := range env {
 		add := envAddition{e.Name, mustMarshal(e)}
-		p.env, p.envBytes = append(p.env, add), p.envBytes+len(add.json)
+		policy.env, policy.envBytes = append(policy.env, add), policy.envBytes+len(add.json)
 	}
-	p.indexEnv()
+	policy.indexEnv()
 	anywhere := newPlacement(&c.Scheduling)
-	p.anywhere = same(&anywhere, like.anywhere)
-	p.compileEngines(effective, engines, like)
-	p.share(like)
-	return p
+	policy.anywhere = same(&anywhere, like.anywhere)
+	compileEngines(policy, effective, engines, like)
+	policy.share(like)
+	return policy
 }
 
 func newSettings(c *config.InjectionPolicy) *settings {
@@ -145,6 +145,20 @@ func (policy *Policy) envNamed(name string) (int, bool) {
 	}
 	i := slices.IndexFunc(policy.env, func(e envAddition) bool { return e.name == name })
 	return i, i >= 0
+}
+
+// podMaySet reports whether a pod's annotation may set a field.
+func (policy *Policy) podMaySet(field string) bool { return config.Permits(policy.fromPods, field) }
+
+// admitsNamespace applies what the cluster's policy says of namespaces, and returns what keeps the pod out.
+func (policy *Policy) admitsNamespace(ns *Namespace, asked optIn) *obstacle {
+	if policy.namespaces != nil && !policy.namespaces.Matches(labels.Set(ns.Labels)) {
+		return obstruct(ReasonNamespaceNotSelected)
+	}
+	if asked.byPod && policy.podLabel == config.PodLabelRequireNamespaceLabel && ns.Labels[LabelInject] != "true" {
+		return obstruct(ReasonNamespaceLabelRequired)
+	}
+	return nil
 }
 
 func envJSON(name, value string) json.RawMessage {

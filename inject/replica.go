@@ -13,16 +13,12 @@ const tcpScheme = "tcp://"
 // replicaOf returns the pod's connection to one of an engine's replicas: the one that it has already, else one by the pod's own
 // identity, so that every replica of this program says the same and pods are spread evenly.
 func (c *choice) replicaOf(e *compiledEngine) *connection {
-	if c.offeredReplicaOf == e {
-		return c.offeredReplica
-	}
 	n := c.replica
 	if c.held != e || n == noReplica {
 		n = bucket(c.pod.identity(c.in.Namespace.Name), e.replicas.Offered)
 	}
 	connection := newConnection(config.TransportTCP, tcpScheme+e.replicas.Address(n))
 	connection.discovered = true
-	c.offeredReplica, c.offeredReplicaOf = connection, e
 	return connection
 }
 

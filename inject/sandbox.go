@@ -10,7 +10,8 @@ import (
 // pkg/kubelet/userns).
 const ownGroups = 1 << 16
 
-// sandbox returns why an engine's socket would be of no use to the pod, empty where it can be used.
+// sandbox returns why an engine's socket would be of no use to the pod, empty where it can be used. The patterns are those of
+// engine.socket.runtimeClasses.
 //
 // A runtime class may be one of Kata or gVisor, whose pods have a kernel of their own: they see the socket's file, and nobody
 // listens behind it. What a class is, only its name says here.
@@ -20,18 +21,17 @@ const ownGroups = 1 << 16
 // connect checks the socket's mode by the mount's mapping. A group that the pod's user namespace does not have cannot be set,
 // and the container does not start. Nor does supplementalGroupsPolicy: Strict: it drops the groups of the image's /etc/group, not
 // those of the pod's supplementalGroups.
-func (c *choice) sandbox(e *compiledEngine) string { return sandbox(c.pod, e, c.ownKernel) }
-
-func sandbox(p *pod, e *compiledEngine, ownKernel string) string {
-	if ownKernel == "" && p.ownUsers && e.unixSocket != nil && e.unixSocket.Group >= ownGroups {
+func sandbox(p *pod, e *compiledEngine, shareKernel []string) string {
+	because := ownKernel(p, shareKernel)
+	if because == "" && p.ownUsers && e.unixSocket != nil && e.unixSocket.Group >= ownGroups {
 		return fmt.Sprintf("the socket's group, %d, is not in the user namespace of a pod with hostUsers: false", e.unixSocket.Group)
 	}
-	return ownKernel
+	return because
 }
 
-// ownKernel returns why a pod may have a kernel of its own, empty where it shares the node's.
-func (policy *Policy) ownKernel(p *pod) string {
-	if p.runtimeClass == "" || policy.sharesKernel(p.runtimeClass) {
+// ownKernel returns why a pod may have a kernel of its own, empty where it shares the node's, as pods of some runtime classes do.
+func ownKernel(p *pod, shareKernel []string) string {
+	if p.runtimeClass == "" || matchesRuntimeClass(shareKernel, p.runtimeClass) {
 		return ""
 	}
 	return fmt.Sprintf("the pod's runtime class, %s, is not among engine.socket.runtimeClasses, which share the node's kernel",
@@ -41,9 +41,8 @@ func (policy *Policy) ownKernel(p *pod) string {
 // maxRuntimeClass is how long the name of a runtime class is that the API server accepts (RFC 1123 subdomain).
 const maxRuntimeClass = 253
 
-// sharesKernel reports whether pods of a runtime class share the node's kernel.
-func (policy *Policy) sharesKernel(class string) bool {
-	return len(class) <= maxRuntimeClass && slices.ContainsFunc(policy.runtimeClasses, func(pattern string) bool {
+func matchesRuntimeClass(patterns []string, class string) bool {
+	return len(class) <= maxRuntimeClass && slices.ContainsFunc(patterns, func(pattern string) bool {
 		ok, _ := path.Match(pattern, class)
 		return ok
 	})

@@ -32,7 +32,7 @@ func TestTheCLIsCopyCountsAgainstLimitsOfStorage(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {"+c.spec+"}}")
-			in.Policies, in.ImageVolumes = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\n"+c.policy), true
+			in.Policies, in.Cluster.ImageVolumes = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\n"+c.policy), true
 			plan := Decide(in)
 			require.Equal(t, c.want, plan.Status.CLIStorage)
 			require.Equal(t, c.warned, len(plan.Warnings) == 1, plan.Warnings)

@@ -12,7 +12,7 @@ import (
 // chooseTargets returns the containers that injection should reach, or why there are none. The annotation's choice comes
 // before the policy's include, and that before what the system implies; the policy's exclude always holds. It compares at most
 // maxContainers names of at most maxName bytes with at most 64 patterns of the policy's, twice.
-func chooseTargets(p *pod, system System, chosen choices, exclude []string, trace *Trace) (targets []*container, detail string) {
+func chooseTargets(p *pod, system System, chosen *choices, exclude []string, trace *Trace) (targets []*container, _ *obstacle) {
 	include, source := chosen.include, "the policy's containers.include"
 	if chosen.included {
 		source = "the annotation " + AnnotationContainers
@@ -44,22 +44,27 @@ func chooseTargets(p *pod, system System, chosen choices, exclude []string, trac
 		targets = append(targets, c)
 	}
 	if len(targets) > 0 {
-		return targets, ""
+		return targets, nil
 	}
+	if len(include) == 0 {
+		source = "the annotation " + annotationDefault
+	}
+	return nil, &obstacle{ReasonNoTargetContainer, noTarget(p, system, len(include) > 0, source, kept, excluded)}
+}
+
+// noTarget says why a pod has no container that injection should reach: the source names some, or the system implies them.
+func noTarget(p *pod, system System, named bool, source string, kept, excluded []string) string {
 	switch {
 	case len(kept) > 0:
-		if len(include) == 0 {
-			source = "the annotation " + annotationDefault
-		}
-		return nil, fmt.Sprintf("%s names only containers that never run jobs: %s", source, joinNames(kept))
+		return fmt.Sprintf("%s names only containers that never run jobs: %s", source, joinNames(kept))
 	case len(excluded) > 0:
-		return nil, "the policy's containers.exclude takes out " + joinNames(excluded)
-	case len(include) > 0:
-		return nil, fmt.Sprintf("%s matches none of %s", source, containerNames(p))
+		return "the policy's containers.exclude takes out " + joinNames(excluded)
+	case named:
+		return fmt.Sprintf("%s matches none of %s", source, containerNames(p))
 	case system == SystemNone:
-		return nil, "the pod has only infrastructure containers: " + containerNames(p)
+		return "the pod has only infrastructure containers: " + containerNames(p)
 	}
-	return nil, fmt.Sprintf("the pod is recognised as %s, but none of its containers is one that it runs jobs in: %s", system,
+	return fmt.Sprintf("the pod is recognised as %s, but none of its containers is one that it runs jobs in: %s", system,
 		containerNames(p))
 }
 

@@ -9,12 +9,12 @@ import (
 
 // addTolerations appends the policy's tolerations that no toleration of the pod covers. It compares each of the pod's with at
 // most 64 of the policy's and maxOfEngine of an engine's.
-func (policy *placement) addTolerations(p *pod, spec *patch.Cursor) {
-	if len(policy.tolerations) == 0 {
+func (pl *placement) addTolerations(p *pod, spec *patch.Cursor) {
+	if len(pl.tolerations) == 0 {
 		return
 	}
-	own := readTolerations(p, len(policy.tolerations))
-	for _, wanted := range policy.tolerations {
+	own := readTolerations(p, len(pl.tolerations))
+	for _, wanted := range pl.tolerations {
 		if !coveredByAny(wanted.Toleration, own) {
 			spec.Member("tolerations").Append(wanted.json)
 			own = append(own, wanted.Toleration)

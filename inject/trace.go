@@ -118,16 +118,16 @@ func (t *Trace) settle(s *Status) {
 // transports records the verdict on every transport to an engine, and which of them was taken.
 func (t *Trace) transports(c *choice, e *compiledEngine, taken *connection) {
 	passed := false
-	for _, transport := range autoOrder {
-		possible, verdict := c.offer(e, transport)
-		entry := TransportTrace{Transport: transport, Because: c.why(e, transport, verdict)}
-		if offered := c.connection(e, transport); offered != nil {
-			entry.Engine, entry.NodeLocal = offered.host, offered.nodeLocal
+	for _, o := range c.judge(e) {
+		entry := TransportTrace{Transport: o.transport, Because: c.why(e, &o)}
+		if o.connection != nil {
+			entry.Engine, entry.NodeLocal = o.connection.host, o.connection.nodeLocal
 		}
 		switch {
-		case possible != nil && possible == taken:
+		case o.verdict != offered:
+		case !passed && taken != nil:
 			entry.Taken, passed = true, true
-		case possible != nil && passed:
+		default:
 			entry.Because = "not needed: " + string(taken.transport) + " comes before it"
 		}
 		t.Transports = append(t.Transports, entry)
@@ -135,8 +135,8 @@ func (t *Trace) transports(c *choice, e *compiledEngine, taken *connection) {
 }
 
 // why says a verdict in words.
-func (c *choice) why(e *compiledEngine, transport config.Transport, v verdict) string {
-	switch v {
+func (c *choice) why(e *compiledEngine, o *offer) string {
+	switch o.verdict {
 	case notWanted:
 		return "engine.transport is " + string(c.transport)
 	case forbidden:
@@ -144,7 +144,7 @@ func (c *choice) why(e *compiledEngine, transport config.Transport, v verdict) s
 	case sandboxed:
 		return c.sandbox(e)
 	case offered:
-		if sandbox := c.sandbox(e); transport == config.TransportSocket && sandbox != "" {
+		if sandbox := c.sandbox(e); o.transport == config.TransportSocket && sandbox != "" {
 			return "engine.transport names it, though " + sandbox
 		}
 		if c.transport == config.TransportAuto {
@@ -152,7 +152,7 @@ func (c *choice) why(e *compiledEngine, transport config.Transport, v verdict) s
 		}
 		return "engine.transport names it"
 	}
-	if transport == config.TransportTCP && e.unsafe != "" {
+	if o.transport == config.TransportTCP && e.unsafe != "" {
 		return "the Service " + e.unsafe
 	}
 	return "the policy names none, and none is read off an engine"

@@ -6,23 +6,6 @@ import "github.com/dagger-inject/dagger-inject/config"
 // what needs nothing of the namespace last.
 var autoOrder = [...]config.Transport{config.TransportSocket, config.TransportNodeTCP, config.TransportTCP, config.TransportTLS}
 
-// connection returns what an engine offers for a transport, nil for nothing.
-func (c *choice) connection(e *compiledEngine, transport config.Transport) *connection {
-	switch {
-	case transport == config.TransportSocket:
-		return e.socket
-	case transport == config.TransportNodeTCP && c.in.NodeIPv6:
-		return e.nodeTCP6
-	case transport == config.TransportNodeTCP:
-		return e.nodeTCP
-	case transport == config.TransportTCP && e.replicas != nil:
-		return c.replicaOf(e)
-	case transport == config.TransportTCP:
-		return e.tcp
-	}
-	return e.tls
-}
-
 // verdict is what a policy and a namespace say of a transport.
 type verdict int
 
@@ -34,20 +17,73 @@ const (
 	notOffered                // the engine does not have it
 )
 
-// offer returns what a pod is given to reach an engine by a transport, nil with the reason why it cannot. Who asks for the
-// socket by name is given it in a sandbox too: a runtime can be set up to pass sockets through.
-func (c *choice) offer(e *compiledEngine, transport config.Transport) (*connection, verdict) {
-	if c.transport != config.TransportAuto && c.transport != transport {
-		return nil, notWanted
+// offer is a transport to an engine, judged for one pod.
+type offer struct {
+	transport config.Transport
+	// connection is what the engine has for the transport, nil for nothing.
+	connection *connection
+	verdict    verdict
+}
+
+// offers are the transports to an engine, in the order in which they are tried.
+type offers [len(autoOrder)]offer
+
+// first returns the first connection that can be taken, nil for none.
+func (o *offers) first() *connection {
+	for i := range o {
+		if o[i].verdict == offered {
+			return o[i].connection
+		}
 	}
-	connection := c.connection(e, transport)
+	return nil
+}
+
+// judge returns the transports to an engine for the pod of the choice. Each is judged once: what the last call found is kept,
+// since the decision, its refusal and its trace ask for the same engine one after the other.
+func (c *choice) judge(e *compiledEngine) *offers {
+	if c.judged == e {
+		return &c.judgement
+	}
+	c.judged = e
+	for i, transport := range autoOrder {
+		connection := c.connectionOf(e, transport)
+		c.judgement[i] = offer{transport, connection, c.verdictOn(e, transport, connection)}
+	}
+	return &c.judgement
+}
+
+// verdictOn judges one transport. A pod that asks for the socket by name is given it in a sandbox too: a runtime can be set up to
+// pass sockets through.
+func (c *choice) verdictOn(e *compiledEngine, transport config.Transport, connection *connection) verdict {
+	auto := c.transport == config.TransportAuto
 	switch {
+	case !auto && c.transport != transport:
+		return notWanted
 	case connection == nil:
-		return nil, notOffered
-	case transport == config.TransportSocket && c.forbids != "":
-		return nil, forbidden
-	case transport == config.TransportSocket && c.transport == config.TransportAuto && c.sandbox(e) != "":
-		return nil, sandboxed
+		return notOffered
+	case transport != config.TransportSocket:
+		return offered
+	case c.forbids != "":
+		return forbidden
+	case auto && c.sandbox(e) != "":
+		return sandboxed
 	}
-	return connection, offered
+	return offered
+}
+
+// connectionOf returns what an engine has for a transport, nil for nothing.
+func (c *choice) connectionOf(e *compiledEngine, transport config.Transport) *connection {
+	switch {
+	case transport == config.TransportSocket:
+		return e.socket
+	case transport == config.TransportNodeTCP && c.in.Cluster.NodeIPv6:
+		return e.nodeTCP6
+	case transport == config.TransportNodeTCP:
+		return e.nodeTCP
+	case transport == config.TransportTCP && e.replicas != nil:
+		return c.replicaOf(e)
+	case transport == config.TransportTCP:
+		return e.tcp
+	}
+	return e.tls
 }

@@ -76,11 +76,14 @@ func TestTransports(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			policy := policiesOf(t, "engine: {"+c.engine+"}\n"+c.extra).standard
-			_, chosen, reason, _ := policy.chooseEngine(&pod{}, &choices{transport: policy.transport}, nil, &Input{Namespace: c.namespace})
-			require.Equal(t, c.reason, reason)
-			if reason == "" {
-				require.Equal(t, c.want, chosen.transport)
+			d := &decision{in: &Input{Namespace: c.namespace}, pod: &pod{}, policy: policy, choices: choices{transport: policy.transport}}
+			_, chosen, none := chooseEngine(d)
+			if c.reason != "" {
+				require.Equal(t, c.reason, none.reason)
+				return
 			}
+			require.Nil(t, none)
+			require.Equal(t, c.want, chosen.transport)
 		})
 	}
 }
@@ -159,7 +162,7 @@ const asking = "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containe
 func TestNodeTCPNamesTheNodeBeforeItIsUsed(t *testing.T) {
 	for v6, host := range map[bool]string{false: "tcp://$(DAGGER_NODE_IP):1234", true: "tcp://[$(DAGGER_NODE_IP)]:1234"} {
 		in := input(t, strings.Replace(asking, "%s", "{name: OWN, value: x}", 1))
-		in.Policies, in.NodeIPv6 = policiesOf(t, "engine: {transport: node-tcp, nodeTCP: {port: 1234}}"), v6
+		in.Policies, in.Cluster.NodeIPv6 = policiesOf(t, "engine: {transport: node-tcp, nodeTCP: {port: 1234}}"), v6
 		pod := patched(t, in, Decide(in))
 		require.Equal(t, []string{"OWN", "DAGGER_NODE_IP", EnvRunnerHost}, envNames(pod))
 		require.Equal(t, "status.hostIP", pod.Spec.Containers[0].Env[1].ValueFrom.FieldRef.FieldPath)

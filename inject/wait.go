@@ -70,7 +70,7 @@ func sameWait(made, other *waitTemplates) *waitTemplates {
 // addWait adds the init container that waits for the engine, or records why there is none. It comes after the one that copies
 // the CLI: the copy needs no engine, and the time to pull its image must not count against the wait. It comes before the pod's
 // own init containers, which may run dagger.
-func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
+func (i *injection) addWait(spec *patch.Cursor) *obstacle {
 	have := i.pod.initContainerNamed(initContainerWait)
 	isOurs := have != nil && isWait(have)
 	off := i.noWait()
@@ -83,18 +83,18 @@ func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
 		}
 	case off != "":
 		i.status.Wait = "off: " + off
-		return ""
+		return nil
 	case have != nil:
-		return fmt.Sprintf("the pod has an init container %s of its own", initContainerWait)
+		return conflict("an init container %s", initContainerWait)
 	case i.pod.containerNamed(initContainerWait) != nil:
-		return fmt.Sprintf("the pod has a container %s of its own", initContainerWait)
+		return conflict("a container %s", initContainerWait)
 	default:
 		i.status.Wait = "on"
 	}
 	i.status.InitContainers = append(i.status.InitContainers, initContainerWait)
 	wait := i.engine.wait
 	if wait == nil {
-		return "" // the pod has a wait from an earlier call, under another policy
+		return nil // the pod has a wait from an earlier call, under another policy
 	}
 	timeout := wait.timeout
 	if i.system == SystemGitLab && timeout > longestGitLabWait {
@@ -106,7 +106,7 @@ func (i *injection) addWait(spec *patch.Cursor) (conflict string) {
 		fields := wait.fields(i.connection, timeout, i.usesCLI)
 		spec.Member("initContainers").Prepend(wait.container.fit(i.pod, i.namespace, fields, i.seLinuxOfWait()))
 	}
-	return ""
+	return nil
 }
 
 // noWait returns why the pod does not wait, or empty if it does.

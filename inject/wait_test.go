@@ -110,7 +110,7 @@ func TestTheWaitUsesWhatTheTransportNeeds(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			in := waiting(t, "engine: "+c.engine+"\n"+waitWithout, noMetadata, oneJob)
-			in.NodeIPv6 = c.ipv6
+			in.Cluster.NodeIPv6 = c.ipv6
 			pod := patched(t, in, Decide(in))
 			wait := pod.Spec.InitContainers[0]
 			require.Equal(t, c.host, argument(t, &wait, "--host"))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
@@ -112,4 +113,27 @@ func (i *injection) listsAny(secrets []string) bool {
 		}
 	}
 	return false
+}
+
+// warnAbout warns of what works differently from what the user may expect.
+func (p *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
+	if i.delivery != config.DeliveryNone && !i.engine.cli.enabled() {
+		p.warn("the pod gets no dagger command: the policy names no cli.image.")
+	}
+	if because := sandbox(i.pod, i.engine, i.policy.runtimeClasses); because != "" && i.connection.transport == config.TransportSocket {
+		p.warn("the pod is given the node's socket, as engine.transport names it, and may be unable to use it: " + because + ".")
+	}
+	i.defeated.warn(p)
+	i.warnAboutImage(p)
+	i.warnAboutStorage(p)
+	if p.System != SystemARC && p.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" || entry == EntryNamespace {
+		return
+	}
+	for _, c := range targets {
+		if c.env("ACTIONS_RUNNER_CONTAINER_HOOKS").IsSet() {
+			p.warn(fmt.Sprintf("this runner runs its jobs in pods of their own, which do not carry its label: label the namespace "+
+				"%s=true, so that they are injected too.", LabelInject))
+			return
+		}
+	}
 }

@@ -41,10 +41,8 @@ type Handler struct {
 	Log *slog.Logger
 	// Events writes events about pods that cannot be injected; nil writes none.
 	Events *EventEmitter
-	// NodeIPv6 says that the nodes' addresses are IPv6.
-	NodeIPv6 bool
-	// ImageVolumes reports whether the API server has image volumes; nil means no. It is called for every request.
-	ImageVolumes func() bool
+	// Cluster returns what is known of the cluster; nil means nothing. It is called for every request.
+	Cluster func() inject.Cluster
 	// Version is this program's version.
 	Version string
 
@@ -176,10 +174,13 @@ func (h *Handler) plan(ctx context.Context, r *request, held *weight) (*inject.P
 	if decide == nil {
 		decide = inject.Decide
 	}
+	var cluster inject.Cluster
+	if h.Cluster != nil {
+		cluster = h.Cluster()
+	}
 	deadline := time.Now().Add(decideTimeout)
 	return decide(inject.Input{
-		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, NodeIPv6: h.NodeIPv6,
-		ImageVolumes: h.ImageVolumes != nil && h.ImageVolumes(), Version: h.Version,
+		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, Cluster: cluster, Version: h.Version,
 		Interrupted: func() bool { return time.Now().After(deadline) },
 	}), nil
 }

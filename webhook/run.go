@@ -199,20 +199,23 @@ func reportIgnored(m *Metrics, log *slog.Logger, fields policy.Errors) {
 	}
 }
 
+func (o *Options) cluster() inject.Cluster {
+	return inject.Cluster{NodeIPv6: o.NodeIPv6, ImageVolumes: o.ImageVolumes != nil && o.ImageVolumes()}
+}
+
 // register serves both entries directly: controller-runtime's Register would count every request a second time, in
 // histograms too coarse to use.
 func register(s *server, o *Options, source Source, m *Metrics, events *EventEmitter) {
 	for path, entry := range map[string]inject.Entry{registration.PathPod: inject.EntryPod,
 		registration.PathNamespace: inject.EntryNamespace} {
 		s.handle(path, &Handler{
-			Entry:        entry,
-			Source:       source,
-			Metrics:      m,
-			Log:          o.Log,
-			Events:       events,
-			NodeIPv6:     o.NodeIPv6,
-			ImageVolumes: o.ImageVolumes,
-			Version:      o.Version,
+			Entry:   entry,
+			Source:  source,
+			Metrics: m,
+			Log:     o.Log,
+			Events:  events,
+			Cluster: o.cluster,
+			Version: o.Version,
 		})
 	}
 }

@@ -36,7 +36,7 @@ func (f *explainFlags) offline() bool {
 }
 
 func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error) {
-	e := &explain.Explainer{NodeIPv6: f.nodeIPv6, Offline: f.offline(), Version: version}
+	e := &explain.Explainer{Cluster: inject.Cluster{NodeIPv6: f.nodeIPv6}, Offline: f.offline(), Version: version}
 	if !e.Offline {
 		err := f.connect(e)
 		if err == nil {
@@ -45,7 +45,7 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 		return e, err
 	}
 	var err error
-	if e.ImageVolumes, err = hasImageVolumes(f.kubeVersion); err != nil {
+	if e.Cluster.ImageVolumes, err = hasImageVolumes(f.kubeVersion); err != nil {
 		return nil, err
 	}
 	objects, err := readManifests(f.cluster)
@@ -98,7 +98,7 @@ func (f *explainFlags) connect(e *explain.Explainer) error {
 	if err != nil {
 		return fmt.Errorf("asking the cluster for its version: %w", err)
 	}
-	e.ImageVolumes, err = inject.HasImageVolumes(kube.GitVersion)
+	e.Cluster.ImageVolumes, err = inject.HasImageVolumes(kube.GitVersion)
 	return err
 }
 

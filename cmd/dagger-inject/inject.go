@@ -155,15 +155,14 @@ func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointe
 		return nil
 	}
 	plan := inject.Decide(inject.Input{
-		Pod:          template.Pod,
-		Pointer:      pointer + template.Pointer,
-		Namespace:    inject.Namespace{Name: namespace, Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations},
-		System:       template.System,
-		RunnerSpec:   template.RunnerSpec,
-		NodeIPv6:     f.nodeIPv6,
-		ImageVolumes: f.imageVolumes,
-		Policies:     policies.Within(offlineEngines(f.objects, namespace)),
-		Version:      version,
+		Pod:        template.Pod,
+		Pointer:    pointer + template.Pointer,
+		Namespace:  inject.Namespace{Name: namespace, Labels: f.namespaceLabels, Annotations: f.namespaceAnnotations},
+		System:     template.System,
+		RunnerSpec: template.RunnerSpec,
+		Cluster:    inject.Cluster{NodeIPv6: f.nodeIPv6, ImageVolumes: f.imageVolumes},
+		Policies:   policies.Within(offlineEngines(f.objects, namespace)),
+		Version:    version,
 	})
 	if plan.Decision == inject.DecisionError {
 		return badInputf("%s: %s: %s%s", r.name, subject, fieldPrefix(pointer+template.Pointer), plan.Detail)

@@ -30,10 +30,8 @@ type Explainer struct {
 	Policies func(inject.Engines) *inject.Policies
 	// Engines, if not nil, replaces the workloads. The pods are in the namespace own.
 	Engines func(own string) inject.Engines
-	// NodeIPv6 says that the nodes' addresses are IPv6; see also inject.Input.
-	NodeIPv6 bool
-	// ImageVolumes says that the API server has image volumes.
-	ImageVolumes bool
+	// Cluster is what is known of the cluster. NodeIPv6 is read off a node where it is not set.
+	Cluster inject.Cluster
 	// Version is this program's version.
 	Version string
 }
@@ -120,8 +118,9 @@ func (e *Explainer) explain(ctx context.Context, s subject) *Explanation {
 	entry, called := j.readEntries(s.template)
 	in := inject.Input{
 		Pod: s.template.Pod, Namespace: j.namespace, Entry: entry, System: s.template.System, RunnerSpec: s.template.RunnerSpec,
-		Policies: j.policies, NodeIPv6: e.nodeIPv6(ctx), ImageVolumes: e.ImageVolumes, Version: e.Version, Trace: &j.trace,
+		Policies: j.policies, Cluster: e.Cluster, Version: e.Version, Trace: &j.trace,
 	}
+	in.Cluster.NodeIPv6 = e.nodeIPv6(ctx)
 	if in.Policies == nil {
 		in.Policies = inject.NewPolicies(nil, nil, nil)
 	}
@@ -262,8 +261,8 @@ func (j *job) readPolicies() {
 // nodeIPv6 reads the nodes' address family from the first node, as the webhook does from its own.
 func (e *Explainer) nodeIPv6(ctx context.Context) bool {
 	var nodes corev1.NodeList
-	if e.NodeIPv6 || e.Reader.List(ctx, &nodes, client.Limit(1)) != nil {
-		return e.NodeIPv6
+	if e.Cluster.NodeIPv6 || e.Reader.List(ctx, &nodes, client.Limit(1)) != nil {
+		return e.Cluster.NodeIPv6
 	}
 	for _, node := range nodes.Items {
 		for _, address := range node.Status.Addresses {

@@ -27,7 +27,7 @@ func explainer(t testing.TB, c *fixtures.Case) *explain.Explainer {
 	namespace.APIVersion, namespace.Kind, namespace.Name = "v1", "Namespace", c.PodNamespace(t)
 	policies := c.Policies(t)
 	return &explain.Explainer{
-		Reader: objects(t, &namespace), Offline: true, ImageVolumes: c.ImageVolumes(t), Version: "dev",
+		Reader: objects(t, &namespace), Offline: true, Cluster: c.Cluster(t), Version: "dev",
 		Policies: func(inject.Engines) *inject.Policies { return policies },
 	}
 }
