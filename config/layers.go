@@ -134,6 +134,7 @@ func (e *Effective) apply(i int) Errors {
 		}
 		if layer.Origin == OriginNamespace {
 			d.errs = append(d.errs, locked(d.fields, mayBeSet)...)
+			d.errs = append(d.errs, lockedSidecar(d.fields, e.Policy, mayBeSet)...)
 		}
 	}
 	for n := range d.errs {
@@ -160,6 +161,17 @@ func locked(fields map[string]field, mayBeSet []string) Errors {
 			Problem: "locked: the cluster's policy does not let namespaces set it (overrides.fromNamespaces)"})
 	}
 	return errs
+}
+
+// lockedSidecar refuses a namespace's choice of the transport sidecar without permission: a privileged container is more than
+// another way to the same engine.
+func lockedSidecar(fields map[string]field, policy *InjectionPolicy, mayBeSet []string) Errors {
+	const path = "engine.transport"
+	if _, set := fields[path]; !set || policy.Engine.Transport != TransportSidecar || Permits(mayBeSet, FieldSidecar) {
+		return nil
+	}
+	return Errors{{Path: path, Line: fields[path].line,
+		Problem: "locked: the cluster's policy does not let namespaces choose sidecar (overrides.fromNamespaces: " + FieldSidecar + ")"}}
 }
 
 // inLeaf reports whether a field is in one that is reported as a whole.

@@ -11,7 +11,8 @@ import (
 var clusterOnly = []string{"apiVersion", "kind", "namespaces", "podSecurity", "overrides"}
 
 // podFields are the fields that a pod's annotations can set at all.
-var podFields = []string{FieldProfile, "containers.include", FieldEngineVersion, "engine.transport", "cli.delivery", "wait.enabled"}
+var podFields = []string{FieldProfile, "containers.include", FieldEngineVersion, "engine.transport", FieldSidecar, "cli.delivery",
+	"wait.enabled"}
 
 func (v *validator) overrides(o *Overrides) {
 	for i, path := range o.FromNamespaces {

@@ -113,13 +113,15 @@ func parseYAML(document []byte) (*yaml.Node, *FieldError) {
 }
 
 func withDefaults() *InjectionPolicy {
+	sizeLimit := resource.MustParse("20Gi")
 	return &InjectionPolicy{
 		Engine: Engine{
 			Transport: TransportAuto,
 			Discover:  Discover{Namespace: "dagger"},
 			Socket: Socket{File: "engine.sock", MountPath: "/run/dagger", Group: 1001,
 				RuntimeClasses: []string{"nvidia", "nvidia-cdi", "nvidia-legacy"}},
-			TLS: TLS{CAFile: "ca.crt", CertFile: "tls.crt", KeyFile: "tls.key"},
+			TLS:     TLS{CAFile: "ca.crt", CertFile: "tls.crt", KeyFile: "tls.key"},
+			Sidecar: Sidecar{CacheVolume: CacheVolume{SizeLimit: &sizeLimit}},
 		},
 		Scheduling:  Scheduling{FromEngine: true},
 		CLI:         CLI{Delivery: DeliveryAuto, Path: "/usr/local/bin/dagger"},
@@ -140,17 +142,18 @@ func withDefaults() *InjectionPolicy {
 
 // complete fills in defaults that depend on other fields.
 func complete(policy *InjectionPolicy) {
-	completeResources(&policy.CLI.Resources)
+	completeResources(&policy.CLI.Resources, "100m", "64Mi")
 	// Init containers run one after the other, and a pod reserves room for the largest: a second one of the same size costs
 	// nothing.
-	completeResources(&policy.Wait.Resources)
+	completeResources(&policy.Wait.Resources, "100m", "64Mi")
+	completeResources(&policy.Engine.Sidecar.Resources, "1", "2Gi")
 }
 
 // completeResources makes an init container's requests and limits equal.
-func completeResources(r *corev1.ResourceRequirements) {
+func completeResources(r *corev1.ResourceRequirements, cpu, memory string) {
 	merged := corev1.ResourceList{
-		corev1.ResourceCPU:    resource.MustParse("100m"),
-		corev1.ResourceMemory: resource.MustParse("64Mi"),
+		corev1.ResourceCPU:    resource.MustParse(cpu),
+		corev1.ResourceMemory: resource.MustParse(memory),
 	}
 	for _, list := range []corev1.ResourceList{r.Requests, r.Limits} {
 		for name, quantity := range list {

@@ -5,6 +5,7 @@ package config
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -49,7 +50,9 @@ type InjectionPolicy struct {
 type Engine struct {
 	// Discover reads engines off their live workloads.
 	Discover Discover `json:"discover,omitempty"`
-	// Transport is how pods reach the engine: auto, socket, node-tcp, tcp or tls.
+	// Transport is how pods reach the engine: auto, socket, node-tcp, tcp, tls or sidecar. auto is the first of the others that can
+	// work for the pod, and never sidecar. A namespace or a pod that may choose the transport may choose sidecar only if
+	// overrides also lists engine.sidecar.
 	Transport Transport `json:"transport,omitempty"`
 	// Socket is the engine's Unix socket on the node.
 	Socket Socket `json:"socket,omitempty"`
@@ -59,6 +62,8 @@ type Engine struct {
 	TCP TCP `json:"tcp,omitempty"`
 	// TLS is an engine behind an address, encrypted.
 	TLS TLS `json:"tls,omitempty"`
+	// Sidecar is an engine of the pod's own, for the transport sidecar.
+	Sidecar Sidecar `json:"sidecar,omitempty"`
 }
 
 // Transport is how a pod reaches the engine.
@@ -71,6 +76,7 @@ const (
 	TransportNodeTCP Transport = "node-tcp"
 	TransportTCP     Transport = "tcp"
 	TransportTLS     Transport = "tls"
+	TransportSidecar Transport = "sidecar"
 )
 
 // Discover says which workloads are engines, and which of them pods are given.
@@ -140,6 +146,32 @@ type TLS struct {
 	CertFile string `json:"certFile,omitempty"`
 	// KeyFile is the key of the client's private key. Default: tls.key.
 	KeyFile string `json:"keyFile,omitempty"`
+}
+
+// Sidecar is an engine of the pod's own, for jobs that must share neither cache nor engine with others. It is a privileged native
+// sidecar: an init container that Kubernetes keeps running until the pod's own containers have ended. Pod Security forbids it
+// unless the namespace's level is privileged.
+type Sidecar struct {
+	// Image is the engine's, v0.17 or later, whose entrypoint starts it. Pods are given the CLI of the same image, whatever
+	// cli.image says. Default: the image of the engine that is read off the cluster.
+	Image string `json:"image,omitempty"`
+	// Resources of the engine's container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
+	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either. In a pod with
+	// resources for the pod as a whole, it has none of those that the pod names, and shares the pod's. Default: 1 CPU, 2Gi
+	// memory.
+	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
+	// CacheVolume is where the engine keeps its cache and the containers that it runs.
+	CacheVolume CacheVolume `json:"cacheVolume,omitempty"`
+}
+
+// CacheVolume is the volume of an engine of the pod's own. It is new with each pod, and deleted with it.
+type CacheVolume struct {
+	// SizeLimit is how large the volume may become on the node's disk before the kubelet evicts the pod. Default: 20Gi.
+	SizeLimit *resource.Quantity `json:"sizeLimit,omitempty"`
+	// ClaimSize makes it a generic ephemeral volume instead: a PersistentVolumeClaim of that size, ReadWriteOnce.
+	ClaimSize *resource.Quantity `json:"claimSize,omitempty"`
+	// StorageClassName is the claim's. Default: the cluster's default class.
+	StorageClassName string `json:"storageClassName,omitempty"`
 }
 
 // Scheduling says what is added to bring pods to nodes where the engine is.
@@ -286,8 +318,9 @@ type Overrides struct {
 	// wait.onTimeout, containers, env, cloudToken and the scheduling additions.
 	FromNamespaces []string `json:"fromNamespaces,omitempty"`
 	// FromPods are the fields that a pod's annotations may set: profile (dagger.io/policy), containers.include
-	// (dagger.io/containers), engine.discover.version (dagger.io/engine), engine.transport (dagger.io/transport), cli.delivery
-	// (dagger.io/cli) and wait.enabled (dagger.io/wait). Default: profile, containers.include and engine.discover.version.
+	// (dagger.io/containers), engine.discover.version (dagger.io/engine), engine.transport (dagger.io/transport), engine.sidecar
+	// (dagger.io/transport: sidecar, if engine.transport is listed too), cli.delivery (dagger.io/cli) and wait.enabled
+	// (dagger.io/wait). Default: profile, containers.include and engine.discover.version.
 	FromPods []string `json:"fromPods,omitempty"`
 }
 
@@ -296,3 +329,6 @@ const FieldProfile = "profile"
 
 // FieldEngineVersion is the path of the field that chooses among engines, as the annotation dagger.io/engine does.
 const FieldEngineVersion = "engine.discover.version"
+
+// FieldSidecar is the path of the section that whoever chooses the transport sidecar must be let set.
+const FieldSidecar = "engine.sidecar"

@@ -71,7 +71,8 @@ func (v *validator) oneOf(path, value string, accepted ...string) {
 
 func (v *validator) engine(e *Engine) {
 	v.oneOf("engine.transport", string(e.Transport), string(TransportAuto), string(TransportSocket),
-		string(TransportNodeTCP), string(TransportTCP), string(TransportTLS))
+		string(TransportNodeTCP), string(TransportTCP), string(TransportTLS), string(TransportSidecar))
+	v.sidecar(&e.Sidecar)
 	if e.Socket.HostPath != "" {
 		v.absolute("engine.socket.hostPath", e.Socket.HostPath)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -39,6 +40,24 @@ func (v *validator) cli(c *CLI) {
 	v.absolute("cli.path", c.Path)
 	v.image("cli.image", c.Image)
 	v.resources("cli.resources", &c.Resources)
+}
+
+func (v *validator) sidecar(s *Sidecar) {
+	v.image("engine.sidecar.image", s.Image)
+	v.resources("engine.sidecar.resources", &s.Resources)
+	c := &s.CacheVolume
+	for at, size := range map[string]*resource.Quantity{"sizeLimit": c.SizeLimit, "claimSize": c.ClaimSize} {
+		if size != nil && size.Sign() <= 0 {
+			v.fail("engine.sidecar.cacheVolume."+at, "want more than zero, got %s", size.String())
+		}
+	}
+	if c.StorageClassName == "" {
+		return
+	}
+	v.all("engine.sidecar.cacheVolume.storageClassName", validation.IsDNS1123Subdomain(c.StorageClassName))
+	if c.ClaimSize == nil {
+		v.fail("engine.sidecar.cacheVolume.storageClassName", "is the claim's: set claimSize too")
+	}
 }
 
 // The bounds of wait.timeout: a runner's slot is taken all the while.

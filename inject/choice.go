@@ -34,9 +34,12 @@ type choice struct {
 	transport config.Transport
 	wanted    engine.Wanted
 	byPod     bool
-	// forbids is what forbids hostPath volumes, empty for nothing.
-	forbids string
-	stop    interruption
+	// engines are those that may be chosen, the preferred first.
+	engines []*compiledEngine
+	system  System
+	// forbids is what forbids hostPath volumes, and privilegedForbidden what forbids privileged containers; empty for nothing.
+	forbids, privilegedForbidden string
+	stop                         interruption
 
 	// held is the engine that the pod is connected to already, nil for none, and replica which of its replicas.
 	held    *compiledEngine
@@ -53,10 +56,14 @@ const noReplica = -1
 func chooseEngine(d *decision) (*compiledEngine, *connection, *obstacle) {
 	c := &choice{
 		policy: d.policy, in: d.in, pod: d.pod, transport: d.choices.transport, wanted: d.choices.wanted, byPod: d.choices.wantedByPod,
-		replica: noReplica, stop: d.in.Interrupted,
+		replica: noReplica, stop: d.in.Interrupted, engines: d.policy.engines, system: d.plan.System,
+		privilegedForbidden: d.in.Namespace.forbidsHostPath(d.policy.podSecurity),
 	}
 	if !d.policy.ignorePodSecurity {
-		c.forbids = d.in.Namespace.forbidsHostPath(d.policy.podSecurity)
+		c.forbids = c.privilegedForbidden
+	}
+	if c.transport == config.TransportSidecar {
+		c.engines = d.policy.sidecars
 	}
 	e, connection := c.choose(d.targets)
 	d.in.Trace.engines(c, e, connection)
@@ -71,7 +78,7 @@ func chooseEngine(d *decision) (*compiledEngine, *connection, *obstacle) {
 
 // choose returns the engine, nil where none is wanted, and its connection, nil where the pod cannot have one.
 func (c *choice) choose(targets []*container) (*compiledEngine, *connection) {
-	engines := c.policy.engines
+	engines := c.engines
 	if len(engines) > 1 || engines[0].replicas != nil {
 		if c.holds(targets); c.held != nil {
 			return c.held, c.connect(c.held)
@@ -126,7 +133,7 @@ func (c *choice) canGoTo(e *compiledEngine, connection *connection) bool {
 
 // preferTolerated applies the fifth rule to the engine at an index, which fits, and those that are as good.
 func (c *choice) preferTolerated(at int, connection *connection) (*compiledEngine, *connection) {
-	engines := c.policy.engines
+	engines := c.engines
 	first := engines[at]
 	if at+1 == len(engines) || !asGood(first, engines[at+1]) || c.pod.tolerations.Len() == 0 || c.tolerates(first, connection) {
 		return first, connection
@@ -179,17 +186,20 @@ const mostNamed = 8
 
 // noneWanted says why none of the engines is one for the pod.
 func (c *choice) noneWanted() string {
-	if c.policy.engines[0].workload == "" {
+	if first := c.engines[0]; first.workload == "" {
 		because := "of the engine that the policy names, no version is known"
+		if first.Version != "" {
+			because = "engine.sidecar.image is of " + first.Version
+		}
 		if c.policy.discoverErr != nil {
 			because = c.policy.discoverErr.Error()
 		}
 		return fmt.Sprintf("%s asks for %.60s: %s", c.asker(), c.wanted, because)
 	}
 	var names []string
-	for i, e := range c.policy.engines {
+	for i, e := range c.engines {
 		if i == mostNamed {
-			names = append(names, fmt.Sprintf("%d more", len(c.policy.engines)+c.policy.beyond-i))
+			names = append(names, fmt.Sprintf("%d more", len(c.engines)+c.policy.beyond-i))
 			break
 		}
 		name := e.versionOr("an unknown version") + " (" + e.workload
@@ -221,6 +231,8 @@ func (c *choice) refusal(e *compiledEngine) *obstacle {
 			return obstructf(ReasonHostPathForbidden, "hostPath volumes are forbidden by %s", c.forbids)
 		case sandboxed:
 			return &obstacle{ReasonSandboxed, c.sandbox(e)}
+		case unfitForSidecar:
+			return c.noSidecar(e)
 		}
 	}
 	switch {

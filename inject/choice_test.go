@@ -204,7 +204,7 @@ var podsOfMany = []string{
 var policiesOfMany = []string{
 	"", "engine: {transport: node-tcp}", "engine: {transport: tcp}", "engine: {discover: {version: v0.20}}\nwait: {image: w}",
 	"cli: {delivery: none}", "cli: {delivery: image-volume}",
-	"engine: {socket: {hostPath: /run/e0}}",
+	"engine: {socket: {hostPath: /run/e0}}", "engine: {transport: sidecar}\nwait: {image: w}",
 }
 
 // drawn returns a pod in a namespace whose policy finds many engines, all at random, and with them the policy and the engines.
@@ -243,7 +243,7 @@ func TestAnEngineThatIsNotReadyChangesNothing(t *testing.T) {
 	for range 500 {
 		in, policy, engines := drawn(t, rng)
 		want := Decide(in)
-		if want.Decision != DecisionInjected || in.Policies.given(want).Rollout.Ready == 0 {
+		if want.Decision != DecisionInjected || in.Policies.given(want).Rollout.Readiness() == engine.NoneReady {
 			continue
 		}
 		held++
@@ -264,7 +264,13 @@ func (p *Policies) given(plan *Plan) *compiledEngine {
 			return e
 		}
 	}
-	return nil
+	var least *compiledEngine // of several with one image, it may be any
+	for _, e := range p.standard.sidecars {
+		if e.sidecar.container.image == plan.Status.EngineImage && (least == nil || e.Rollout.Readiness() < least.Rollout.Readiness()) {
+			least = e
+		}
+	}
+	return least
 }
 
 // TestACallAgainKeepsTheEngine has another call of the same admission know other engines: what one has given, it keeps.

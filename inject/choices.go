@@ -39,6 +39,9 @@ func readChoices(policy *Policy, pod *pod) (choices, *obstacle) {
 			return c, obstructf(ReasonAnnotationInvalid, "%s: %s", a.name, problem)
 		}
 	}
+	if c.transport == config.TransportSidecar && policy.transport != config.TransportSidecar && !policy.podMaySet(config.FieldSidecar) {
+		return c, notForPods(AnnotationTransport, config.FieldSidecar)
+	}
 	return c, nil
 }
 
@@ -85,10 +88,11 @@ var podAnnotations = []struct {
 	}},
 	{AnnotationTransport, "engine.transport", func(c *choices, value string) string {
 		switch c.transport = config.Transport(value); c.transport {
-		case config.TransportAuto, config.TransportSocket, config.TransportNodeTCP, config.TransportTCP, config.TransportTLS:
+		case config.TransportAuto, config.TransportSocket, config.TransportNodeTCP, config.TransportTCP, config.TransportTLS,
+			config.TransportSidecar:
 			return ""
 		}
-		return fmt.Sprintf("%.60q is not accepted: accepted is auto, socket, node-tcp, tcp, tls", value)
+		return fmt.Sprintf("%.60q is not accepted: accepted is auto, socket, node-tcp, tcp, tls, sidecar", value)
 	}},
 	{AnnotationCLI, "cli.delivery", func(c *choices, value string) string {
 		switch c.delivery = config.Delivery(value); c.delivery {

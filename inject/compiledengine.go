@@ -15,6 +15,8 @@ type compiledEngine struct {
 	socket, nodeTCP, nodeTCP6, tcp, tls *connection
 	replicas                            *engine.Replicas
 
+	sidecar *sidecar // an engine of the pod's own, which then offers nothing else; nil for none
+
 	cli  *cliTemplates  // nil where there is no image
 	wait *waitTemplates // nil where there is no image
 
@@ -65,6 +67,10 @@ func compileEngines(policy *Policy, effective *config.Effective, engines Engines
 		}
 		policy.engines[i] = e
 	}
+	policy.sidecars = compileSidecars(policy, effective.Policy, found.Engines)
+	for i := range min(len(policy.sidecars), len(like.sidecars)) {
+		policy.sidecars[i] = policy.sidecars[i].share(like.sidecars[i])
+	}
 	if slices.Equal(policy.engines, like.engines) {
 		policy.engines = like.engines
 	}
@@ -98,6 +104,7 @@ func compileEngine(policy *Policy, c *config.InjectionPolicy, e *engine.Engine) 
 func (c *compiledEngine) share(other *compiledEngine) *compiledEngine {
 	c.engineFacts = same(c.engineFacts, other.engineFacts)
 	c.replicas = same(c.replicas, other.replicas)
+	c.sidecar = sameSidecar(c.sidecar, other.sidecar)
 	c.cli = same(c.cli, other.cli)
 	c.wait = sameWait(c.wait, other.wait)
 	c.nodes = same(c.nodes, other.nodes)

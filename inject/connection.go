@@ -40,6 +40,8 @@ type connection struct {
 	nodeIPJSON json.RawMessage
 	// nodeLocal is true if the engine is the one on the pod's own node.
 	nodeLocal bool
+	// group is the numeric group that may connect to the socket; 0 where there is none.
+	group int64
 	// discovered is true if the connection leads to the engine that was read off a workload, even if the policy names the same
 	// address.
 	discovered bool
@@ -92,6 +94,11 @@ func sameConnection(made, other *connection) *connection {
 	return made
 }
 
+// isSocket reports whether the engine is reached by a Unix socket: that of the node's, or of the pod's own.
+func (c *connection) isSocket() bool {
+	return c.transport == config.TransportSocket || c.transport == config.TransportSidecar
+}
+
 func newConnection(transport config.Transport, host string) *connection {
 	return &connection{transport: transport, host: host, hostJSON: envJSON(EnvRunnerHost, host)}
 }
@@ -99,7 +106,7 @@ func newConnection(transport config.Transport, host string) *connection {
 // socketConnection mounts the socket's directory, not the file: an engine that restarts creates the file anew.
 func socketConnection(s *engine.Socket, mountPath string) *connection {
 	c := newConnection(config.TransportSocket, "unix://"+mountPath+"/"+s.File)
-	c.nodeLocal = true
+	c.nodeLocal, c.group = true, s.Group
 	// The volume has no type, so that the wait reports a missing directory. With a type the kubelet would report FailedMount
 	// forever.
 	c.mount(volumeSocket, mountPath, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: s.HostPath}})

@@ -32,7 +32,7 @@ func (t *Trace) engines(c *choice, taken *compiledEngine, connection *connection
 	if t == nil {
 		return
 	}
-	all := c.policy.engines
+	all := c.engines
 	if taken != nil {
 		t.Engine.Workload = taken.workload
 		t.transports(c, taken, connection)

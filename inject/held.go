@@ -11,7 +11,8 @@ import (
 type additions struct {
 	hosts       []runnerHost  // of the containers that are injected
 	socket, tls rawjson.Value // the volumes
-	cliImage    string
+	// cliImage is the CLI's, and engineImage that of an engine of the pod's own.
+	cliImage, engineImage string
 }
 
 type runnerHost struct {
@@ -28,7 +29,7 @@ func (c *choice) holds(targets []*container) {
 	}
 	have := c.pod.additions(targets)
 	best := 0
-	for _, e := range c.policy.engines {
+	for _, e := range c.engines {
 		if !c.wanted.Matches(&e.Identity) || c.stop.now() {
 			continue
 		}
@@ -68,6 +69,9 @@ func (p *pod) additions(targets []*container) *additions {
 	} else {
 		a.cliImage, _ = p.volumeNamed(volumeCLI).Get(imageSource).Get("reference").Str()
 	}
+	if c := p.initContainerNamed(initContainerEngine); c != nil {
+		a.engineImage = c.image
+	}
 	return a
 }
 
@@ -83,6 +87,9 @@ func (c *choice) likeness(e *compiledEngine, have *additions) (likeness int, rep
 		likeness += 1 + len(e.onNode.nodeSelector)
 	}
 	if e.cli != nil && e.cli.container.image == have.cliImage {
+		likeness += sameImage
+	}
+	if e.sidecar != nil && e.sidecar.container.image == have.engineImage {
 		likeness += sameImage
 	}
 	return likeness, replica
@@ -111,6 +118,9 @@ func (c *choice) isConnected(e *compiledEngine, have *additions) (connected bool
 		}
 		// The socket may be at a path that the container's own mounts do not hide.
 		if host.mountsSocket && e.socket != nil && e.socket.isVolume(have.socket) && strings.HasSuffix(host.value, "/"+e.unixSocket.File) {
+			return true, noReplica
+		}
+		if own := e.sidecar.offers(); own != nil && host.mountsSocket && own.isVolume(have.socket) && strings.HasSuffix(host.value, "/"+engineSocket) {
 			return true, noReplica
 		}
 		for _, own := range [...]*connection{e.nodeTCP, e.nodeTCP6, e.tcp, e.tls} {

@@ -8,10 +8,12 @@ import (
 )
 
 // initContainer is one of our init containers, encoded once: an object in two halves, between which fields of one pod fit.
-// Its fields are those of Kubernetes 0.26, as the webhook of legacy ARC drops newer ones.
+// Its fields are those of Kubernetes 0.26, as the webhook of legacy ARC drops newer ones; a sidecar's restartPolicy is not.
 type initContainer struct {
 	image     string
 	resources corev1.ResourceList
+	// security is the same for every pod in a sidecar, and nil where the pod's own decides.
+	security *corev1.SecurityContext
 
 	start json.RawMessage
 	// ends are the other half in the shapes that a pod's security decides between (see initContainerUser), with the resources
@@ -23,25 +25,34 @@ type initContainer struct {
 type initContainerStart struct {
 	Name         string               `json:"name"`
 	Image        string               `json:"image"`
-	Command      []string             `json:"command"`
+	Command      []string             `json:"command,omitempty"`
 	VolumeMounts []corev1.VolumeMount `json:"volumeMounts,omitempty"`
+
+	RestartPolicy corev1.ContainerRestartPolicy `json:"restartPolicy,omitempty"`
 }
 
 func newInitContainer(start *initContainerStart, resources corev1.ResourceList) *initContainer {
+	return newSidecarContainer(start, resources, nil)
+}
+
+func newSidecarContainer(start *initContainerStart, resources corev1.ResourceList, security *corev1.SecurityContext) *initContainer {
 	text := mustMarshal(start)
-	t := &initContainer{image: start.Image, resources: resources, start: text[:len(text)-1]}
+	t := &initContainer{image: start.Image, resources: resources, security: security, start: text[:len(text)-1]}
 	for u := range users {
-		t.ends[u] = initContainerEnd(u, resources, resources, nil)
-		t.bestEffortEnds[u] = initContainerEnd(u, bestEffort(resources), bestEffort(resources), nil)
+		t.ends[u] = t.encodeEnd(u, resources, resources, nil)
+		t.bestEffortEnds[u] = t.encodeEnd(u, bestEffort(resources), bestEffort(resources), nil)
 	}
 	return t
 }
 
-// initContainerEnd has kubectl describe show why a container failed that did not write a message of its own: a copy that finds
+// encodeEnd has kubectl describe show why a container failed that did not write a message of its own: a copy that finds
 // no room, or a wait of another version that does not know a flag.
-func initContainerEnd(u user, requests, limits corev1.ResourceList, options *corev1.SELinuxOptions) json.RawMessage {
-	security := u.securityContext()
-	security.SELinuxOptions = options
+func (t *initContainer) encodeEnd(u user, requests, limits corev1.ResourceList, options *corev1.SELinuxOptions) json.RawMessage {
+	security := t.security
+	if security == nil {
+		security = u.securityContext()
+		security.SELinuxOptions = options
+	}
 	text := mustMarshal(struct {
 		Resources                corev1.ResourceRequirements     `json:"resources"`
 		TerminationMessagePolicy corev1.TerminationMessagePolicy `json:"terminationMessagePolicy"`
@@ -68,10 +79,14 @@ func (t *initContainer) end(p *pod, ns *Namespace, options *corev1.SELinuxOption
 		wanted, ends = bestEffort(t.resources), &t.bestEffortEnds
 	}
 	resources, limited := ns.Limits.fit(wanted)
-	resources, bounded := withinPodResources(p, resources)
+	within := withinPodResources
+	if t.security != nil {
+		within = besidePodResources
+	}
+	resources, bounded := within(p, resources)
 	limits, lifted := withoutStorageLimit(p, resources)
 	if limited || bounded || lifted || options != nil {
-		return initContainerEnd(u, resources, limits, options)
+		return t.encodeEnd(u, resources, limits, options)
 	}
 	return ends[u]
 }

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
@@ -26,6 +27,8 @@ type injection struct {
 	usesCLI  bool // a container is to have the CLI
 	cramped  bool // the CLI's copy has little room
 	defeated defeatedContainers
+	// emptyDirs are the volumes that must not keep a node from being drained.
+	emptyDirs []string
 }
 
 func newInjection(d *decision) *injection {
@@ -162,7 +165,9 @@ func (i *injection) readEnv(c *container) envVars {
 
 // addToPod adds the volumes, the init containers and the placement that the injected containers need.
 func (i *injection) addToPod(spec, annotations *patch.Cursor) *obstacle {
-	i.status.Transport, i.status.ReadFrom = string(i.connection.transport), i.engine.workload
+	if i.status.Transport = string(i.connection.transport); i.connection.transport != config.TransportSidecar {
+		i.status.ReadFrom = i.engine.workload
+	}
 	i.status.CLI = string(config.DeliveryNone)
 	volumes := spec.Member("volumes")
 	if i.connection.volume != "" {
@@ -170,14 +175,20 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) *obstacle {
 			return o
 		}
 	}
-	if i.connection.transport == config.TransportSocket {
+	if i.connection.isSocket() {
 		i.addGroup(spec)
 	}
 	if i.usesCLI {
-		if o := i.addCLIVolume(spec, volumes, annotations); o != nil {
+		if o := i.addCLIVolume(spec, volumes); o != nil {
 			return o
 		}
 	}
+	if i.connection.transport == config.TransportSidecar {
+		if o := i.addSidecar(spec, volumes); o != nil {
+			return o
+		}
+	}
+	i.letEvict(annotations)
 	if o := i.addWait(spec); o != nil {
 		return o
 	}
@@ -209,7 +220,7 @@ func (i *injection) addVolume(volumes *patch.Cursor, name string, add json.RawMe
 
 // addGroup lets every user of the pod's containers connect to the socket. fsGroup would not: it does nothing for hostPath.
 func (i *injection) addGroup(spec *patch.Cursor) {
-	group := i.engine.unixSocket.Group
+	group := i.connection.group
 	for _, have := range i.pod.securityContext.Get("supplementalGroups").Elements() {
 		if gid, ok := have.Int64(); ok && gid == group {
 			return
@@ -219,7 +230,7 @@ func (i *injection) addGroup(spec *patch.Cursor) {
 }
 
 // addCLIVolume adds the volume with the CLI, and what fills it.
-func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) *obstacle {
+func (i *injection) addCLIVolume(spec, volumes *patch.Cursor) *obstacle {
 	if o := i.addVolume(volumes, volumeCLI, i.cli.volume, i.cli.isVolume); o != nil {
 		return o
 	}
@@ -227,17 +238,15 @@ func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) *obst
 	if i.delivery == config.DeliveryImageVolume {
 		return nil
 	}
-	return i.addCLIContainer(spec, annotations)
+	return i.addCLIContainer(spec)
 }
 
 // addCLIContainer adds the init container that copies the CLI. It comes first: it needs nothing that the pod's own init
 // containers prepare, and one of those may run the job's image and want the CLI.
-func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) *obstacle {
+func (i *injection) addCLIContainer(spec *patch.Cursor) *obstacle {
 	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
 	i.noteStorage()
-	if _, set := i.pod.annotation(AnnotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
-		annotations.Member(AnnotationSafeToEvict).Set(patch.String(volumeCLI))
-	}
+	i.emptyDirs = append(i.emptyDirs, volumeCLI)
 	if i.pod.containerNamed(initContainerCLI) != nil {
 		return conflict("a container %s", initContainerCLI)
 	}
@@ -249,4 +258,15 @@ func (i *injection) addCLIContainer(spec, annotations *patch.Cursor) *obstacle {
 	}
 	spec.Member("initContainers").Prepend(i.engine.cli.container.fit(i.pod, i.namespace, nil, nil))
 	return nil
+}
+
+// letEvict tells the cluster autoscaler that our volumes hold nothing that must be kept: it does not drain a node with a pod that
+// has an emptyDir otherwise.
+func (i *injection) letEvict(annotations *patch.Cursor) {
+	if len(i.emptyDirs) == 0 {
+		return
+	}
+	if _, set := i.pod.annotation(AnnotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
+		annotations.Member(AnnotationSafeToEvict).Set(patch.String(strings.Join(i.emptyDirs, ",")))
+	}
 }

@@ -30,6 +30,8 @@ type Policy struct {
 	// engines are those that pods may be given, the preferred first: never none, as the policy may name what it takes to reach
 	// one, of which nothing else is known.
 	engines []*compiledEngine
+	// sidecars are engines of their own that pods may be given, by the transport sidecar; none where nobody may ask for one.
+	sidecars []*compiledEngine
 	// beyond is how many engines there are that are not considered.
 	beyond int
 	// discoverErr is why no engine was read off the cluster; nil where one was, or where none was looked for.

@@ -30,9 +30,12 @@ const (
 	ReasonNoEngine          Reason = "no_engine"
 	ReasonHostPathForbidden Reason = "host_path_forbidden"
 	ReasonSandboxed         Reason = "sandboxed"
-	ReasonContradiction     Reason = "contradiction"
-	ReasonNameConflict      Reason = "name_conflict"
-	ReasonPodTooLarge       Reason = "pod_too_large"
+	// ReasonPrivilegedForbidden and ReasonSidecarStripped are of the transport sidecar.
+	ReasonPrivilegedForbidden Reason = "privileged_forbidden"
+	ReasonSidecarStripped     Reason = "sidecar_stripped"
+	ReasonContradiction       Reason = "contradiction"
+	ReasonNameConflict        Reason = "name_conflict"
+	ReasonPodTooLarge         Reason = "pod_too_large"
 
 	// The request could not be answered.
 	ReasonBadRequest    Reason = "bad_request"
@@ -103,6 +106,11 @@ var explanations = map[Reason]explanation{
 		"The pod is isolated from its node so that the engine's socket would be of no use to it, and the engine offers nothing else.",
 		"Give the policy an engine.nodeTCP.port or an engine.tcp.address; or, where the pod's runtime class shares the node's kernel, name it " +
 			"in engine.socket.runtimeClasses."},
+	ReasonPrivilegedForbidden: {ClassCannot, "An engine of the pod's own needs a privileged container, which the namespace's Pod Security level " +
+		"forbids.",
+		"Run the jobs in a namespace whose level is privileged, or give the policy another engine.transport."},
+	ReasonSidecarStripped: {ClassCannot, "The webhook of legacy ARC strips from its pods what makes an engine of the pod's own a sidecar.",
+		"Give these runners another engine.transport by a profile of theirs, or move them to a runner scale set."},
 	ReasonContradiction: {ClassCannot, "What the policy adds for scheduling contradicts what the pod asks for itself.",
 		"Change the policy's scheduling or the pod's nodeSelector and node affinity."},
 	ReasonNameConflict: {ClassCannot, "The pod uses a name that injection needs for something else.",
@@ -123,7 +131,8 @@ func Reasons() []Reason {
 		ReasonNotRequested, ReasonOptedOut, ReasonUnknownLabelValue, ReasonNotARunner, ReasonWindows, ReasonMirrorPod,
 		ReasonRunnerController, ReasonNoTargetContainer, ReasonAlreadyWired,
 		ReasonNamespaceNotSelected, ReasonNamespaceLabelRequired,
-		ReasonPolicyInvalid, ReasonAnnotationInvalid, ReasonNoEngine, ReasonHostPathForbidden, ReasonSandboxed, ReasonContradiction,
+		ReasonPolicyInvalid, ReasonAnnotationInvalid, ReasonNoEngine, ReasonHostPathForbidden, ReasonSandboxed,
+		ReasonPrivilegedForbidden, ReasonSidecarStripped, ReasonContradiction,
 		ReasonNameConflict, ReasonPodTooLarge,
 		ReasonBadRequest, ReasonInternalError,
 	}

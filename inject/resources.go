@@ -31,11 +31,16 @@ func (p *pod) isBestEffort() bool {
 	}
 	for i := range p.initContainers {
 		c := &p.initContainers[i]
-		if c.name != initContainerCLI && c.name != initContainerWait && asksForCompute(c.raw.Get("resources")) {
+		if !isOurInitContainer(c) && asksForCompute(c.raw.Get("resources")) {
 			return false
 		}
 	}
 	return true
+}
+
+// isOurInitContainer reports whether an earlier call added the init container.
+func isOurInitContainer(c *container) bool {
+	return c.name == initContainerCLI || c.name == initContainerWait || c.name == initContainerEngine && mounts(c, volumeCache)
 }
 
 func asksForCompute(resources rawjson.Value) bool {
@@ -108,4 +113,25 @@ func withinPodResources(p *pod, wanted corev1.ResourceList) (corev1.ResourceList
 		}
 	}
 	return bounded, changed
+}
+
+// besidePodResources leaves out what the pod as a whole has: containers that run side by side may not ask for more than that
+// together.
+func besidePodResources(p *pod, wanted corev1.ResourceList) (corev1.ResourceList, bool) {
+	var left corev1.ResourceList
+	for name := range wanted {
+		for _, list := range resourceLists {
+			if !p.podResources.Get(list).Get(string(name)).IsSet() {
+				continue
+			}
+			if left == nil {
+				left = wanted.DeepCopy()
+			}
+			delete(left, name)
+		}
+	}
+	if left == nil {
+		return wanted, false
+	}
+	return left, true
 }

@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
@@ -36,7 +35,7 @@ func newSELinux(o *corev1.SELinuxOptions) *seLinux {
 // and whose listener is privileged, and so of the type spc_t. The socket's group does not help.
 func (i *injection) addSELinux(c *container, at *patch.Cursor) {
 	options := i.policy.seLinux
-	if options == nil || i.connection.transport != config.TransportSocket {
+	if options == nil || !i.connection.isSocket() {
 		return
 	}
 	ofPod := i.pod.securityContext.Get("seLinuxOptions").IsSet()
@@ -59,7 +58,7 @@ func (i *injection) addSELinux(c *container, at *patch.Cursor) {
 // seLinuxOfWait returns the options of the init container that waits, nil for none: it connects to the socket as the others do.
 func (i *injection) seLinuxOfWait() *corev1.SELinuxOptions {
 	options := i.policy.seLinux
-	if options == nil || i.connection.transport != config.TransportSocket || i.pod.securityContext.Get("seLinuxOptions").IsSet() {
+	if options == nil || !i.connection.isSocket() || i.pod.securityContext.Get("seLinuxOptions").IsSet() {
 		return nil
 	}
 	return &options.options

@@ -9,10 +9,12 @@ type Status struct {
 	Version string `json:"version"`
 	// Policy is the policy that applied.
 	Policy PolicyStatus `json:"policy"`
-	// Transport is how the pod reaches the engine: socket, node-tcp, tcp or tls. It is empty where every container is left as it is.
+	// Transport is how the pod reaches the engine: socket, node-tcp, tcp, tls or sidecar. It is empty where every container is left as it is.
 	Transport string `json:"transport,omitempty"`
 	// Engine is the address that the Dagger client is given.
 	Engine string `json:"engine,omitempty"`
+	// EngineImage is the image of the engine that is the pod's own.
+	EngineImage string `json:"engineImage,omitempty"`
 	// CLI is how the dagger command came into the pod: init-container, image-volume or none.
 	CLI string `json:"cli,omitempty"`
 	// CLIBecause says why it did not come as the policy or the pod asked.
@@ -89,7 +91,7 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	dst = appendMember(dst, ",", "hash", s.Policy.Hash)
 	dst = append(dst, '}')
 	for _, m := range [...]struct{ name, value string }{
-		{"transport", s.Transport}, {"engine", s.Engine}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause}, {"cliImage", s.CLIImage},
+		{"transport", s.Transport}, {"engine", s.Engine}, {"engineImage", s.EngineImage}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause}, {"cliImage", s.CLIImage},
 		{"cliStorage", s.CLIStorage}, {"wait", s.Wait},
 	} {
 		if m.value != "" {

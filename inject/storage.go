@@ -36,7 +36,7 @@ func (p *pod) storageLimit() (resource.Quantity, bool) {
 	for i := range p.initContainers {
 		c := &p.initContainers[i]
 		limit, ok := c.storageLimit()
-		if !ok || c.name == initContainerCLI || c.name == initContainerWait {
+		if !ok || isOurInitContainer(c) {
 			continue
 		}
 		limited = true

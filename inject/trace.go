@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -119,6 +120,9 @@ func (t *Trace) settle(s *Status) {
 func (t *Trace) transports(c *choice, e *compiledEngine, taken *connection) {
 	passed := false
 	for _, o := range c.judge(e) {
+		if o.transport == config.TransportSidecar && c.transport != config.TransportSidecar {
+			continue // nobody asks for it
+		}
 		entry := TransportTrace{Transport: o.transport, Because: c.why(e, &o)}
 		if o.connection != nil {
 			entry.Engine, entry.NodeLocal = o.connection.host, o.connection.nodeLocal
@@ -143,6 +147,9 @@ func (c *choice) why(e *compiledEngine, o *offer) string {
 		return "hostPath volumes are forbidden by " + c.forbids
 	case sandboxed:
 		return c.sandbox(e)
+	case unfitForSidecar:
+		o := c.noSidecar(e)
+		return cmp.Or(o.detail, o.reason.Sentence())
 	case offered:
 		if sandbox := c.sandbox(e); o.transport == config.TransportSocket && sandbox != "" {
 			return "engine.transport names it, though " + sandbox

@@ -3,18 +3,20 @@ package inject
 import "github.com/dagger-inject/dagger-inject/config"
 
 // autoOrder is the order in which transports are tried where the policy leaves the choice: the node's own engine first, and
-// what needs nothing of the namespace last.
-var autoOrder = [...]config.Transport{config.TransportSocket, config.TransportNodeTCP, config.TransportTCP, config.TransportTLS}
+// what needs nothing of the namespace last. A sidecar is never taken unless it is asked for.
+var autoOrder = [...]config.Transport{config.TransportSocket, config.TransportNodeTCP, config.TransportTCP, config.TransportTLS,
+	config.TransportSidecar}
 
 // verdict is what a policy and a namespace say of a transport.
 type verdict int
 
 const (
-	offered    verdict = iota // it can be taken
-	notWanted                 // engine.transport names another
-	forbidden                 // the namespace forbids hostPath volumes
-	sandboxed                 // the socket is of no use to the pod
-	notOffered                // the engine does not have it
+	offered         verdict = iota // it can be taken
+	notWanted                      // engine.transport names another
+	forbidden                      // the namespace forbids hostPath volumes
+	sandboxed                      // the socket is of no use to the pod
+	notOffered                     // the engine does not have it
+	unfitForSidecar                // the pod cannot have an engine of its own
 )
 
 // offer is a transport to an engine, judged for one pod.
@@ -57,8 +59,10 @@ func (c *choice) judge(e *compiledEngine) *offers {
 func (c *choice) verdictOn(e *compiledEngine, transport config.Transport, connection *connection) verdict {
 	auto := c.transport == config.TransportAuto
 	switch {
-	case !auto && c.transport != transport:
+	case c.transport != transport && (!auto || transport == config.TransportSidecar):
 		return notWanted
+	case transport == config.TransportSidecar && c.noSidecar(e) != nil:
+		return unfitForSidecar
 	case connection == nil:
 		return notOffered
 	case transport != config.TransportSocket:
@@ -84,6 +88,8 @@ func (c *choice) connectionOf(e *compiledEngine, transport config.Transport) *co
 		return c.replicaOf(e)
 	case transport == config.TransportTCP:
 		return e.tcp
+	case transport == config.TransportSidecar:
+		return e.sidecar.offers()
 	}
 	return e.tls
 }

@@ -128,7 +128,7 @@ func (i *injection) noWait() string {
 // capturedBy returns the mark of a mesh whose proxy captures the wait's connections, or empty. In most versions init containers
 // run before the proxy does, while the pod's connections are already redirected to it. Sockets are not.
 func (i *injection) capturedBy() string {
-	if i.connection.transport == config.TransportSocket {
+	if i.connection.isSocket() {
 		return ""
 	}
 	return meshMark(i.pod, i.namespace)

@@ -126,6 +126,7 @@ func (p *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
 	i.defeated.warn(p)
 	i.warnAboutImage(p)
 	i.warnAboutStorage(p)
+	i.warnAboutCache(p)
 	if p.System != SystemARC && p.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" || entry == EntryNamespace {
 		return
 	}

@@ -199,7 +199,7 @@ func TestPoliciesNameWhatIsThere(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, map[string]int{"address": 2, "token": 1, "certificates": 1}, followed)
+	require.Equal(t, map[string]int{"address": 2, "token": 2, "certificates": 1}, followed)
 }
 
 func requireService(t *testing.T, s sample, address string) {

@@ -37,7 +37,7 @@ var sections = []string{"engine.discover", "engine.transport", "cli", "wait", "s
 // section is the section that configures a transport.
 var section = map[config.Transport]string{
 	config.TransportSocket: "engine.socket", config.TransportNodeTCP: "engine.nodeTCP", config.TransportTCP: "engine.tcp",
-	config.TransportTLS: "engine.tls",
+	config.TransportTLS: "engine.tls", config.TransportSidecar: "engine.sidecar",
 }
 
 // policy returns the policy that holds for the pod, nil where it cannot be read.

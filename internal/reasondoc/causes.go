@@ -47,6 +47,12 @@ var causes = map[inject.Reason]string{
 		"The sandboxes of Kata and gVisor have a kernel of their own, in which nobody listens at the node's socket. " +
 		"Or the pod has `hostUsers: false` and the socket's group is above 65535, which the pod's user namespace does not have. " +
 		"With `engine.transport: socket` such pods get the socket, with a warning.",
+	inject.ReasonPrivilegedForbidden: "`engine.transport` is `sidecar`, and the namespace's label " +
+		"`pod-security.kubernetes.io/enforce`, the policy's `podSecurity.default` or OpenShift forbids privileged containers. " +
+		"The field `engine.socket.ignorePodSecurity` is for the socket alone.",
+	inject.ReasonSidecarStripped: "`engine.transport` is `sidecar`, and the pod is a runner of legacy ARC. " +
+		"That controller's webhook is built for Kubernetes 0.26 and drops `restartPolicy` from init containers; " +
+		"the pod would wait until its engine ends.",
 	inject.ReasonContradiction: "No node can match both the pod's nodeSelector and node affinity and those that lead to an engine.",
 	inject.ReasonNameConflict:  "The pod has a volume `dagger-inject-...` or a container `dagger-...` that injection did not add.",
 	inject.ReasonPodTooLarge: "What would be added to the pod exceeds 1 MiB, which etcd would hardly take: the policy's `env`, " +
