@@ -59,9 +59,14 @@ func install(ctx context.Context) (uninstall func(), err error) {
 		return uninstall, err
 	}
 	_, err = tools.Run(ctx, nil, root, filepath.Join(helm, "helm"), "upgrade", "--install", "dagger-inject", "charts/dagger-inject",
-		"--namespace", "dagger-inject", "--create-namespace", "--set", "image.tag="+version, "--wait", "--timeout", "5m")
+		"--namespace", "dagger-inject", "--create-namespace", "--set", "image.tag="+version,
+		"--set-json", "profiles="+profiles, "--wait", "--timeout", "5m")
 	return uninstall, err
 }
+
+// profiles are those of the cluster's policy. A namespace's own cannot choose the transport sidecar.
+const profiles = `{"forks": {"engine": {"transport": "sidecar", "sidecar": {
+	"image": "registry.dagger.io/engine:v0.21.8", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}}}}`
 
 // startCertManager runs cert-manager's controllers as a process of this machine until the function it returns is called.
 func startCertManager(ctx context.Context, dir string) (stop func(), err error) {
