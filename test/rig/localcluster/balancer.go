@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/dagger-inject/dagger-inject/test/rig/forward"
+	"github.com/dagger-inject/dagger-inject/test/rig/localcluster/kubelet"
 )
 
 // balancer stands for kube-proxy: it listens on the address of each Service and passes each connection to one ready
@@ -101,7 +103,7 @@ func (b *balancer) state() map[string][]string {
 			continue
 		}
 		for _, port := range service.Spec.Ports {
-			state[address(service.Spec.ClusterIP, port.Port)] = backends(slices, port.Name)
+			state[net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(port.Port)))] = backends(slices, port.Name)
 		}
 	}
 	return state
@@ -117,7 +119,7 @@ func backends(all []*discoveryv1.EndpointSlice, port string) []string {
 				continue
 			}
 			for _, endpoint := range slice.Endpoints {
-				target := address(loopback(endpoint.Addresses[0]), *p.Port)
+				target := kubelet.ProcessAddress(endpoint.Addresses[0], *p.Port)
 				switch c := endpoint.Conditions; {
 				case ptr.Deref(c.Ready, true):
 					ready = append(ready, target)
