@@ -81,8 +81,9 @@ type watchedNamespace struct {
 }
 
 // newEngineWatcher watches nothing yet. The mapper must know engineKinds while the API server is away.
-func newEngineWatcher(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, log *slog.Logger,
-	changed func(engineState)) *engineWatcher {
+func newEngineWatcher(
+	config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, log *slog.Logger, changed func(engineState),
+) *engineWatcher {
 	return &engineWatcher{
 		config: config, scheme: scheme, mapper: mapper, log: log, changed: changed,
 		namespaces: map[string]*watchedNamespace{}, dirty: make(chan struct{}, 1),

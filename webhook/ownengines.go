@@ -44,8 +44,8 @@ const maxRemembered = 20_000
 
 var (
 	errOwnNotRead   = errors.New("the workloads of all namespaces are not read yet")
-	errOwnForbidden = errors.New("the service account may not read the workloads of all namespaces: the chart's value " +
-		"discover.ownNamespace lets it")
+	errOwnForbidden = errors.New("the service account may not read the workloads of all namespaces: " +
+		"the chart's value discover.ownNamespace lets it")
 )
 
 // newOwnEngines begins to read. The mapper must know engineKinds while the API server is away.

@@ -202,8 +202,8 @@ func reportIgnored(m *Metrics, log *slog.Logger, fields policy.Errors) {
 // register serves both entries directly: controller-runtime's Register would count every request a second time, in
 // histograms too coarse to use.
 func register(s *server, o *Options, source Source, m *Metrics, events *EventEmitter) {
-	for path, entry := range map[string]inject.Entry{registration.PathPod: inject.EntryPod,
-		registration.PathNamespace: inject.EntryNamespace} {
+	entries := map[string]inject.Entry{registration.PathPod: inject.EntryPod, registration.PathNamespace: inject.EntryNamespace}
+	for path, entry := range entries {
 		s.handle(path, &Handler{
 			Entry:        entry,
 			Source:       source,

@@ -68,8 +68,8 @@ func runCheck(ctx context.Context, s streams, f *checkFlags) error {
 		namespace = "default"
 	}
 	return printFindings(s, f.output, check.Run(ctx, check.Options{
-		Reader: reader, ReleaseNamespace: cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader)), Namespace: f.namespace,
-		Now: time.Now(), Version: version,
+		Reader: reader, Now: time.Now(), Version: version, Namespace: f.namespace,
+		ReleaseNamespace: cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader)),
 		Ask: func(ctx context.Context) apicheck.Answer {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()

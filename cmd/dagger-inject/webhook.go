@@ -109,9 +109,8 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		f.drainQuietPeriod = 0 // nobody follows its readiness
 	}
 	if f.drainQuietPeriod < 0 || f.drainTimeout < f.drainQuietPeriod {
-		return badInputf("--drain-quiet-period %s and --drain-timeout %s are not accepted: want 0s or more, and the time-out no shorter than "+
-			"the quiet period",
-			f.drainQuietPeriod, f.drainTimeout)
+		return badInputf("--drain-quiet-period %s and --drain-timeout %s are not accepted: "+
+			"want 0s or more, and the time-out no shorter than the quiet period", f.drainQuietPeriod, f.drainTimeout)
 	}
 	options := webhook.Options{
 		NodeIPv6:       hostIP != nil && hostIP.To4() == nil,
@@ -127,8 +126,9 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 		DrainTimeout:     f.drainTimeout,
 	}
 	if f.standalone {
-		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace",
-			"discover-own-namespace", "events"} {
+		for _, flag := range []string{
+			"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace", "discover-own-namespace", "events",
+		} {
 			if cmd.Flags().Changed(flag) {
 				return badInputf("--%s does not go with --standalone, which serves reviews and nothing else", flag)
 			}
@@ -159,8 +159,8 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 	return webhook.Run(cmd.Context(), restConfig, options)
 }
 
-const releaseNamespaceHelp = "namespace that the webhook runs in, with the cluster's policy (default: the one that the webhook " +
-	"configuration leads to, else dagger-inject)"
+const releaseNamespaceHelp = "namespace that the webhook runs in, with the cluster's policy " +
+	"(default: the one that the webhook configuration leads to, else dagger-inject)"
 
 const kubeconfigHelp = "kubeconfig file (default: $KUBECONFIG, else ~/.kube/config, else the pod's own service account)"
 
@@ -202,8 +202,8 @@ func serveStandalone(cmd *cobra.Command, s streams, f *webhookFlags, options web
 	if made {
 		_, _ = fmt.Fprintf(s.err, "made a self-signed certificate for localhost in %s\n", options.CertDir)
 	}
-	_, _ = fmt.Fprintf(s.err, "serving on https://%s; try:\n  curl --cacert %s/tls.crt -H 'Content-Type: application/json' --data "+
-		"@review.json https://localhost:%d%s\n",
+	_, _ = fmt.Fprintf(s.err, "serving on https://%s; try:\n"+
+		"  curl --cacert %s/tls.crt -H 'Content-Type: application/json' --data @review.json https://localhost:%d%s\n",
 		net.JoinHostPort(options.Host, strconv.Itoa(options.Port)), options.CertDir, options.Port, registration.PathPod)
 	return webhook.RunStandalone(cmd.Context(), options, source)
 }

@@ -16,8 +16,9 @@ const (
 	// ConfigurationName is the name of the MutatingWebhookConfiguration. It is fixed: the API server calls mutating webhooks in
 	// the order of their configurations' names, and ours must come after actions-runner-controller's.
 	ConfigurationName = "dagger-inject"
-	// EntryNamePod and EntryNameNamespace are the names of its two entries.
-	EntryNamePod       = "pod.inject.dagger.io"
+	// EntryNamePod is the name of its entry for pods that have the label.
+	EntryNamePod = "pod.inject.dagger.io"
+	// EntryNameNamespace is the name of its entry for pods in namespaces that have the label.
 	EntryNameNamespace = "namespace.inject.dagger.io"
 )
 

@@ -60,8 +60,9 @@ func startBalancer(ctx context.Context, client kubernetes.Interface, delay time.
 	handler := cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { notify() }, UpdateFunc: func(any, any) { notify() }, DeleteFunc: func(any) { notify() },
 	}
-	for _, informer := range []cache.SharedIndexInformer{factory.Core().V1().Services().Informer(),
-		factory.Discovery().V1().EndpointSlices().Informer()} {
+	for _, informer := range []cache.SharedIndexInformer{
+		factory.Core().V1().Services().Informer(), factory.Discovery().V1().EndpointSlices().Informer(),
+	} {
 		if _, err := informer.AddEventHandler(handler); err != nil {
 			return nil, err
 		}

@@ -44,8 +44,8 @@ func (m *certManager) waitReady(ctx context.Context) error {
 
 // Renew has a Certificate issued anew, as cmctl renew does, and returns once its Secret has the new certificate.
 func (c *Cluster) Renew(ctx context.Context, namespace, certificate string) error {
-	out, err := exec.CommandContext(ctx, c.programs.certManager, "renew", "--kubeconfig", c.Kubeconfig, "--namespace", namespace,
-		certificate).CombinedOutput()
+	cmd := exec.CommandContext(ctx, c.programs.certManager, "renew", "--kubeconfig", c.Kubeconfig, "--namespace", namespace, certificate)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("renewing the certificate %s/%s: %w\n%s", namespace, certificate, err, out)
 	}
