@@ -52,8 +52,8 @@ fails. Nothing is stored; the question to the API server takes the right to crea
 const askTimeout = 10 * time.Second
 
 func runCheck(ctx context.Context, s streams, f *checkFlags) error {
-	if f.output != "" && f.output != "json" && f.output != "yaml" {
-		return badInputf("-o %q is not accepted: accepted is json or yaml", f.output)
+	if err := checkOutput(f.output); err != nil {
+		return err
 	}
 	restConfig, err := clusterConfig(f.kubeconfig)
 	if err != nil {

@@ -61,9 +61,10 @@ manifests. What is not offered, and why, goes to standard error. The exit code i
 }
 
 func runEngine(ctx context.Context, s streams, f *engineFlags, name string) error {
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
 	switch {
-	case f.output != "" && f.output != "json" && f.output != "yaml":
-		return badInputf("-o %q is not accepted: accepted is json or yaml", f.output)
 	case f.watch && len(f.files) > 0:
 		return badInputf("--watch goes with a cluster: -f reads manifests, which do not change")
 	case f.watch && name != "":

@@ -97,12 +97,7 @@ func TestWhatEndangersACache(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i := healthy(t)
 			c.change(i)
-			var found []Finding
-			for _, f := range i.run(t, "") {
-				if f.Check == "caches" {
-					found = append(found, f)
-				}
-			}
+			found := i.findingsOf(t, "caches")
 			require.Len(t, found, 1, "%+v", found)
 			if c.want == "" {
 				require.Equal(t, OK, found[0].Level, "%+v", found)
