@@ -26,8 +26,8 @@ func (s *PolicyStore) breaks(ctx context.Context, cluster *inject.Policies) (war
 	broken := 0
 	for i, name := range names {
 		if ctx.Err() != nil {
-			warnings = append(warnings, fmt.Sprintf("this change was checked against the policies of %d namespaces of %d: there was no "+
-				"time for more", i, len(names)))
+			warnings = append(warnings, fmt.Sprintf(
+				"this change was checked against the policies of %d namespaces of %d: there was no time for more", i, len(names)))
 			break
 		}
 		own := s.find(name)

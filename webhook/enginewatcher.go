@@ -5,60 +5,19 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
-	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/dagger-inject/dagger-inject/inject"
-	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
-
-// engineState is what is known of engines at one moment, by namespace. It is immutable.
-type engineState map[string]engineNamespace
-
-type engineNamespace struct {
-	workloads engine.Workloads
-	err       error // the namespace cannot be read
-}
-
-// Discover finds the engines of a namespace.
-func (s engineState) Discover(namespace string, selector labels.Selector) (*engine.Found, error) {
-	known, watched := s[namespace]
-	switch {
-	case namespace == "":
-		return nil, inject.ErrOwnNamespaceOff
-	case !watched:
-		return nil, fmt.Errorf("engines of namespace %s are not read: the cluster's policy must name it in engine.discover.namespace", namespace)
-	case known.err != nil:
-		return nil, known.err
-	}
-	found, err := known.workloads.Discover(selector)
-	if err != nil {
-		return nil, fmt.Errorf("namespace %s: %w", namespace, err)
-	}
-	return found, nil
-}
 
 // engineWatcher reads the workloads of the namespaces in which policies look for engines, and no others, so that a Role in each
 // is enough. A namespace that is missing or forbidden has no engine; it does not keep the replica from becoming ready.
 type engineWatcher struct {
-	config *rest.Config
-	scheme *runtime.Scheme
-	mapper meta.RESTMapper
-	log    *slog.Logger
+	api engineAPI
+	log *slog.Logger
 	// changed is called with every new state.
 	changed func(engineState)
 
@@ -67,12 +26,10 @@ type engineWatcher struct {
 	dirty      chan struct{}
 }
 
-// watchedNamespace is a running cache of one namespace.
+// watchedNamespace is a namespace that the watcher reads.
 type watchedNamespace struct {
-	cache.Cache
-	stop   context.CancelFunc
-	synced []func() bool
-	err    error // the last failure of a watch, before all were synced
+	engineCache
+	err error // the last failure of a watch, before all were synced
 	// forbidden is true if the service account may not read the namespace. Any other failure is temporary, and readiness waits
 	// for it to pass.
 	forbidden bool
@@ -80,11 +37,10 @@ type watchedNamespace struct {
 	known bool
 }
 
-// newEngineWatcher watches nothing yet. The mapper must know engineKinds while the API server is away.
-func newEngineWatcher(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, log *slog.Logger,
-	changed func(engineState)) *engineWatcher {
+// newEngineWatcher returns a watcher that watches nothing yet.
+func newEngineWatcher(api engineAPI, log *slog.Logger, changed func(engineState)) *engineWatcher {
 	return &engineWatcher{
-		config: config, scheme: scheme, mapper: mapper, log: log, changed: changed,
+		api: api, log: log, changed: changed,
 		namespaces: map[string]*watchedNamespace{}, dirty: make(chan struct{}, 1),
 	}
 }
@@ -141,18 +97,15 @@ func (w *engineWatcher) want(namespaces []string) {
 	}
 }
 
-// engineKinds are the objects that an engine is read off.
-func engineKinds() []client.Object {
-	return []client.Object{&appsv1.DaemonSet{}, &appsv1.StatefulSet{}, &appsv1.Deployment{}, &corev1.Service{}}
-}
-
 func (w *engineWatcher) watch(namespace string) *watchedNamespace {
 	watched := &watchedNamespace{}
-	watched.start(w.config, w.scheme, w.mapper, namespace, w.handler(), func(err error) { w.failed(watched, namespace, err) }, w.touch)
+	watched.start(w.api, namespace, engineEvents{
+		change: w.handler(), failure: func(err error) { w.failed(watched, namespace, err) }, synced: w.touch,
+	})
 	return watched
 }
 
-// handler has a state made of the changes that matter.
+// handler returns an event handler that asks for a new state after each change that matters.
 func (w *engineWatcher) handler() toolscache.ResourceEventHandler {
 	changed := func(object, old any) {
 		if _, matters := changeOfEngine(object, old); matters {
@@ -164,81 +117,6 @@ func (w *engineWatcher) handler() toolscache.ResourceEventHandler {
 		UpdateFunc: func(old, object any) { changed(object, old) },
 		DeleteFunc: func(object any) { changed(object, nil) },
 	}
-}
-
-// start reads the workloads and Services of a namespace, or of all, and tells of every change, of failures, and of having
-// read all.
-func (watched *watchedNamespace) start(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, namespace string,
-	handler toolscache.ResourceEventHandler, failed func(error), read func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	watched.stop = cancel
-	var err error
-	watched.Cache, err = cache.New(config, cache.Options{
-		Scheme:                       scheme,
-		Mapper:                       mapper,
-		DefaultNamespaces:            map[string]cache.Config{namespace: {}},
-		DefaultTransform:             trimEngine,
-		DefaultUnsafeDisableDeepCopy: ptr.To(true),
-		DefaultWatchErrorHandler: func(ctx context.Context, r *toolscache.Reflector, err error) {
-			toolscache.DefaultWatchErrorHandler(ctx, r, err)
-			failed(err)
-		},
-	})
-	for _, kind := range engineKinds() {
-		if err != nil {
-			break
-		}
-		var informer cache.Informer
-		if informer, err = watched.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err == nil {
-			watched.synced = append(watched.synced, informer.HasSynced)
-			_, err = informer.AddEventHandler(handler)
-		}
-	}
-	if err != nil {
-		go failed(err) // the caller may hold the lock that failed takes
-		return
-	}
-	go func() {
-		if err := watched.Start(ctx); err != nil {
-			failed(err)
-		}
-	}()
-	go func() {
-		if watched.WaitForCacheSync(ctx) {
-			read() // an empty namespace causes no other event
-		}
-	}()
-}
-
-// changeOfEngine reports whether an event of a trimmed object may change what is known of engines, and in which namespace. Most
-// events are of other workloads, or of a status that says nothing new to decisions.
-func changeOfEngine(object, old any) (namespace string, matters bool) {
-	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-		object = gone.Obj
-	}
-	now, ok := object.(client.Object)
-	if !ok {
-		return "", false
-	}
-	if _, isService := object.(*corev1.Service); !isService && !engine.IsEngine(object) && (old == nil || !engine.IsEngine(old)) {
-		return "", false
-	}
-	before, had := old.(client.Object)
-	return now.GetNamespace(), !had || !sameButVersion(before, now)
-}
-
-// sameButVersion reports whether two states of a trimmed object differ in nothing that is read.
-func sameButVersion(a, b client.Object) bool {
-	a, b = a.DeepCopyObject().(client.Object), b.DeepCopyObject().(client.Object)
-	a.SetResourceVersion("")
-	b.SetResourceVersion("")
-	return reflect.DeepEqual(a, b)
-}
-
-// trimEngine keeps of a workload or Service what an engine is read off.
-func trimEngine(object any) (any, error) {
-	engine.Trim(object)
-	return object, nil
 }
 
 func (w *engineWatcher) failed(watched *watchedNamespace, namespace string, err error) {
@@ -253,15 +131,6 @@ func (w *engineWatcher) failed(watched *watchedNamespace, namespace string, err 
 	}
 	watched.err = err
 	w.touch()
-}
-
-func (watched *watchedNamespace) isSynced() bool {
-	for _, done := range watched.synced {
-		if !done() {
-			return false
-		}
-	}
-	return len(watched.synced) > 0
 }
 
 // ready is the readiness check that every wanted namespace was read, or may not be read.
@@ -302,19 +171,4 @@ func (w *engineWatcher) state(ctx context.Context) (state engineState, read []*w
 		read = append(read, watched)
 	}
 	return state, read
-}
-
-func (watched *watchedNamespace) list(ctx context.Context, namespace string) engineNamespace {
-	var daemonSets appsv1.DaemonSetList
-	var statefulSets appsv1.StatefulSetList
-	var deployments appsv1.DeploymentList
-	var services corev1.ServiceList
-	for _, list := range []client.ObjectList{&daemonSets, &statefulSets, &deployments, &services} {
-		if err := watched.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
-			return engineNamespace{err: err}
-		}
-	}
-	return engineNamespace{workloads: engine.Workloads{
-		DaemonSets: daemonSets.Items, StatefulSets: statefulSets.Items, Deployments: deployments.Items, Services: services.Items,
-	}}
 }

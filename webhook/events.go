@@ -197,8 +197,9 @@ func (e *EventEmitter) done(known *series, now time.Time, err error) {
 // key identifies equal events: by object, reason and words. It is the same in every replica.
 func (o *occurrence) key() string {
 	h := sha256.New()
-	for _, part := range []string{string(o.regarding.UID), o.regarding.Kind, o.regarding.Namespace, o.regarding.Name, string(o.reason),
-		o.note} {
+	for _, part := range []string{
+		string(o.regarding.UID), o.regarding.Kind, o.regarding.Namespace, o.regarding.Name, string(o.reason), o.note,
+	} {
 		_, _ = h.Write([]byte(part + "\x00"))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

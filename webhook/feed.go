@@ -31,8 +31,8 @@ var (
 
 // newPolicyFeed returns a feed that the manager is to start.
 func newPolicyFeed(mgr manager.Manager, store *PolicyStore) (*policyFeed, error) {
-	c, err := apiutil.RESTClientForGVK(corev1.SchemeGroupVersion.WithKind("ConfigMap"), false, false, mgr.GetConfig(), scheme.Codecs,
-		mgr.GetHTTPClient())
+	kind := corev1.SchemeGroupVersion.WithKind("ConfigMap")
+	c, err := apiutil.RESTClientForGVK(kind, false, false, mgr.GetConfig(), scheme.Codecs, mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("watching policies: %w", err)
 	}

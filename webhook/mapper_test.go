@@ -71,7 +71,7 @@ func TestEnginesAreReadOnceTheAPIServerIsBack(t *testing.T) {
 		mapper, err := newMapper(config, http.DefaultClient)
 		require.NoError(t, err)
 		var known atomic.Pointer[engineState]
-		w := newEngineWatcher(config, scheme.Scheme, mapper, slog.New(slog.DiscardHandler), func(s engineState) { known.Store(&s) })
+		w := newEngineWatcher(engineAPI{config, scheme.Scheme, mapper}, slog.New(slog.DiscardHandler), func(s engineState) { known.Store(&s) })
 		go func() { _ = w.Start(t.Context()) }()
 		w.want([]string{"dagger"})
 		require.Eventually(t, func() bool {
@@ -88,7 +88,7 @@ func TestEnginesAreReadOnceTheAPIServerIsBack(t *testing.T) {
 		config, back, asked := awayServer(t)
 		mapper, err := newMapper(config, http.DefaultClient)
 		require.NoError(t, err)
-		o := newOwnEngines(config, scheme.Scheme, mapper, slog.New(slog.DiscardHandler))
+		o := newOwnEngines(engineAPI{config, scheme.Scheme, mapper}, slog.New(slog.DiscardHandler))
 		t.Cleanup(o.stop)
 		require.Eventually(t, func() bool { return asked.Load() > 0 }, patience, tick)
 		require.Error(t, o.ready(nil))

@@ -9,11 +9,8 @@ import (
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 
 	"github.com/dagger-inject/dagger-inject/inject/engine"
@@ -22,7 +19,7 @@ import (
 // ownEngines reads the workloads and Services of all namespaces, for policies that look for the engine in the pod's own. It
 // tells of each namespace when something changed there; the engine is read off the cache when a policy is compiled.
 type ownEngines struct {
-	watchedNamespace
+	engineCache
 	log *slog.Logger
 
 	mu      sync.RWMutex
@@ -44,14 +41,14 @@ const maxRemembered = 20_000
 
 var (
 	errOwnNotRead   = errors.New("the workloads of all namespaces are not read yet")
-	errOwnForbidden = errors.New("the service account may not read the workloads of all namespaces: the chart's value " +
-		"discover.ownNamespace lets it")
+	errOwnForbidden = errors.New("the service account may not read the workloads of all namespaces: " +
+		"the chart's value discover.ownNamespace lets it")
 )
 
-// newOwnEngines begins to read. The mapper must know engineKinds while the API server is away.
-func newOwnEngines(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, log *slog.Logger) *ownEngines {
+// newOwnEngines begins to read.
+func newOwnEngines(api engineAPI, log *slog.Logger) *ownEngines {
 	o := &ownEngines{log: log, changes: map[string]uint64{}, failure: errOwnNotRead}
-	o.start(config, scheme, mapper, metav1.NamespaceAll, toolscache.ResourceEventHandlerDetailedFuncs{
+	change := toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(object any, initial bool) {
 			if !initial { // before the first sync there is nothing to invalidate
 				o.changed(object, nil)
@@ -59,7 +56,8 @@ func newOwnEngines(config *rest.Config, scheme *runtime.Scheme, mapper meta.REST
 		},
 		UpdateFunc: func(old, object any) { o.changed(object, old) },
 		DeleteFunc: func(object any) { o.changed(object, nil) },
-	}, o.failed, o.read)
+	}
+	o.start(api, metav1.NamespaceAll, engineEvents{change: change, failure: o.failed, synced: o.read})
 	return o
 }
 
@@ -136,13 +134,5 @@ func (o *ownEngines) discover(namespace string, selector labels.Selector) (*engi
 	if err := o.stamp(namespace).err; err != nil {
 		return nil, err
 	}
-	known := o.list(context.Background(), namespace)
-	if known.err != nil {
-		return nil, known.err
-	}
-	found, err := known.workloads.Discover(selector)
-	if err != nil {
-		return nil, fmt.Errorf("namespace %s: %w", namespace, err)
-	}
-	return found, nil
+	return o.list(context.Background(), namespace).discover(namespace, selector)
 }

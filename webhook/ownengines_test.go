@@ -109,13 +109,13 @@ func drains(d *appsv1.DaemonSet) *appsv1.DaemonSet {
 func TestARollOutCompilesPoliciesTwice(t *testing.T) {
 	fake := &fakeCache{image: "e:v1.0.0"}
 	s := NewPolicyStore("release")
-	s.own = &ownEngines{watchedNamespace: watchedNamespace{Cache: fake}, changes: map[string]uint64{}}
+	s.own = &ownEngines{engineCache: engineCache{Cache: fake}, changes: map[string]uint64{}}
 	s.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "release", Name: config.ConfigMapName}, Data: map[string]string{
 		"policy.yaml": "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {discover: {ownNamespace: true}}\n",
 	}})
 	s.Policies("ci")
 	require.EqualValues(t, 1, fake.lists.Load())
-	watcher := newEngineWatcher(nil, nil, nil, nil, nil)
+	watcher := newEngineWatcher(engineAPI{}, nil, nil)
 	states := 0
 	update := func(now, before *appsv1.DaemonSet) {
 		s.own.changed(now, before)
@@ -184,7 +184,7 @@ func (f *fakeCache) List(_ context.Context, list client.ObjectList, options ...c
 func TestEachNamespaceHasItsOwnEngine(t *testing.T) {
 	fake := &fakeCache{image: "e:v1.0.0"}
 	s := NewPolicyStore("release")
-	s.own = &ownEngines{watchedNamespace: watchedNamespace{Cache: fake}, changes: map[string]uint64{}}
+	s.own = &ownEngines{engineCache: engineCache{Cache: fake}, changes: map[string]uint64{}}
 	document := "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"
 	put := func(namespace, text string) {
 		s.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: config.ConfigMapName},
@@ -268,7 +268,7 @@ func BenchmarkPoliciesOfTheOwnNamespace(b *testing.B) {
 	for name, discover := range map[string]string{"cluster": "{}", "own": "{discover: {ownNamespace: true}}"} {
 		b.Run(name, func(b *testing.B) {
 			s := NewPolicyStore("release")
-			s.own = &ownEngines{watchedNamespace: watchedNamespace{Cache: &fakeCache{image: "e:v1.0.0"}}, changes: map[string]uint64{}}
+			s.own = &ownEngines{engineCache: engineCache{Cache: &fakeCache{image: "e:v1.0.0"}}, changes: map[string]uint64{}}
 			s.Set(&corev1.ConfigMap{
 				ObjectMeta: metav1.ObjectMeta{Namespace: "release", Name: config.ConfigMapName},
 				Data: map[string]string{"policy.yaml": "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: " + discover +

@@ -125,13 +125,14 @@ func (r *run) readPolicies(context.Context) error {
 	}
 	store := NewPolicyStore(r.ReleaseNamespace)
 	store.live = newLiveReader(r.mgr.GetAPIReader())
-	watcher := newEngineWatcher(r.config, r.mgr.GetScheme(), r.mgr.GetRESTMapper(), r.Log, store.SetEngines)
+	api := engineAPI{r.config, r.mgr.GetScheme(), r.mgr.GetRESTMapper()}
+	watcher := newEngineWatcher(api, r.Log, store.SetEngines)
 	store.onCluster = func(policies *inject.Policies) {
 		reportIgnored(r.metrics, r.Log, policies.Ignored())
 		watcher.want(policies.EngineNamespaces())
 	}
 	if r.DiscoverOwnNamespace {
-		store.own = newOwnEngines(r.config, r.mgr.GetScheme(), r.mgr.GetRESTMapper(), r.Log)
+		store.own = newOwnEngines(api, r.Log)
 		r.checks["own-engines"] = store.own.ready
 		if err := r.mgr.Add(store.own); err != nil {
 			return err
@@ -206,8 +207,8 @@ func (o *Options) cluster() inject.Cluster {
 // register serves both entries directly: controller-runtime's Register would count every request a second time, in
 // histograms too coarse to use.
 func register(s *server, o *Options, source Source, m *Metrics, events *EventEmitter) {
-	for path, entry := range map[string]inject.Entry{registration.PathPod: inject.EntryPod,
-		registration.PathNamespace: inject.EntryNamespace} {
+	entries := map[string]inject.Entry{registration.PathPod: inject.EntryPod, registration.PathNamespace: inject.EntryNamespace}
+	for path, entry := range entries {
 		s.handle(path, &Handler{
 			Entry:   entry,
 			Source:  source,

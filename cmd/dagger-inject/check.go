@@ -52,8 +52,8 @@ fails. Nothing is stored; the question to the API server takes the right to crea
 const askTimeout = 10 * time.Second
 
 func runCheck(ctx context.Context, s streams, f *checkFlags) error {
-	if f.output != "" && f.output != "json" && f.output != "yaml" {
-		return badInputf("-o %q is not accepted: accepted is json or yaml", f.output)
+	if err := checkOutput(f.output); err != nil {
+		return err
 	}
 	restConfig, err := clusterConfig(f.kubeconfig)
 	if err != nil {
@@ -68,8 +68,8 @@ func runCheck(ctx context.Context, s streams, f *checkFlags) error {
 		namespace = "default"
 	}
 	return printFindings(s, f.output, check.Run(ctx, check.Options{
-		Reader: reader, ReleaseNamespace: cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader)), Namespace: f.namespace,
-		Now: time.Now(), Version: version,
+		Reader: reader, Now: time.Now(), Version: version, Namespace: f.namespace,
+		ReleaseNamespace: cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader)),
 		Ask: func(ctx context.Context) apicheck.Answer {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()

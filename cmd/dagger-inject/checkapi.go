@@ -28,8 +28,8 @@ func newCheckAPICommand(s streams) *cobra.Command {
 		Short: "Check that the API server reaches the webhook",
 		Long: `Check that the API server reaches the webhook: create a pod that asks for injection, as a dry run, until the webhook answers.
 
-Any reasoned answer of the webhook will do, a refusal too, and is printed. Anything else
-is printed with its usual causes whenever it changes. Nothing is stored. It takes the right to create pods in the namespace.
+Any reasoned answer of the webhook will do, a refusal too, and is printed. Any other answer is printed with its usual causes whenever it
+changes. Nothing is stored. It takes the right to create pods in the namespace.
 
 The exit code is 0 when the webhook answered, 1 when it did not, and 2 when an argument is wrong.`,
 		Example: `  dagger-inject check api

@@ -2,19 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/dagger-inject/dagger-inject/config"
-	"github.com/dagger-inject/dagger-inject/inject/engine"
-	"github.com/dagger-inject/dagger-inject/internal/cluster"
 	"github.com/dagger-inject/dagger-inject/internal/engines"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
@@ -67,9 +61,10 @@ manifests. What is not offered, and why, goes to standard error. The exit code i
 }
 
 func runEngine(ctx context.Context, s streams, f *engineFlags, name string) error {
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
 	switch {
-	case f.output != "" && f.output != "json" && f.output != "yaml":
-		return badInputf("-o %q is not accepted: accepted is json or yaml", f.output)
 	case f.watch && len(f.files) > 0:
 		return badInputf("--watch goes with a cluster: -f reads manifests, which do not change")
 	case f.watch && name != "":
@@ -91,95 +86,6 @@ func runEngine(ctx context.Context, s streams, f *engineFlags, name string) erro
 		return f.write(s.out, looked.report)
 	}
 	return f.writeOne(s.out, looked, name)
-}
-
-// enginesSeen is what was read of engines at one moment.
-type enginesSeen struct {
-	all    []*engine.Discovered
-	report *engines.Report
-}
-
-// look reads engines and what is known of their use.
-func (f *engineFlags) look(ctx context.Context, stdin io.Reader, selector labels.Selector) (*enginesSeen, error) {
-	namespaces, documents, used, unknown, err := f.read(ctx, stdin)
-	if err != nil {
-		return nil, err
-	}
-	seen := &enginesSeen{report: &engines.Report{Engines: []engines.Engine{}, PodsUnknown: unknown}}
-	for _, name := range slices.Sorted(maps.Keys(namespaces)) {
-		found, err := namespaces[name].Discover(selector)
-		if err != nil {
-			if f.allNamespaces {
-				continue // most namespaces have none
-			}
-			where := "namespace " + name
-			if f.selector != "" {
-				where += ", labels " + f.selector
-			}
-			return nil, fmt.Errorf("%s: %w; an engine elsewhere is found with --namespace and --selector", where, err)
-		}
-		report, err := engines.Of(found, documents, used)
-		if err != nil {
-			return nil, err
-		}
-		seen.all = append(seen.all, found.Engines...)
-		seen.report.Add(report)
-	}
-	if len(seen.all) == 0 {
-		return nil, fmt.Errorf("no namespace has a workload with a container dagger-engine or an image of the Dagger Engine")
-	}
-	return seen, nil
-}
-
-// read returns the workloads by namespace, the cluster's policy, nil where it is not known, and what pods use, or why that is not
-// known.
-func (f *engineFlags) read(ctx context.Context, stdin io.Reader) (_ map[string]*engine.Workloads, _ *config.Documents, _ engines.Usage,
-	unknown string, _ error) {
-	if len(f.files) > 0 {
-		objects, err := readObjects(f.files, stdin)
-		if err != nil {
-			return nil, nil, nil, "", err
-		}
-		names := []string{f.namespace}
-		if f.allNamespaces {
-			names = namespacesOf(objects, f.namespace)
-		}
-		namespaces := map[string]*engine.Workloads{}
-		for _, name := range names {
-			if namespaces[name], err = workloadsIn(objects, name, f.namespace); err != nil {
-				return nil, nil, nil, "", err
-			}
-		}
-		used, err := usedIn(ctx, objects)
-		return namespaces, nil, used, "", err
-	}
-	reader, err := clusterClient(f.kubeconfig)
-	if err != nil {
-		return nil, nil, nil, "", err
-	}
-	namespace := f.namespace
-	if f.allNamespaces {
-		namespace = ""
-	}
-	all, err := cluster.Workloads(ctx, reader, namespace)
-	if err != nil {
-		return nil, nil, nil, "", err
-	}
-	namespaces := map[string]*engine.Workloads{f.namespace: all}
-	if f.allNamespaces {
-		namespaces = all.ByNamespace()
-	}
-	release := f.releaseNamespace
-	if release == "" {
-		release = cluster.ReleaseNamespace(ctx, reader)
-	}
-	// Whoever may not read the policy sees what holds without one.
-	documents, _ := cluster.PolicyDocuments(ctx, reader, release, config.OriginCluster)
-	used, err := engines.Used(ctx, reader)
-	if err != nil {
-		return namespaces, documents, nil, err.Error(), nil
-	}
-	return namespaces, documents, used, "", nil
 }
 
 // watchInterval is how often the cluster is asked while it is watched.
@@ -224,95 +130,4 @@ func (f *engineFlags) write(out io.Writer, r *engines.Report) error {
 		return writeObject(out, f.output, r)
 	}
 	return r.Text(out)
-}
-
-// writeNotes says what engines do not offer.
-func (seen *enginesSeen) writeNotes(out io.Writer, name string) {
-	for _, d := range seen.all {
-		for _, note := range d.Notes {
-			if name == "" || name == d.Workload.Name {
-				_ = terminal.Line(out, "%s: %s", d.Workload, note)
-			}
-		}
-	}
-}
-
-// writeOne shows the engines of one name; there may be several of different kinds.
-func (f *engineFlags) writeOne(out io.Writer, seen *enginesSeen, name string) error {
-	var names []string
-	shown := false
-	for _, d := range seen.all {
-		names = append(names, d.Workload.String())
-		if d.Workload.Name != name {
-			continue
-		}
-		shown = true
-		var err error
-		if f.output != "" {
-			err = writeObject(out, f.output, d)
-		} else {
-			err = printEngine(out, d)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if !shown {
-		return fmt.Errorf("%s is no engine: there is %s", name, strings.Join(names, ", "))
-	}
-	return nil
-}
-
-func printEngine(out io.Writer, d *engine.Discovered) error {
-	var b strings.Builder
-	line := func(name, format string, args ...any) {
-		_ = terminal.Line(&b, "%-14s"+format, append([]any{name}, args...)...)
-	}
-	line("engine", "%s", d.Workload)
-	line("image", "%s", d.Image)
-	if d.Version != "" {
-		line("version", "%s", d.Version)
-	}
-	if d.Draining {
-		line("draining", "only for pods that ask for it by name or whole version")
-	}
-	if d.Rollout != nil {
-		line("ready", "%d of %d", d.Rollout.Ready, d.Rollout.Wanted)
-	}
-	if len(d.ImagePullSecrets) > 0 {
-		line("pulled with", "%s", strings.Join(d.ImagePullSecrets, ", "))
-	}
-	if d.Socket != nil {
-		line("socket", "%s/%s", d.Socket.HostPath, d.Socket.File)
-	}
-	if d.Group != nil {
-		line("group", "%d", *d.Group)
-	}
-	if d.TCP != nil {
-		line("port", "%d", d.TCP.Port)
-	}
-	if d.NodeTCP != nil {
-		line("node's port", "%d", d.NodeTCP.Port)
-	}
-	if d.Service != nil {
-		safe := "safe"
-		if !d.Service.Safe {
-			safe = "not safe"
-		}
-		line("Service", "%s, %s: %s", d.Service.Address, safe, d.Service.Reason)
-	}
-	if r := d.Replicas; r != nil {
-		line("replicas", "%s to %s", r.Address(0), r.Address(r.Offered-1))
-	}
-	for _, t := range d.Tolerations {
-		line("toleration", "%s", strings.TrimSpace(fmt.Sprintf("%s %s %s %s", t.Key, t.Operator, t.Value, t.Effect)))
-	}
-	for _, key := range slices.Sorted(maps.Keys(d.NodeSelector)) {
-		line("nodeSelector", "%s=%s", key, d.NodeSelector[key])
-	}
-	if d.NodeAffinity != nil {
-		line("nodeAffinity", "see -o yaml")
-	}
-	_, err := io.WriteString(out, b.String())
-	return err
 }

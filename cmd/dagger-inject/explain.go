@@ -68,9 +68,10 @@ The exit code is 0 when the pod is injected or would be, 3 when injection does n
 
 func (f *explainFlags) check(cmd *cobra.Command, args []string) error {
 	help := "(see " + cmd.CommandPath() + " --help)"
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
 	switch {
-	case f.output != "" && f.output != "json" && f.output != "yaml":
-		return badInputf("-o %q is not accepted: accepted is json or yaml", f.output)
 	case f.file != "" && len(args) > 0:
 		return badInputf("-f FILE does not go with %q %s", args[0], help)
 	case f.file != "":

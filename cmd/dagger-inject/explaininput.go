@@ -19,16 +19,6 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/explain"
 )
 
-// clusterClient returns a client of the cluster without client-side rate limits.
-func clusterClient(kubeconfig string) (client.Client, error) {
-	restConfig, err := clusterConfig(kubeconfig)
-	if err != nil {
-		return nil, err
-	}
-	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
-	return client.New(restConfig, client.Options{Scheme: cluster.Scheme})
-}
-
 // offline reports whether files stand for the cluster.
 func (f *explainFlags) offline() bool {
 	return f.policy != "" || f.namespacePolicy != "" || len(f.engines) > 0 || len(f.cluster) > 0 ||

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	policyHelp = "file with the cluster's policy, or the ConfigMap with it (default: the built-in policy, which fits the Dagger " +
-		"chart's default names)"
+	policyHelp = "file with the cluster's policy, or the ConfigMap with it " +
+		"(default: the built-in policy, which fits the Dagger chart's default names)"
 	namespacePolicyHelp = "file with the namespace's policy, or the ConfigMap with it"
 )
 
@@ -101,8 +101,8 @@ func policyMaps(file string, origin func(*corev1.ConfigMap) config.Origin) ([]*c
 		}
 	}
 	if len(found) == 0 && other != "" {
-		return nil, badInputf("%s: %s is no policy: want apiVersion: %s and kind: %s, or a ConfigMap %s", file, other, config.APIVersion,
-			config.Kind, config.ConfigMapName)
+		return nil, badInputf("%s: %s is no policy: want apiVersion: %s and kind: %s, or a ConfigMap %s",
+			file, other, config.APIVersion, config.Kind, config.ConfigMapName)
 	}
 	return found, nil
 }

@@ -106,6 +106,14 @@ func renderDiff(s streams, results []result) error {
 	return nil
 }
 
+// checkOutput checks an output format of writeObject; empty stands for text.
+func checkOutput(format string) error {
+	if format != "" && format != "json" && format != "yaml" {
+		return badInputf("-o %q is not accepted: accepted is json or yaml", format)
+	}
+	return nil
+}
+
 // writeObject writes a value in an output format, json or yaml.
 func writeObject(w io.Writer, format string, v any) error {
 	if format == "json" {

@@ -41,15 +41,15 @@ func newVersionCommand(s streams) *cobra.Command {
 		Example: "  dagger-inject version -o json",
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			v := currentVersion()
-			switch output {
-			case "":
-				_, err := fmt.Fprintf(s.out, "dagger-inject %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+			if err := checkOutput(output); err != nil {
 				return err
-			case "json", "yaml":
+			}
+			v := currentVersion()
+			if output != "" {
 				return writeObject(s.out, output, v)
 			}
-			return badInputf("-o %q is not accepted: accepted is json or yaml", output)
+			_, err := fmt.Fprintf(s.out, "dagger-inject %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+			return err
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "output format: json or yaml; a line of text without it")

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -94,51 +92,63 @@ A second signal stops it at once.`,
 }
 
 func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
+	options, err := f.options(cmd, s)
+	if err != nil {
+		return err
+	}
+	if f.standalone {
+		return serveStandalone(cmd, s, f, options)
+	}
+	return serveCluster(cmd, f, options)
+}
+
+// options returns what the server needs, with a cluster and without.
+func (f *webhookFlags) options(cmd *cobra.Command, s streams) (webhook.Options, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
-		return badInputf("--log-level %q is not accepted: accepted is debug, info, warn or error", f.logLevel)
+		return webhook.Options{}, badInputf("--log-level %q is not accepted: accepted is debug, info, warn or error", f.logLevel)
 	}
 	if f.port < 1 || f.port > 65535 {
-		return badInputf("--port %d is not accepted: want 1 to 65535", f.port)
+		return webhook.Options{}, badInputf("--port %d is not accepted: want 1 to 65535", f.port)
 	}
 	hostIP := net.ParseIP(f.hostIP)
 	if f.hostIP != "" && hostIP == nil {
-		return badInputf("--host-ip %q is not an IP address", f.hostIP)
+		return webhook.Options{}, badInputf("--host-ip %q is not an IP address", f.hostIP)
 	}
 	if f.standalone && !cmd.Flags().Changed("drain-quiet-period") {
 		f.drainQuietPeriod = 0 // nobody follows its readiness
 	}
 	if f.drainQuietPeriod < 0 || f.drainTimeout < f.drainQuietPeriod {
-		return badInputf("--drain-quiet-period %s and --drain-timeout %s are not accepted: want 0s or more, and the time-out no shorter than "+
-			"the quiet period",
-			f.drainQuietPeriod, f.drainTimeout)
+		return webhook.Options{}, badInputf("--drain-quiet-period %s and --drain-timeout %s are not accepted: "+
+			"want 0s or more, and the time-out no shorter than the quiet period", f.drainQuietPeriod, f.drainTimeout)
 	}
-	options := webhook.Options{
-		NodeIPv6:       hostIP != nil && hostIP.To4() == nil,
-		Host:           f.bindAddress,
-		Port:           f.port,
-		CertDir:        f.certDir,
-		Version:        version,
-		Log:            slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level})),
-		MetricsAddress: f.metrics,
-		HealthAddress:  f.health,
-
+	return webhook.Options{
+		NodeIPv6:         hostIP != nil && hostIP.To4() == nil,
+		Host:             f.bindAddress,
+		Port:             f.port,
+		CertDir:          f.certDir,
+		Version:          version,
+		Log:              slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level})),
+		MetricsAddress:   f.metrics,
+		HealthAddress:    f.health,
 		DrainQuietPeriod: f.drainQuietPeriod,
 		DrainTimeout:     f.drainTimeout,
-	}
-	if f.standalone {
-		for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace",
-			"discover-own-namespace", "events"} {
-			if cmd.Flags().Changed(flag) {
-				return badInputf("--%s does not go with --standalone, which serves reviews and nothing else", flag)
-			}
-		}
-		return serveStandalone(cmd, s, f, options)
-	}
-	for _, flag := range []string{"namespace-labels", "namespace-annotations", "kube-version"} {
+	}, nil
+}
+
+// changedFlag returns the first of these flags that the command line sets, or "".
+func changedFlag(cmd *cobra.Command, flags ...string) string {
+	for _, flag := range flags {
 		if cmd.Flags().Changed(flag) {
-			return badInputf("--%s goes with --standalone: in a cluster, it is read from that", flag)
+			return flag
 		}
+	}
+	return ""
+}
+
+func serveCluster(cmd *cobra.Command, f *webhookFlags, options webhook.Options) error {
+	if flag := changedFlag(cmd, "namespace-labels", "namespace-annotations", "kube-version"); flag != "" {
+		return badInputf("--%s goes with --standalone: in a cluster, it is read from that", flag)
 	}
 	if f.policy != "" {
 		policies, err := loadPolicies(f.policy, "", nil)
@@ -159,26 +169,11 @@ func serveWebhook(cmd *cobra.Command, s streams, f *webhookFlags) error {
 	return webhook.Run(cmd.Context(), restConfig, options)
 }
 
-const releaseNamespaceHelp = "namespace that the webhook runs in, with the cluster's policy (default: the one that the webhook " +
-	"configuration leads to, else dagger-inject)"
-
-const kubeconfigHelp = "kubeconfig file (default: $KUBECONFIG, else ~/.kube/config, else the pod's own service account)"
-
-// clusterConfig returns how to reach the cluster. Its error is bad input: there is no kubeconfig, or it cannot be read.
-func clusterConfig(kubeconfig string) (*rest.Config, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	restConfig, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if clientcmd.IsEmptyConfig(err) {
-		return nil, badInputf("finding the cluster: there is no kubeconfig: give --kubeconfig FILE, or set KUBECONFIG")
-	}
-	if err != nil {
-		return nil, badInputf("finding the cluster: %w", err)
-	}
-	return restConfig, nil
-}
-
 func serveStandalone(cmd *cobra.Command, s streams, f *webhookFlags, options webhook.Options) error {
+	if flag := changedFlag(cmd, "metrics-bind-address", "health-probe-bind-address", "kubeconfig", "release-namespace",
+		"discover-own-namespace", "events"); flag != "" {
+		return badInputf("--%s does not go with --standalone, which serves reviews and nothing else", flag)
+	}
 	policies, err := loadPolicies(f.policy, "", nil)
 	if err != nil {
 		return err
@@ -202,8 +197,8 @@ func serveStandalone(cmd *cobra.Command, s streams, f *webhookFlags, options web
 	if made {
 		_, _ = fmt.Fprintf(s.err, "made a self-signed certificate for localhost in %s\n", options.CertDir)
 	}
-	_, _ = fmt.Fprintf(s.err, "serving on https://%s; try:\n  curl --cacert %s/tls.crt -H 'Content-Type: application/json' --data "+
-		"@review.json https://localhost:%d%s\n",
+	_, _ = fmt.Fprintf(s.err, "serving on https://%s; try:\n"+
+		"  curl --cacert %s/tls.crt -H 'Content-Type: application/json' --data @review.json https://localhost:%d%s\n",
 		net.JoinHostPort(options.Host, strconv.Itoa(options.Port)), options.CertDir, options.Port, registration.PathPod)
 	return webhook.RunStandalone(cmd.Context(), options, source)
 }

@@ -16,8 +16,9 @@ const (
 	// ConfigurationName is the name of the MutatingWebhookConfiguration. It is fixed: the API server calls mutating webhooks in
 	// the order of their configurations' names, and ours must come after actions-runner-controller's.
 	ConfigurationName = "dagger-inject"
-	// EntryNamePod and EntryNameNamespace are the names of its two entries.
-	EntryNamePod       = "pod.inject.dagger.io"
+	// EntryNamePod is the name of its entry for pods that have the label.
+	EntryNamePod = "pod.inject.dagger.io"
+	// EntryNameNamespace is the name of its entry for pods in namespaces that have the label.
 	EntryNameNamespace = "namespace.inject.dagger.io"
 )
 
@@ -79,13 +80,7 @@ func ValidatingConfiguration(
 			Name:                    "policy.inject.dagger.io",
 			ClientConfig:            client(PathValidate),
 			AdmissionReviewVersions: []string{"v1"},
-			Rules: []admissionregistrationv1.RuleWithOperations{{
-				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
-				Rule: admissionregistrationv1.Rule{
-					APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"},
-					Scope: ptr.To(admissionregistrationv1.NamespacedScope),
-				},
-			}},
+			Rules:                   rules("configmaps", admissionregistrationv1.Create, admissionregistrationv1.Update),
 			MatchPolicy: ptr.To(admissionregistrationv1.Equivalent),
 			MatchConditions: []admissionregistrationv1.MatchCondition{{
 				Name:       "a-policy",
@@ -98,18 +93,23 @@ func ValidatingConfiguration(
 	}
 }
 
+// rules selects the operations on a resource of the core API group.
+func rules(resource string, operations ...admissionregistrationv1.OperationType) []admissionregistrationv1.RuleWithOperations {
+	return []admissionregistrationv1.RuleWithOperations{{
+		Operations: operations,
+		Rule: admissionregistrationv1.Rule{
+			APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{resource},
+			Scope: ptr.To(admissionregistrationv1.NamespacedScope),
+		},
+	}}
+}
+
 func entry(name string, client admissionregistrationv1.WebhookClientConfig) admissionregistrationv1.MutatingWebhook {
 	return admissionregistrationv1.MutatingWebhook{
 		Name:                    name,
 		ClientConfig:            client,
 		AdmissionReviewVersions: []string{"v1"},
-		Rules: []admissionregistrationv1.RuleWithOperations{{
-			Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-			Rule: admissionregistrationv1.Rule{
-				APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"},
-				Scope: ptr.To(admissionregistrationv1.NamespacedScope),
-			},
-		}},
+		Rules:                   rules("pods", admissionregistrationv1.Create),
 		MatchPolicy: ptr.To(admissionregistrationv1.Equivalent),
 		MatchConditions: []admissionregistrationv1.MatchCondition{{
 			Name:       "not-a-mirror-pod",

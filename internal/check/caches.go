@@ -216,8 +216,8 @@ func (c *checker) checkNodes(e *engine.Discovered) {
 	for i := range nodes.Items {
 		node := &nodes.Items[i]
 		match, err := selects.Match(node)
-		_, untolerated := schedulingcorev1.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, placement.Tolerations,
-			keepsOut, true)
+		_, untolerated := schedulingcorev1.FindMatchingUntoleratedTaint(
+			klog.Background(), node.Spec.Taints, placement.Tolerations, keepsOut, true)
 		if err == nil && match && !untolerated && !node.Spec.Unschedulable && !with[node.Name] {
 			without = append(without, node.Name)
 		}

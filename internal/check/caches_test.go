@@ -22,7 +22,7 @@ func aNode(name string, change func(*corev1.Node)) *corev1.Node {
 }
 
 // aStatefulSet puts an engine in place of the DaemonSet, with a claim for its cache.
-func aStatefulSet(i *installation) *appsv1.StatefulSet {
+func aStatefulSet(i *installation) {
 	s := &appsv1.StatefulSet{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSet"}, ObjectMeta: i.engine.ObjectMeta}
 	s.Spec.Selector, s.Spec.Template = i.engine.Spec.Selector, i.engine.Spec.Template
 	s.Spec.Template.Labels = map[string]string{"app": "dagger"}
@@ -31,7 +31,6 @@ func aStatefulSet(i *installation) *appsv1.StatefulSet {
 	s.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}}
 	i.engine.Spec.Template = corev1.PodTemplateSpec{}
 	i.others = append(i.others, s)
-	return s
 }
 
 // TestWhatEndangersACache has one thing in each case, or nothing.
@@ -53,7 +52,7 @@ func TestWhatEndangersACache(t *testing.T) {
 		"no memory limit": {func(i *installation) { engine(i).Containers[0].Resources.Limits = nil },
 			"has no memory limit, on nodes that also run jobs"},
 		"no metrics":    {func(i *installation) { engine(i).Containers[0].Env = nil }, "serves no metrics"},
-		"a StatefulSet": {func(i *installation) { aStatefulSet(i) }, "StatefulSet dagger/engine has no PodDisruptionBudget"},
+		"a StatefulSet": {aStatefulSet, "StatefulSet dagger/engine has no PodDisruptionBudget"},
 		"one with a budget": {func(i *installation) {
 			aStatefulSet(i)
 			i.others = append(i.others, &policyv1.PodDisruptionBudget{
@@ -98,12 +97,7 @@ func TestWhatEndangersACache(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i := healthy(t)
 			c.change(i)
-			var found []Finding
-			for _, f := range i.run(t, "") {
-				if f.Check == "caches" {
-					found = append(found, f)
-				}
-			}
+			found := i.findingsOf(t, "caches")
 			require.Len(t, found, 1, "%+v", found)
 			if c.want == "" {
 				require.Equal(t, OK, found[0].Level, "%+v", found)

@@ -199,12 +199,7 @@ func TestCertManagerIsQuoted(t *testing.T) {
 			for _, kind := range c.forbidden {
 				i.forbidden[kind] = true
 			}
-			var got []Finding
-			for _, f := range i.run(t, "") {
-				if f.Check == "cert-manager" {
-					got = append(got, f)
-				}
-			}
+			got := i.findingsOf(t, "cert-manager")
 			require.Len(t, got, len(c.want), "%+v", got)
 			for n, want := range c.want {
 				require.Equal(t, want.Level, got[n].Level, "%+v", got[n])
@@ -233,13 +228,8 @@ func TestAMissingCertificateIsAFailure(t *testing.T) {
 	i := healthy(t)
 	i.secret.Name = "other"
 	i.answer = apicheck.Answer{Outcome: apicheck.NotCalled, Namespace: "default"}
-	require.Condition(t, func() bool {
-		for _, f := range i.run(t, "") {
-			if f.Check == "certificate" && f.Level == Fail {
-				require.Contains(t, f.Text, "the serving certificate is missing")
-				return true
-			}
-		}
-		return false
-	})
+	found := i.findingsOf(t, "certificate")
+	require.Len(t, found, 1)
+	require.Equal(t, Fail, found[0].Level)
+	require.Contains(t, found[0].Text, "the serving certificate is missing")
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,12 @@ func (i *installation) run(t *testing.T, namespace string) []Finding {
 		Reader: i.reader(t), ReleaseNamespace: "dagger-inject", Namespace: namespace, Now: now,
 		Ask: func(context.Context) apicheck.Answer { return i.answer },
 	})
+}
+
+// findingsOf runs all checks on all namespaces, and returns what one check found.
+func (i *installation) findingsOf(t *testing.T, check string) []Finding {
+	t.Helper()
+	return slices.DeleteFunc(i.run(t, ""), func(f Finding) bool { return f.Check != check })
 }
 
 // reader reads the installation.

@@ -25,8 +25,8 @@ func (c *checker) optedIn() ([]corev1.Namespace, error) {
 }
 
 // moreStorage is the remedy for limits of ephemeral-storage that are too low.
-const moreStorage = "Raise the limit: the kubelet evicts a pod whose containers and volumes use more of the disk than its containers " +
-	"may together."
+const moreStorage = "Raise the limit: " +
+	"the kubelet evicts a pod whose containers and volumes use more of the disk than its containers may together."
 
 // checkStorage looks for a LimitRange under which a container may use less of the disk than the copy of the CLI may.
 func (c *checker) checkStorage(namespace string) {
@@ -46,8 +46,8 @@ func (c *checker) checkStorage(namespace string) {
 				list corev1.ResourceList
 			}{{"default", item.Default}, {"max", item.Max}} {
 				if limit, set := bound.list[corev1.ResourceEphemeralStorage]; set && limit.Cmp(size) < 0 {
-					c.add(Warn, moreStorage, "%s: the LimitRange %s has a %s of %s ephemeral-storage, against which the copy of the dagger command "+
-						"counts (up to %s)",
+					c.add(Warn, moreStorage, "%s: the LimitRange %s has a %s of %s ephemeral-storage, "+
+						"against which the copy of the dagger command counts (up to %s)",
 						namespace, ranges.Items[i].Name, bound.name, limit.String(), size.String())
 					break
 				}
@@ -85,8 +85,8 @@ func (c *checker) checkNamespaces() {
 		case about.Outcome() == explain.OutcomeUnknown:
 			c.add(Warn, "dagger-inject explain namespace "+ns.Name, "%s is opted in, Pod Security %s: %s", ns.Name, level, about.Unlabelled.Message)
 		default:
-			c.add(Fail, "dagger-inject explain namespace "+ns.Name, "%s is opted in, Pod Security %s: a CI job is not injected: %s", ns.Name, level,
-				about.Unlabelled.Message)
+			c.add(Fail, "dagger-inject explain namespace "+ns.Name,
+				"%s is opted in, Pod Security %s: a CI job is not injected: %s", ns.Name, level, about.Unlabelled.Message)
 		}
 		c.checkStorage(ns.Name)
 	}

@@ -69,12 +69,7 @@ func TestPodsThatAskedAreInjectedOrNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i := healthy(t)
 			i.others = append(c.pods, namespace("ci", c.namespace))
-			var found []Finding
-			for _, f := range i.run(t, "") {
-				if f.Check == "pods" {
-					found = append(found, f)
-				}
-			}
+			found := i.findingsOf(t, "pods")
 			require.Len(t, found, 1)
 			require.Equal(t, c.want.Level, found[0].Level)
 			require.Equal(t, c.want.Remedy, found[0].Remedy)

@@ -142,8 +142,8 @@ func (c *checker) checkReady(e *engine.Discovered, level Level) bool {
 	}
 	ready := len(slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return !cluster.IsReady(&p) }))
 	if ready == 0 {
-		c.add(level, "See kubectl describe pods in namespace "+e.Workload.Namespace+".", "%s %s: none of %s is ready", e.Workload, version,
-			plural(len(pods), "pod"))
+		c.add(level, "See kubectl describe pods in namespace "+e.Workload.Namespace+".",
+			"%s %s: none of %s is ready", e.Workload, version, plural(len(pods), "pod"))
 		return false
 	}
 	c.ok("%s %s: %d of %s ready", e.Workload, version, ready, plural(len(pods), "pod"))

@@ -44,8 +44,8 @@ func (c *checker) checkWebhooks() {
 			}
 		}
 		if len(c.clients) == 0 {
-			c.add(Fail, install, "no MutatingWebhookConfiguration has the entries %s and %s", registration.EntryNamePod,
-				registration.EntryNameNamespace)
+			c.add(Fail, install, "no MutatingWebhookConfiguration has the entries %s and %s",
+				registration.EntryNamePod, registration.EntryNameNamespace)
 		}
 	}
 	if err := c.Reader.List(c.ctx, &validating); err != nil {
@@ -136,8 +136,8 @@ func (c *checker) checkReplicas() {
 	c.noneReady = ready == 0
 	switch {
 	case len(c.pods) == 0:
-		c.add(Fail, fmt.Sprintf("See kubectl describe deployments,replicasets in namespace %s: it is scaled to 0, or its pods cannot be created.",
-			service.Namespace), "%s", text)
+		see := "See kubectl describe deployments,replicasets in namespace %s: it is scaled to 0, or its pods cannot be created."
+		c.add(Fail, fmt.Sprintf(see, service.Namespace), "%s", text)
 	case ready == 0:
 		c.add(Fail, see, "%s", text)
 	case ready < len(c.pods):

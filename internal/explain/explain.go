@@ -111,8 +111,10 @@ type subject struct {
 
 // explain runs the decision.
 func (e *Explainer) explain(ctx context.Context, s subject) *Explanation {
-	j := &job{Explainer: e, Explanation: &Explanation{Subject: s.name, Judged: s.judged}, ctx: ctx,
-		engines: cluster.NewEngines(ctx, e.Reader, s.namespace)}
+	j := &job{
+		Explainer: e, Explanation: &Explanation{Subject: s.name, Judged: s.judged}, ctx: ctx,
+		engines: cluster.NewEngines(ctx, e.Reader, s.namespace),
+	}
 	j.readNamespace(s.namespace)
 	j.readPolicies()
 	entry, called := j.readEntries(s.template)
@@ -188,8 +190,8 @@ func (j *job) notCalled() {
 	j.Outcome, j.Decision, j.Reason = OutcomeDoesNotApply, "", ""
 	j.Message = "The API server does not call the webhook for this pod: no entry selects it."
 	if j.excluded {
-		j.Message = "The API server does not call the webhook for pods of this namespace: the webhook configuration excludes it (kube-system " +
-			"and its like, the release's own, and the chart's webhook.excludedNamespaces). Run the job in another namespace."
+		j.Message = "The API server does not call the webhook for pods of this namespace: the webhook configuration excludes it " +
+			"(kube-system and its like, the release's own, and the chart's webhook.excludedNamespaces). Run the job in another namespace."
 	}
 }
 

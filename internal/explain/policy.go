@@ -31,13 +31,17 @@ type Field struct {
 var always = []string{"engine.transport", "onError"}
 
 // sections have the fields that decide, whichever transport is taken.
-var sections = []string{"engine.discover", "engine.transport", "cli", "wait", "scheduling", "containers", "onError", "namespaces",
-	"podSecurity"}
+var sections = []string{
+	"engine.discover", "engine.transport", "cli", "wait", "scheduling", "containers", "onError", "namespaces", "podSecurity",
+}
 
 // section is the section that configures a transport.
 var section = map[config.Transport]string{
-	config.TransportSocket: "engine.socket", config.TransportNodeTCP: "engine.nodeTCP", config.TransportTCP: "engine.tcp",
-	config.TransportTLS: "engine.tls", config.TransportSidecar: "engine.sidecar",
+	config.TransportSocket:  "engine.socket",
+	config.TransportNodeTCP: "engine.nodeTCP",
+	config.TransportTCP:     "engine.tcp",
+	config.TransportTLS:     "engine.tls",
+	config.TransportSidecar: "engine.sidecar",
 }
 
 // policy returns the policy that holds for the pod, nil where it cannot be read.

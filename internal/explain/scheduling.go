@@ -144,8 +144,8 @@ func left(node *corev1.Node, pod *podFields) string {
 	keepsOut := func(t *corev1.Taint) bool {
 		return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
 	}
-	taint, untolerated := schedulingcorev1.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, pod.Spec.Tolerations,
-		keepsOut, true)
+	taint, untolerated := schedulingcorev1.FindMatchingUntoleratedTaint(
+		klog.Background(), node.Spec.Taints, pod.Spec.Tolerations, keepsOut, true)
 	if untolerated {
 		return fmt.Sprintf("the pod does not tolerate its taint %s", taint.ToString())
 	}

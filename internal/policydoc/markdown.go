@@ -62,8 +62,8 @@ func section(b *bytes.Buffer, f *field) {
 			fmt.Fprintf(b, "| `%s` | %s | | | %s |\n", child.path, child.linkText(), child.description())
 			continue
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", child.path, child.linkText(), child.defaultText(), child.setByText(),
-			child.description())
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n",
+			child.path, child.linkText(), child.defaultText(), child.setByText(), child.description())
 	}
 	for _, child := range f.fields {
 		if child.hasSection() {

@@ -38,8 +38,8 @@ var causes = map[inject.Reason]string{
 		"exist, or `overrides.fromPods` does not let pods set it.",
 	inject.ReasonNoEngine: "The policy names no engine, and the webhook finds none in `engine.discover.namespace`. " +
 		"Or the engine does not offer the requested transport, or the webhook may not read that namespace. The message says which. " +
-		"Or the policy or the annotation `dagger.io/engine` asks for a version that no engine has, or every engine is draining; the message " +
-		"names those that there are. " +
+		"Or the policy or the annotation `dagger.io/engine` asks for a version that no engine has, or every engine is draining; " +
+		"the message names those that there are. " +
 		"A Service in front of several engines counts only if all connections of a pod reach the same one.",
 	inject.ReasonHostPathForbidden: "The namespace's label `pod-security.kubernetes.io/enforce`, the policy's " +
 		"`podSecurity.default` or OpenShift forbids hostPath volumes, and the engine offers only its socket.",

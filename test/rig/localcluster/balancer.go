@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/dagger-inject/dagger-inject/test/rig/forward"
+	"github.com/dagger-inject/dagger-inject/test/rig/localcluster/kubelet"
 )
 
 // balancer stands for kube-proxy: it listens on the address of each Service and passes each connection to one ready
@@ -58,8 +60,9 @@ func startBalancer(ctx context.Context, client kubernetes.Interface, delay time.
 	handler := cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { notify() }, UpdateFunc: func(any, any) { notify() }, DeleteFunc: func(any) { notify() },
 	}
-	for _, informer := range []cache.SharedIndexInformer{factory.Core().V1().Services().Informer(),
-		factory.Discovery().V1().EndpointSlices().Informer()} {
+	for _, informer := range []cache.SharedIndexInformer{
+		factory.Core().V1().Services().Informer(), factory.Discovery().V1().EndpointSlices().Informer(),
+	} {
 		if _, err := informer.AddEventHandler(handler); err != nil {
 			return nil, err
 		}
@@ -101,7 +104,7 @@ func (b *balancer) state() map[string][]string {
 			continue
 		}
 		for _, port := range service.Spec.Ports {
-			state[address(service.Spec.ClusterIP, port.Port)] = backends(slices, port.Name)
+			state[net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(port.Port)))] = backends(slices, port.Name)
 		}
 	}
 	return state
@@ -117,7 +120,7 @@ func backends(all []*discoveryv1.EndpointSlice, port string) []string {
 				continue
 			}
 			for _, endpoint := range slice.Endpoints {
-				target := address(loopback(endpoint.Addresses[0]), *p.Port)
+				target := kubelet.ProcessAddress(endpoint.Addresses[0], *p.Port)
 				switch c := endpoint.Conditions; {
 				case ptr.Deref(c.Ready, true):
 					ready = append(ready, target)

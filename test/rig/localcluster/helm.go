@@ -12,7 +12,7 @@ import (
 
 // Helm runs the Helm command as the cluster's administrator and returns what it printed.
 func (c *Cluster) Helm(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, c.helm, args...)
+	cmd := exec.CommandContext(ctx, c.programs.helm, args...)
 	home := filepath.Join(filepath.Dir(c.Kubeconfig), "helm")
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig,
 		"HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)

@@ -81,10 +81,10 @@ func upgrade(t *testing.T, args ...string) {
 }
 
 // install installs the chart until the end of the test.
-func install(t *testing.T, args ...string) {
+func install(t *testing.T) {
 	t.Helper()
 	uninstallAfter(t)
-	helm(t, "install", append(chartArguments(t), args...)...)
+	helm(t, "install", chartArguments(t)...)
 }
 
 // uninstallAfter uninstalls the chart at the end of the test.

@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/localcluster/kubelet"
 )
 
 // network is where a cluster's addresses are. Several clusters on one machine take different ones, by chance.
-//
-// A pod has two addresses: 10.x.y.z in the API, since EndpointSlices refuse loopback addresses, and 127.x.y.z for its
-// process. Each replica so has every port for itself.
 type network struct {
 	services string
 	second   byte
@@ -19,7 +19,7 @@ type network struct {
 	ports
 }
 
-// ports are chosen anew for each cluster: who listens on a port of all addresses has it on each of ours too.
+// ports are chosen anew for each cluster: another program that listens on a port of all addresses has it on ours too.
 type ports struct{ service, webhook, metrics, probes, kubelet int32 }
 
 func newNetwork() (network, error) {
@@ -38,8 +38,13 @@ func newNetwork() (network, error) {
 	return network, nil
 }
 
-// node returns the address of a node, at which its kubelet answers.
-func (n network) node(i int) string { return fmt.Sprintf("127.%d.0.%d", n.second, i+1) }
+// nodes are two, each in a zone, so that replicas can be spread. Their kubelet answers at their addresses.
+func (n network) nodes() []kubelet.Node {
+	return []kubelet.Node{
+		{Name: "node-1", Zone: "zone-1", IP: fmt.Sprintf("127.%d.0.1", n.second)},
+		{Name: "node-2", Zone: "zone-2", IP: fmt.Sprintf("127.%d.0.2", n.second)},
+	}
+}
 
 // newPod returns the address of a new pod.
 func (n network) newPod() string {
@@ -47,10 +52,7 @@ func (n network) newPod() string {
 	return fmt.Sprintf("10.%d.%d.%d", n.second, 1+i/250%254, 1+i%250)
 }
 
-// loopback returns the address at which the process of a pod listens.
-func loopback(podIP string) string {
-	ip := net.ParseIP(podIP).To4()
-	return net.IPv4(127, ip[1], ip[2], ip[3]).String()
+// WebhookAddress returns where the process of a webhook's pod serves admission reviews.
+func (c *Cluster) WebhookAddress(pod *corev1.Pod) string {
+	return kubelet.ProcessAddress(pod.Status.PodIP, c.network.webhook)
 }
-
-func address(ip string, port int32) string { return net.JoinHostPort(ip, strconv.Itoa(int(port))) }

@@ -24,8 +24,8 @@ func (c *Cluster) Replicas(ctx context.Context) ([]corev1.Pod, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Client().List(ctx, &pods, client.InNamespace(ReleaseNamespace),
-		client.MatchingLabelsSelector{Selector: selector}); err != nil {
+	webhooks := client.MatchingLabelsSelector{Selector: selector}
+	if err := c.Client().List(ctx, &pods, client.InNamespace(ReleaseNamespace), webhooks); err != nil {
 		return nil, err
 	}
 	var found []corev1.Pod
@@ -53,12 +53,14 @@ func (c *Cluster) CABundle(ctx context.Context) (string, error) {
 // itself; without, its namespace has to.
 func RunnerPod(namespace string, labelled bool) *corev1.Pod {
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "runner-",
-			Labels: map[string]string{"actions-ephemeral-runner": "True"}},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, GenerateName: "runner-", Labels: map[string]string{"actions-ephemeral-runner": "True"},
+		},
 		Spec: corev1.PodSpec{
 			SchedulerName: "nobody",
-			Containers: []corev1.Container{{Name: "runner", Image: "ghcr.io/actions/actions-runner:latest",
-				Command: []string{"/home/runner/run.sh"}}},
+			Containers: []corev1.Container{{
+				Name: "runner", Image: "ghcr.io/actions/actions-runner:latest", Command: []string{"/home/runner/run.sh"},
+			}},
 			RestartPolicy: corev1.RestartPolicyNever,
 		},
 	}

@@ -120,8 +120,8 @@ func load(ctx context.Context, state string, archives []string) error {
 	// The socket is in the node's own file system, which the kernel shows here.
 	socket := filepath.Join("/proc", strconv.Itoa(pid), "root", containerdSocket)
 	for _, archive := range archives {
-		cmd := exec.CommandContext(ctx, filepath.Join(s.Containerd, "ctr"), "--address", socket, "--namespace", "k8s.io", "images", "import",
-			archive)
+		cmd := exec.CommandContext(ctx, filepath.Join(s.Containerd, "ctr"), "--address", socket, "--namespace", "k8s.io",
+			"images", "import", archive)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("importing %s: %w: %s", archive, err, bytes.TrimSpace(out))
 		}

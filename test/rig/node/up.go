@@ -120,8 +120,8 @@ func (s *settings) findBinaries(ctx context.Context, progress io.Writer) (err er
 // writeConfigs fills the templates of the programs' configuration.
 func (s *settings) writeConfigs(state string) error {
 	values := map[string]string{
-		"Inside": inside, "PauseImage": pauseImage, "PodRange": podRange, "DNSIP": dnsIP, "ContainerdSocket": containerdSocket,
-		"Cgroup": s.cgroup(),
+		"Inside": inside, "PauseImage": pauseImage, "PodRange": podRange, "DNSIP": dnsIP,
+		"ContainerdSocket": containerdSocket, "Cgroup": s.cgroup(),
 	}
 	return fs.WalkDir(configs, "config", func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {

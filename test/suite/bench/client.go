@@ -42,8 +42,9 @@ func post(ctx context.Context, client *http.Client, c *child, r *review, answer 
 
 // send sends a load's reviews in turn over all connections until enough reports true for the number of requests made and
 // the time passed, and returns how long each took.
-func send(ctx context.Context, client *http.Client, c *child, l load, enough func(requests int, took time.Duration) bool) ([]time.Duration,
-	error) {
+func send(
+	ctx context.Context, client *http.Client, c *child, l load, enough func(requests int, took time.Duration) bool,
+) ([]time.Duration, error) {
 	var (
 		next    atomic.Int64
 		workers sync.WaitGroup

@@ -119,8 +119,9 @@ func installChart(ctx context.Context, cluster *localcluster.Cluster) error {
 	if err := os.WriteFile(values, []byte(cluster.ReleaseValues()), 0o600); err != nil {
 		return err
 	}
-	args := []string{"install", localcluster.ReleaseNamespace, chart, "--namespace", localcluster.ReleaseNamespace, "--create-namespace",
-		"--wait"}
+	args := []string{
+		"install", localcluster.ReleaseNamespace, chart, "--namespace", localcluster.ReleaseNamespace, "--create-namespace", "--wait",
+	}
 	say("helm %s", strings.Join(args, " "))
 	fmt.Printf("with values that fit this cluster:\n%s\n", cluster.ReleaseValues())
 	args = append(args, "--values", values, "--timeout", "5m")

@@ -61,7 +61,7 @@ func TestStandalone(t *testing.T) {
 	}, patience, tick)
 
 	c := fixtures.All(t)[0]
-	code, text := s.post(t, registration.PathPod, review(t, "ci", string(c.Pod(t))))
+	code, text := s.post(t, review(t, "ci", string(c.Pod(t))))
 	require.Equal(t, http.StatusOK, code)
 	require.NotEmpty(t, readReview(t, text).Patch)
 
@@ -107,7 +107,7 @@ func TestInAClusterWithLeastRights(t *testing.T) {
 	require.NoError(t, process.WaitReady(ctx, "http://"+health+"/readyz"))
 
 	s := &server{client: httpsClient(t, certs), port: free[0]}
-	code, text := s.post(t, registration.PathPod, review(t, "least-rights", string(runner("r", optedIn))))
+	code, text := s.post(t, review(t, "least-rights", string(runner("r", optedIn))))
 	require.Equal(t, http.StatusOK, code, string(text))
 	require.Contains(t, string(readReview(t, text).Patch), "dagger-node", "the policy in the file holds")
 

@@ -14,7 +14,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/inject"
-	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 	"github.com/dagger-inject/dagger-inject/test/suite/invariant"
 )
@@ -134,7 +133,7 @@ func requireGuaranteed(t *testing.T, pod *corev1.Pod, created creation) {
 // requireNoChangeOnSecondCall sends what is stored through the webhook again.
 func requireNoChangeOnSecondCall(t *testing.T, c *fixtures.Case, created creation) {
 	t.Helper()
-	code, text := shared.post(t, registration.PathPod, review(t, c.Name, created.stored))
+	code, text := shared.post(t, review(t, c.Name, created.stored))
 	require.Equal(t, http.StatusOK, code, string(text))
 	answer := readReview(t, text)
 	require.True(t, answer.Allowed)

@@ -182,10 +182,11 @@ func clientConfig(port int, ca []byte) func(string) admissionregistrationv1.Webh
 	}
 }
 
-// post sends a body to one of the webhook's paths and returns the answer.
-func (s *server) post(t *testing.T, path string, body []byte) (int, []byte) {
+// post sends a body to the webhook entry for labelled pods and returns the answer.
+func (s *server) post(t *testing.T, body []byte) (int, []byte) {
 	t.Helper()
-	response, err := s.client.Post(fmt.Sprintf("https://localhost:%d%s", s.port, path), "application/json", bytes.NewReader(body))
+	url := fmt.Sprintf("https://localhost:%d%s", s.port, registration.PathPod)
+	response, err := s.client.Post(url, "application/json", bytes.NewReader(body))
 	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)

@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
-	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
@@ -131,7 +130,7 @@ func TestEnginesAreKnownAfterTheAPIServerWasAway(t *testing.T) {
 	for image, annotations := range map[string]map[string]string{"registry.dagger.io/engine:v0.21.8": nil,
 		"registry.dagger.io/engine:v0.17.2": {"dagger.io/policy": "other"}} {
 		requireSoon(t, func() bool {
-			_, text := s.post(t, registration.PathPod, review(t, "away-own", string(annotated("r", annotations))))
+			_, text := s.post(t, review(t, "away-own", string(annotated("r", annotations))))
 			return strings.Contains(string(readReview(t, text).Patch), image)
 		})
 	}

@@ -22,9 +22,9 @@ import (
 )
 
 // owned returns a runner's pod that a ReplicaSet made.
-func owned(name string, labels map[string]string) []byte {
+func owned(labels map[string]string) []byte {
 	var pod corev1.Pod
-	_ = json.Unmarshal(runner(name, labels), &pod)
+	_ = json.Unmarshal(runner("p", labels), &pod)
 	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web",
 		UID: "0f0f0f0f-0000-4000-8000-000000000000", Controller: ptr.To(true)}}
 	text, _ := json.Marshal(pod)
@@ -46,9 +46,9 @@ func TestEventsOnTheAPIServer(t *testing.T) {
 	refused := func(pod []byte, query string) bool {
 		return create(t, "live-events", pod, query).code == http.StatusServiceUnavailable
 	}
-	requireSoon(t, func() bool { return refused(owned("p", optedIn), "?dryRun=All") })
+	requireSoon(t, func() bool { return refused(owned(optedIn), "?dryRun=All") })
 	for range 5 {
-		require.True(t, refused(owned("p", optedIn), ""))
+		require.True(t, refused(owned(optedIn), ""))
 	}
 	require.True(t, refused(runner("p", optedIn), ""))
 	requireSoon(t, func() bool { return len(eventsIn(t, "live-events")) == 2 })
@@ -75,11 +75,11 @@ func TestEventsOnTheAPIServer(t *testing.T) {
 	liveNamespace(t, "live-events-admitted", optedIn)
 	put(t, policyMap("live-events-admitted", invalid))
 	requireSoon(t, func() bool {
-		c := create(t, "live-events-admitted", owned("p", nil), "?dryRun=All")
+		c := create(t, "live-events-admitted", owned(nil), "?dryRun=All")
 		return c.code == http.StatusCreated && len(c.warnings) > 0
 	})
 	require.Empty(t, eventsIn(t, "live-events-admitted"), "nothing is written on a dry run")
-	require.Equal(t, http.StatusCreated, create(t, "live-events-admitted", owned("p", nil), "").code)
+	require.Equal(t, http.StatusCreated, create(t, "live-events-admitted", owned(nil), "").code)
 	requireSoon(t, func() bool { return len(eventsIn(t, "live-events-admitted")) == 1 })
 	require.Contains(t, eventsIn(t, "live-events-admitted")[0].Note, "admitted without an engine: ")
 }

@@ -221,7 +221,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	require.NoError(t, process.Terminate())
 	require.Eventually(t, func() bool { return strings.Contains(process.Log(), "draining") }, patience, tick)
 	s := &server{port: port, client: httpsClient(t, certs)}
-	code, _ := s.post(t, registration.PathPod, review(t, "ci", string(runner("r", optedIn))))
+	code, _ := s.post(t, review(t, "ci", string(runner("r", optedIn))))
 	require.Equal(t, http.StatusOK, code, "it is still served")
 	require.NoError(t, process.Terminate())
 	require.ErrorContains(t, process.Wait(), "signal: terminated")

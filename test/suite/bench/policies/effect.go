@@ -42,8 +42,9 @@ func effect(ctx context.Context, s *server, cp *controlplane.ControlPlane, names
 }
 
 // clusterEffect is the same for the cluster's policy, in a namespace with a policy of its own and in one without.
-func clusterEffect(ctx context.Context, s *server, cp *controlplane.ControlPlane, with string, revision int) (inWith,
-	inWithout time.Duration, err error) {
+func clusterEffect(
+	ctx context.Context, s *server, cp *controlplane.ControlPlane, with string, revision int,
+) (inWith, inWithout time.Duration, err error) {
 	began := time.Now()
 	if err := apply(ctx, cp.Client(), releaseNamespace, clusterPolicy(revision)); err != nil {
 		return 0, 0, err

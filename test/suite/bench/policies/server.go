@@ -74,9 +74,11 @@ func start(ctx context.Context, cp *controlplane.ControlPlane, dir string, profi
 			return nil, 0, err
 		}
 		path, err = program.Build(ctx, dir)
-		args = []string{"webhook", "--kubeconfig", kubeconfig, "--release-namespace", releaseNamespace, "--bind-address", "127.0.0.1",
-			"--port", strconv.Itoa(ports[0]), "--cert-dir", dir, "--metrics-bind-address", metrics, "--health-probe-bind-address", health,
-			"--drain-quiet-period", "0s"}
+		args = []string{
+			"webhook", "--kubeconfig", kubeconfig, "--release-namespace", releaseNamespace, "--bind-address", "127.0.0.1",
+			"--port", strconv.Itoa(ports[0]), "--cert-dir", dir, "--metrics-bind-address", metrics,
+			"--health-probe-bind-address", health, "--drain-quiet-period", "0s",
+		}
 	}
 	if err != nil {
 		return nil, 0, err

@@ -1,4 +1,4 @@
-package localcluster
+package kubelet
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 func (p *pod) initStatus() {
 	now := metav1.Now()
 	host := ""
-	for i, name := range nodeNames {
-		if name == p.object.Spec.NodeName {
-			host = p.kubelet.cluster.network.node(i)
+	for _, node := range p.kubelet.opts.Nodes {
+		if node.Name == p.object.Spec.NodeName {
+			host = node.IP
 		}
 	}
 	p.status = corev1.PodStatus{Phase: corev1.PodPending, StartTime: &now, HostIP: host, HostIPs: []corev1.HostIP{{IP: host}}}
@@ -71,8 +71,8 @@ func (p *pod) report(ctx context.Context) {
 		panic(err) // the status is made of API types
 	}
 	_ = retry(ctx, func() error {
-		_, err := p.kubelet.cluster.clientset.CoreV1().Pods(p.object.Namespace).Patch(ctx, p.object.Name, types.StrategicMergePatchType, patch,
-			metav1.PatchOptions{}, "status")
+		pods := p.kubelet.opts.Client.CoreV1().Pods(p.object.Namespace)
+		_, err := pods.Patch(ctx, p.object.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 		return ignoreGone(err)
 	})
 }

@@ -1,4 +1,4 @@
-package localcluster
+package kubelet
 
 import (
 	"context"
@@ -20,8 +20,8 @@ func (k *Kubelet) serveLogs(ctx context.Context) error {
 		}
 		_, _ = fmt.Fprint(w, text)
 	})
-	for i := range nodeNames {
-		listener, err := net.Listen("tcp", address(k.cluster.network.node(i), k.cluster.network.kubelet))
+	for _, node := range k.opts.Nodes {
+		listener, err := net.Listen("tcp", address(node.IP, k.opts.Port))
 		if err != nil {
 			return err
 		}

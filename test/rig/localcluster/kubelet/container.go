@@ -1,4 +1,4 @@
-package localcluster
+package kubelet
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/localcluster/process"
 )
 
 // runContainer runs the container, again as often as the restart policy says, until the pod is deleted or done.
@@ -52,15 +54,18 @@ func (p *pod) runContainer(ctx context.Context, command *command) error {
 }
 
 func (p *pod) start(command *command) error {
-	process, err := run(command.launcher, p.kubelet.logFile(p.object.Namespace, p.object.Name), command.env, command.args...)
+	started, err := process.Start(command.launcher, p.kubelet.logFile(p.object.Namespace, p.object.Name), command.env, command.args...)
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.process = process
+	p.process = started
 	return nil
 }
+
+// signalRunning sends a signal to the process, which ignores it if it has just ended: supervise sees that by itself.
+func (p *pod) signalRunning(s os.Signal) { _ = p.process.Signal(s) }
 
 // supervise returns when the process has ended. Meanwhile it probes it, and ends it where the pod is deleted or a
 // liveness probe fails: preStop, SIGTERM, and, once the grace period is over, SIGKILL.
@@ -77,7 +82,7 @@ func (p *pod) supervise(ctx context.Context, container *corev1.Container) {
 	deleted := p.deleted
 	for {
 		select {
-		case <-p.process.done:
+		case <-p.process.Done():
 			return
 		case ready := <-readiness:
 			p.ready(ready)
@@ -90,16 +95,16 @@ func (p *pod) supervise(ctx context.Context, container *corev1.Container) {
 			deleted = nil
 			end(p.grace)
 		case <-terminate:
-			p.process.signal(syscall.SIGTERM)
+			p.signalRunning(syscall.SIGTERM)
 		case <-kill:
-			p.process.signal(os.Kill)
+			p.signalRunning(os.Kill)
 		case <-p.killed:
-			p.process.signal(os.Kill)
-			<-p.process.done
+			p.signalRunning(os.Kill)
+			<-p.process.Done()
 			return
 		case <-ctx.Done():
-			p.process.signal(os.Kill)
-			<-p.process.done
+			p.signalRunning(os.Kill)
+			<-p.process.Done()
 			return
 		}
 	}
@@ -116,11 +121,11 @@ func preStop(container *corev1.Container) time.Duration {
 // ended notes how the process ended and returns its exit code.
 func (p *pod) ended(began time.Time) int32 {
 	p.mu.Lock()
-	process := p.process
+	finished := p.process
 	p.process = nil
 	p.mu.Unlock()
 	state := &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(began), FinishedAt: metav1.Now(), Reason: "Completed"}
-	status := process.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	status := finished.Status()
 	state.ExitCode = int32(status.ExitStatus())
 	if status.Signaled() {
 		state.ExitCode, state.Signal = 128+int32(status.Signal()), int32(status.Signal())
@@ -129,7 +134,7 @@ func (p *pod) ended(began time.Time) int32 {
 		state.Reason = "Error"
 		if p.object.Spec.Containers[0].TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
 			// 2,048 bytes of log are what a kubelet takes.
-			log := process.output()
+			log := finished.Output()
 			state.Message = log[max(0, len(log)-2048):]
 		}
 	}

@@ -1,4 +1,4 @@
-package localcluster
+package kubelet
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/localcluster/process"
 )
 
 // pod is the life of one pod: the kubelet's pod worker. Its fields belong to run, but for those below mu.
@@ -27,14 +29,14 @@ type pod struct {
 
 	mu      sync.Mutex
 	grace   time.Duration
-	process *process
+	process *process.Process
 }
 
 func newPod(k *Kubelet, object *corev1.Pod) *pod {
-	ip := k.cluster.network.newPod()
+	ip := k.opts.NewPodIP()
 	p := &pod{
 		kubelet: k, object: object, ip: ip,
-		folder:  filepath.Join(k.folder, object.Namespace+"_"+object.Name),
+		folder:  filepath.Join(k.opts.Folder, object.Namespace+"_"+object.Name),
 		deleted: make(chan struct{}), killed: make(chan struct{}),
 	}
 	p.initStatus()
@@ -43,7 +45,7 @@ func newPod(k *Kubelet, object *corev1.Pod) *pod {
 
 // logFile is beside the pod's folder, and stays when the pod goes.
 func (k *Kubelet) logFile(namespace, name string) string {
-	return filepath.Join(k.folder, namespace+"_"+name+".log")
+	return filepath.Join(k.opts.Folder, namespace+"_"+name+".log")
 }
 
 // delete has the pod end within a grace period. Only the first call counts.
@@ -86,7 +88,7 @@ func (p *pod) signal(s os.Signal) error {
 	if p.process == nil {
 		return fmt.Errorf("the pod %s/%s has no process", p.object.Namespace, p.object.Name)
 	}
-	return p.process.cmd.Process.Signal(s)
+	return p.process.Signal(s)
 }
 
 // run runs the pod until its end, and deletes the object where that was asked for.
@@ -103,7 +105,7 @@ func (p *pod) run(ctx context.Context) {
 	}
 	p.kubelet.remove(ctx, p.object)
 	if err := os.RemoveAll(p.folder); err != nil {
-		_, _ = fmt.Fprintln(p.kubelet.cluster.output, "removing the pod's folder:", err)
+		_, _ = fmt.Fprintln(p.kubelet.opts.Output, "removing the pod's folder:", err)
 	}
 }
 

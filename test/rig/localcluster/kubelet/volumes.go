@@ -1,4 +1,4 @@
-package localcluster
+package kubelet
 
 import (
 	"context"
@@ -72,7 +72,7 @@ func (v *volumes) update(ctx context.Context) error {
 // content returns a volume's files. An account's token is not among them: a process cannot have a file of its own at the
 // place where the client library looks for it, and gets a kubeconfig.
 func (v *volumes) content(ctx context.Context, volume corev1.Volume) (map[string][]byte, error) {
-	core := v.pod.kubelet.cluster.clientset.CoreV1()
+	core := v.pod.kubelet.opts.Client.CoreV1()
 	namespace := v.pod.object.Namespace
 	switch {
 	case volume.Secret != nil && volume.Secret.Items == nil:

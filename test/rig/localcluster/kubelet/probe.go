@@ -1,4 +1,4 @@
-package localcluster
+package kubelet
 
 import (
 	"context"
@@ -89,7 +89,7 @@ func (p *pod) try(ctx context.Context, container *corev1.Container, probe *corev
 	defer cancel()
 	switch {
 	case probe.HTTPGet != nil:
-		url := "http://" + address(loopback(p.ip), portNumber(container, probe.HTTPGet.Port)) + probe.HTTPGet.Path
+		url := "http://" + ProcessAddress(p.ip, portNumber(container, probe.HTTPGet.Port)) + probe.HTTPGet.Path
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return false
@@ -101,7 +101,7 @@ func (p *pod) try(ctx context.Context, container *corev1.Container, probe *corev
 		_ = response.Body.Close()
 		return response.StatusCode >= 200 && response.StatusCode < 400
 	case probe.TCPSocket != nil:
-		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address(loopback(p.ip), portNumber(container, probe.TCPSocket.Port)))
+		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", ProcessAddress(p.ip, portNumber(container, probe.TCPSocket.Port)))
 		if err != nil {
 			return false
 		}

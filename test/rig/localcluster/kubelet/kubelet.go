@@ -1,8 +1,13 @@
-package localcluster
+// Package kubelet runs the pods of one image as processes of this machine, for the nodes of a cluster.
+//
+// It does what tests of a webhook need of a kubelet: probes, restarts, graceful ends, volumes that follow their Secrets and
+// ConfigMaps, logs, and a service account's token. It runs no init containers, and no pod of more than one container.
+package kubelet
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -13,40 +18,63 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 )
 
-// Kubelet runs the pods of our image that are bound to its nodes, as processes. Pods of other images stay Pending, and
-// are deleted when that is asked for.
+// Options says what a kubelet runs, and for which nodes. All fields are required.
+type Options struct {
+	Client kubernetes.Interface
+	// Config is how the API server is reached, without the credentials of a pod.
+	Config *rest.Config
+	// Kubeconfig writes a kubeconfig file and returns its path.
+	Kubeconfig func(*rest.Config) (string, error)
+	// Launcher returns the path of a program that runs a binary under a name.
+	Launcher func(name, binary string) (string, error)
+	// Folder holds a folder and a log for each pod.
+	Folder string
+	// Image is the image that the kubelet runs, without a tag, and Binary is the program that stands for it.
+	Image, Binary string
+	Nodes         []Node
+	// Port is where each node's kubelet serves its API.
+	Port int32
+	// NewPodIP returns an address that no pod has had.
+	NewPodIP func() string
+	// Output receives what goes wrong when a pod is removed.
+	Output io.Writer
+}
+
+// Kubelet runs the pods of its image that are bound to its nodes. Pods of other images stay Pending, and are removed once
+// they are deleted.
 type Kubelet struct {
-	cluster *Cluster
-	binary  string
-	// folder holds a folder for each pod.
-	folder string
+	opts Options
 
 	mu   sync.Mutex
 	pods map[types.UID]*pod
 }
 
-func startKubelet(ctx context.Context, c *Cluster, binary string) (*Kubelet, error) {
-	folder, err := c.Folder("pods")
-	if err != nil {
-		return nil, err
-	}
-	k := &Kubelet{cluster: c, binary: binary, folder: folder, pods: map[types.UID]*pod{}}
+// Start registers the nodes and runs their pods until the context ends.
+func Start(ctx context.Context, opts Options) (*Kubelet, error) {
+	k := &Kubelet{opts: opts, pods: map[types.UID]*pod{}}
 	if err := k.serveLogs(ctx); err != nil {
 		return nil, err
 	}
-	if err := registerNodes(ctx, c.clientset, c.network); err != nil {
+	if err := registerNodes(ctx, opts.Client, opts.Nodes, opts.Port); err != nil {
 		return nil, err
 	}
+	return k, k.watchPods(ctx)
+}
+
+// watchPods follows the pods that are bound to a node, and returns once the first list has arrived.
+func (k *Kubelet) watchPods(ctx context.Context) error {
 	bound := informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermNotEqualSelector("spec.nodeName", "").String()
 	})
-	factory := informers.NewSharedInformerFactoryWithOptions(c.clientset, 0, bound)
+	factory := informers.NewSharedInformerFactoryWithOptions(k.opts.Client, 0, bound)
 	informer := factory.Core().V1().Pods().Informer()
-	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { k.sync(ctx, o.(*corev1.Pod)) },
 		UpdateFunc: func(_, o any) { k.sync(ctx, o.(*corev1.Pod)) },
 		DeleteFunc: func(o any) {
@@ -59,18 +87,18 @@ func startKubelet(ctx context.Context, c *Cluster, binary string) (*Kubelet, err
 		},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	factory.Start(ctx.Done())
 	if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	return k, nil
+	return nil
 }
 
-// sync starts a pod that is new, and ends one whose deletion was asked for.
+// sync starts a pod that is new, and ends one that is being deleted.
 func (k *Kubelet) sync(ctx context.Context, object *corev1.Pod) {
-	if !isOurs(object) {
+	if !k.runs(object) {
 		if object.DeletionTimestamp != nil {
 			go k.remove(ctx, object)
 		}
@@ -94,11 +122,11 @@ func (k *Kubelet) sync(ctx context.Context, object *corev1.Pod) {
 	}
 }
 
-// isOurs says whether a pod runs our image, which is all that is here to be run.
-func isOurs(pod *corev1.Pod) bool {
+// runs says whether every container of a pod has the kubelet's image.
+func (k *Kubelet) runs(pod *corev1.Pod) bool {
 	containers := append(append([]corev1.Container{}, pod.Spec.InitContainers...), pod.Spec.Containers...)
 	for _, c := range containers {
-		if !strings.HasPrefix(c.Image, ImageRegistry+"/"+ImageRepository+":") {
+		if !strings.HasPrefix(c.Image, k.opts.Image+":") {
 			return false
 		}
 	}
@@ -109,7 +137,7 @@ func isOurs(pod *corev1.Pod) bool {
 func (k *Kubelet) remove(ctx context.Context, object *corev1.Pod) {
 	now := metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0), Preconditions: metav1.NewUIDPreconditions(string(object.UID))}
 	_ = retry(ctx, func() error {
-		return ignoreGone(k.cluster.clientset.CoreV1().Pods(object.Namespace).Delete(ctx, object.Name, now))
+		return ignoreGone(k.opts.Client.CoreV1().Pods(object.Namespace).Delete(ctx, object.Name, now))
 	})
 }
 
@@ -151,16 +179,11 @@ func (k *Kubelet) PID(namespace, name string) (int, error) {
 	if p.process == nil {
 		return 0, fmt.Errorf("the pod %s/%s has no process", namespace, name)
 	}
-	return p.process.cmd.Process.Pid, nil
+	return p.process.PID(), nil
 }
 
 // Logs returns what the process of a pod, its restarts included, has printed so far.
 func (k *Kubelet) Logs(namespace, name string) (string, error) {
 	text, err := os.ReadFile(k.logFile(namespace, name))
 	return string(text), err
-}
-
-// WebhookAddress returns where the process of a webhook's pod serves admission reviews.
-func (c *Cluster) WebhookAddress(pod *corev1.Pod) string {
-	return address(loopback(pod.Status.PodIP), c.network.webhook)
 }

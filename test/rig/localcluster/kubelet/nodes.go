@@ -1,4 +1,4 @@
-package localcluster
+package kubelet
 
 import (
 	"context"
@@ -14,21 +14,21 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// nodeNames are the nodes that the process kubelet stands for: two, each in a zone, so that replicas can be spread.
-var nodeNames = []string{"node-1", "node-2"}
+// Node is one of the nodes that a kubelet stands for.
+type Node struct{ Name, Zone, IP string }
 
 // heartbeat is how often a kubelet renews its lease; the node lifecycle controller gives it 50 seconds.
 const heartbeat = 10 * time.Second
 
 // registerNodes creates the nodes and keeps their leases fresh until the context ends.
-func registerNodes(ctx context.Context, client kubernetes.Interface, network network) error {
-	for i, name := range nodeNames {
-		if _, err := client.CoreV1().Nodes().Create(ctx, node(i, name, network), metav1.CreateOptions{}); err != nil {
-			return fmt.Errorf("registering the node %s: %w", name, err)
+func registerNodes(ctx context.Context, client kubernetes.Interface, nodes []Node, port int32) error {
+	for _, n := range nodes {
+		if _, err := client.CoreV1().Nodes().Create(ctx, n.object(port), metav1.CreateOptions{}); err != nil {
+			return fmt.Errorf("registering the node %s: %w", n.Name, err)
 		}
 		lease := &coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Namespace: corev1.NamespaceNodeLease, Name: name},
-			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &name, LeaseDurationSeconds: ptr.To[int32](40)},
+			ObjectMeta: metav1.ObjectMeta{Namespace: corev1.NamespaceNodeLease, Name: n.Name},
+			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &n.Name, LeaseDurationSeconds: ptr.To[int32](40)},
 		}
 		go keepLease(ctx, client, lease)
 	}
@@ -60,25 +60,28 @@ func keepLease(ctx context.Context, client kubernetes.Interface, lease *coordina
 	}
 }
 
-func node(i int, name string, network network) *corev1.Node {
+// object returns the node as its kubelet registers it, with the port of the kubelet's API.
+func (n Node) object(port int32) *corev1.Node {
 	capacity := corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("16"), corev1.ResourceMemory: resource.MustParse("64Gi"),
 		corev1.ResourceEphemeralStorage: resource.MustParse("100Gi"), corev1.ResourcePods: resource.MustParse("110"),
 	}
 	now := metav1.Now()
 	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
-			corev1.LabelHostname: name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: runtime.GOARCH,
-			corev1.LabelTopologyZone: fmt.Sprintf("zone-%d", i+1),
+		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: map[string]string{
+			corev1.LabelHostname: n.Name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: runtime.GOARCH,
+			corev1.LabelTopologyZone: n.Zone,
 		}},
 		Status: corev1.NodeStatus{
 			Capacity: capacity, Allocatable: capacity,
 			// No host name, which the API server would prefer and nobody resolves.
-			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: network.node(i)}},
-			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: network.kubelet}},
+			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: n.IP}},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: port}},
 			NodeInfo:        corev1.NodeSystemInfo{OperatingSystem: "linux", Architecture: runtime.GOARCH, KubeletVersion: "process-kubelet"},
-			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady",
-				LastHeartbeatTime: now, LastTransitionTime: now}},
+			Conditions: []corev1.NodeCondition{{
+				Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady",
+				LastHeartbeatTime: now, LastTransitionTime: now,
+			}},
 		},
 	}
 }

@@ -1,4 +1,4 @@
-package localcluster
+package kubelet
 
 import (
 	"context"
@@ -27,7 +27,6 @@ type command struct {
 // network of its own: paths below its mounts, and addresses to listen on, are replaced.
 func newCommand(ctx context.Context, p *pod, volumes *volumes) (*command, error) {
 	c := &command{container: &p.object.Spec.Containers[0]}
-	cluster := p.kubelet.cluster
 	kubeconfig, err := p.kubeconfig(ctx)
 	if err != nil {
 		return nil, err
@@ -57,7 +56,7 @@ func newCommand(ctx context.Context, p *pod, volumes *volumes) (*command, error)
 	if len(c.args) > 0 && c.args[0] == "webhook" {
 		c.args = append(c.args, "--bind-address="+listen)
 	}
-	c.launcher, err = cluster.Launcher(fmt.Sprintf("pod-%s-%s", p.object.Name, p.object.UID[:8]), p.kubelet.binary)
+	c.launcher, err = p.kubelet.opts.Launcher(fmt.Sprintf("pod-%s-%s", p.object.Name, p.object.UID[:8]), p.kubelet.opts.Binary)
 	return c, err
 }
 
@@ -137,14 +136,14 @@ func (p *pod) kubeconfig(ctx context.Context) (string, error) {
 		ExpirationSeconds: ptr.To[int64](24 * 3600),
 		BoundObjectRef:    &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: p.object.Name, UID: p.object.UID},
 	}}
-	cluster := p.kubelet.cluster
-	answer, err := cluster.clientset.CoreV1().ServiceAccounts(p.object.Namespace).CreateToken(ctx, account, request, metav1.CreateOptions{})
+	opts := p.kubelet.opts
+	answer, err := opts.Client.CoreV1().ServiceAccounts(p.object.Namespace).CreateToken(ctx, account, request, metav1.CreateOptions{})
 	if err != nil {
 		return "", fmt.Errorf("requesting a token of the service account %s: %w", account, err)
 	}
-	config := rest.AnonymousClientConfig(cluster.Config())
+	config := rest.AnonymousClientConfig(opts.Config)
 	config.BearerToken = answer.Status.Token
-	shared, err := cluster.ControlPlane.Kubeconfig(config)
+	shared, err := opts.Kubeconfig(config)
 	if err != nil {
 		return "", err
 	}
