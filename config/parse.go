@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
@@ -125,14 +123,15 @@ func withDefaults() *InjectionPolicy {
 		},
 		Scheduling:  Scheduling{FromEngine: true},
 		CLI:         CLI{Delivery: DeliveryAuto, Path: "/usr/local/bin/dagger"},
-		Wait:        Wait{Enabled: true, Timeout: metav1.Duration{Duration: 2 * time.Minute}, OnTimeout: OnTimeoutFail},
+		Wait:        Wait{Enabled: true, Timeout: TimeoutAuto, OnTimeout: OnTimeoutFail},
+		Runners:     Runners{ARC: ARC{HandOn: true}},
 		OnError:     OnErrorAuto,
 		Namespaces:  Namespaces{PodLabel: PodLabelAllow},
 		PodSecurity: PodSecurity{Default: PodSecurityPrivileged},
 		Overrides: Overrides{
 			FromNamespaces: []string{
 				"engine.transport", "engine.tcp", "engine.tls", FieldEngineVersion, "cli.delivery",
-				"wait.enabled", "wait.timeout", "wait.onTimeout", "containers", "env", "cloudToken",
+				"wait.enabled", "wait.timeout", "wait.onTimeout", "containers", "env", "cloudToken", "runners",
 				"scheduling.tolerations", "scheduling.nodeSelector", "scheduling.nodeAffinity",
 			},
 			FromPods: []string{FieldProfile, "containers.include", FieldEngineVersion},

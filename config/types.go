@@ -4,6 +4,8 @@
 package config
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,6 +44,8 @@ type InjectionPolicy struct {
 	Namespaces Namespaces `json:"namespaces,omitempty"`
 	// PodSecurity says what Pod Security level holds where a namespace has no label for it.
 	PodSecurity PodSecurity `json:"podSecurity,omitempty"`
+	// Runners has what concerns one CI system.
+	Runners Runners `json:"runners,omitempty"`
 	// Overrides lists the fields that lower layers may set.
 	Overrides Overrides `json:"overrides,omitempty"`
 }
@@ -224,9 +228,10 @@ const (
 type Wait struct {
 	// Enabled adds the init container that waits. A pod with a mesh's proxy gets it for the socket only. Default: true.
 	Enabled bool `json:"enabled,omitempty"`
-	// Timeout is how long it waits, from 1s to 1h. In the pods of GitLab Runner it is 1m at most, because GitLab gives them
-	// three minutes to start, pulls included. Default: 2m0s.
-	Timeout metav1.Duration `json:"timeout,omitempty"`
+	// Timeout is how long it waits: auto, or from 1s to 1h. auto is 1m in the pods of GitLab Runner, 10m in the runners of ARC,
+	// which deletes a runner whose init container has failed six times, and 2m in others. In the pods of GitLab Runner it is 1m at
+	// most, because GitLab gives them three minutes to start, pulls included. Default: auto.
+	Timeout Timeout `json:"timeout,omitempty"`
 	// OnTimeout says what happens to the pod if no engine answers in time: fail or continue. Default: fail.
 	OnTimeout OnTimeout `json:"onTimeout,omitempty"`
 	// Image is this program's own image, with the program at /dagger-inject. Without one, no pod waits.
@@ -238,6 +243,20 @@ type Wait struct {
 	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
 	// BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
+}
+
+// Timeout is TimeoutAuto, or a duration as time.ParseDuration reads it.
+type Timeout string
+
+// TimeoutAuto is as long as the creator of the pod has patience.
+const TimeoutAuto = "auto"
+
+// Duration returns the timeout, 0 for TimeoutAuto. The error is that of time.ParseDuration.
+func (t Timeout) Duration() (time.Duration, error) {
+	if t == TimeoutAuto {
+		return 0, nil
+	}
+	return time.ParseDuration(string(t))
 }
 
 // OnTimeout says what happens to the pod if no engine answers in time.
@@ -265,6 +284,20 @@ type CloudToken struct {
 	SecretName string `json:"secretName,omitempty"`
 	// Key is the token's key in the Secret.
 	Key string `json:"key,omitempty"`
+}
+
+// Runners has what concerns one CI system.
+type Runners struct {
+	// ARC is actions-runner-controller, with runner scale sets and before them.
+	ARC ARC `json:"arc,omitempty"`
+}
+
+// ARC is actions-runner-controller.
+type ARC struct {
+	// HandOn has the runners of the kubernetes mode hand their opting in on to the pods in which they run their jobs. These get the
+	// label dagger.io/inject=optional by a template that injection adds to the runner, unless its
+	// ACTIONS_RUNNER_CONTAINER_HOOK_TEMPLATE names one. Default: true.
+	HandOn bool `json:"handOn,omitempty"`
 }
 
 // OnError says what happens to a pod that asked for injection and cannot be injected.
@@ -315,7 +348,7 @@ const (
 type Overrides struct {
 	// FromNamespaces are the fields that a namespace's policy may set, each with everything below it. Default:
 	// engine.transport, engine.tcp, engine.tls, engine.discover.version, cli.delivery, wait.enabled, wait.timeout,
-	// wait.onTimeout, containers, env, cloudToken and the scheduling additions.
+	// wait.onTimeout, containers, env, cloudToken, runners and the scheduling additions.
 	FromNamespaces []string `json:"fromNamespaces,omitempty"`
 	// FromPods are the fields that a pod's annotations may set: profile (dagger.io/policy), containers.include
 	// (dagger.io/containers), engine.discover.version (dagger.io/engine), engine.transport (dagger.io/transport), engine.sidecar

@@ -67,8 +67,8 @@ const (
 )
 
 func (v *validator) wait(w *Wait) {
-	if t := w.Timeout.Duration; t < shortestTimeout || t > longestTimeout {
-		v.fail("wait.timeout", "want 1s to 1h, got %s", t)
+	if t, err := w.Timeout.Duration(); w.Timeout != TimeoutAuto && (err != nil || t < shortestTimeout || t > longestTimeout) {
+		v.fail("wait.timeout", "want auto, or a duration from 1s to 1h, got %.60q", w.Timeout)
 	}
 	v.oneOf("wait.onTimeout", string(w.OnTimeout), string(OnTimeoutFail), string(OnTimeoutContinue))
 	v.image("wait.image", w.Image)

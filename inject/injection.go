@@ -100,6 +100,7 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 		i.addCLI(c, at, env, vars.cliBin)
 	}
 	i.addSELinux(c, at)
+	i.handOn(c, at, env)
 	for n, e := range i.policy.env {
 		if !vars.extra[n] {
 			env.Append(e.json)
@@ -185,6 +186,11 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) *obstacle {
 	}
 	if i.connection.transport == config.TransportSidecar {
 		if o := i.addSidecar(spec, volumes); o != nil {
+			return o
+		}
+	}
+	if i.status.HookTemplate != "" {
+		if o := i.addHookTemplate(volumes, annotations); o != nil {
 			return o
 		}
 	}

@@ -1,5 +1,12 @@
 package inject
 
+// The values of the label. Optional is for pods that must not be lost: it injects if it can be done, and refuses nothing.
+const (
+	InjectTrue     = "true"
+	InjectFalse    = "false"
+	InjectOptional = "optional"
+)
+
 const (
 	// LabelInject asks for injection, on a pod or on its namespace.
 	LabelInject = "dagger.io/inject"
@@ -16,6 +23,8 @@ const (
 	// EntryNamespace is the entry for pods without the label in a namespace that has it. A request through it proves the
 	// namespace's label, even where a cache does not show it yet.
 	EntryNamespace Entry = "namespace"
+	// EntryOptional is the entry for pods whose label is optional.
+	EntryOptional Entry = "optional"
 )
 
 // Namespace has the facts about a pod's namespace that decisions depend on.
@@ -33,21 +42,25 @@ type optIn struct {
 	wanted bool
 	// byPod is true if the pod's own label asks, false if its namespace's does.
 	byPod bool
+	// optional is true if the pod is to be created whatever becomes of its injection.
+	optional bool
 }
 
 // readOptIn applies the precedence of the labels: the pod's own label decides; without one, the namespace's does.
 func readOptIn(p *pod, ns *Namespace, entry Entry) (optIn, *obstacle) {
 	if value, ok := p.label(LabelInject); ok {
 		switch value {
-		case "true":
+		case InjectTrue:
 			return optIn{wanted: true, byPod: true}, nil
-		case "false":
+		case InjectOptional:
+			return optIn{wanted: true, byPod: true, optional: true}, nil
+		case InjectFalse:
 			return optIn{}, obstruct(ReasonOptedOut)
 		default:
 			return optIn{}, obstructf(ReasonUnknownLabelValue, "the label's value is %q", value)
 		}
 	}
-	if entry == EntryNamespace || ns.Labels[LabelInject] == "true" {
+	if entry == EntryNamespace || ns.Labels[LabelInject] == InjectTrue {
 		return optIn{wanted: true}, nil
 	}
 	return optIn{}, obstruct(ReasonNotRequested)

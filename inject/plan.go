@@ -97,7 +97,7 @@ func (p *Plan) end(o *obstacle, onError config.OnError, asked optIn) {
 		}
 		return
 	case ClassCannot:
-		p.refuse(onError == config.OnErrorRefuse || onError != config.OnErrorAdmit && asked.byPod)
+		p.refuse(!asked.optional && (onError == config.OnErrorRefuse || onError != config.OnErrorAdmit && asked.byPod))
 	default:
 		p.Decision = DecisionError
 	}

@@ -40,6 +40,8 @@ type Status struct {
 	ReadFrom string `json:"readFrom,omitempty"`
 	// SELinux are the options that containers got, as in type=spc_t.
 	SELinux string `json:"seLinux,omitempty"`
+	// HookTemplate is the file by which a runner hands its opting in on to the pods of its jobs.
+	HookTemplate string `json:"hookTemplate,omitempty"`
 	// NotCopied are tolerations of the engine that the pod did not get.
 	NotCopied []string `json:"notCopied,omitempty"`
 }
@@ -109,7 +111,7 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	}
 	dst = appendNames(dst, "initContainers", s.InitContainers)
 	dst = appendNames(dst, "volumes", s.Volumes)
-	for _, m := range [...]struct{ name, value string }{{"readFrom", s.ReadFrom}, {"seLinux", s.SELinux}} {
+	for _, m := range [...]struct{ name, value string }{{"readFrom", s.ReadFrom}, {"seLinux", s.SELinux}, {"hookTemplate", s.HookTemplate}} {
 		if m.value != "" {
 			dst = appendMember(dst, ",", m.name, m.value)
 		}

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -29,7 +30,7 @@ const (
 // waitTemplates holds everything of the wait that does not depend on the pod.
 type waitTemplates struct {
 	container *initContainer
-	timeout   time.Duration
+	timeout   time.Duration // 0 for one that fits the pod's creator
 	onTimeout config.OnTimeout
 	// cliVersion is the version of the CLI that pods are given.
 	cliVersion string
@@ -39,13 +40,14 @@ type waitTemplates struct {
 }
 
 func newWaitTemplates(w *config.Wait, cliImage string) *waitTemplates {
+	timeout, _ := w.Timeout.Duration() // validation has read it
 	t := &waitTemplates{
 		container: newInitContainer(&initContainerStart{
 			Name:    initContainerWait,
 			Image:   w.Image,
 			Command: []string{waitProgram},
 		}, w.Resources.Requests),
-		timeout:    w.Timeout.Duration,
+		timeout:    timeout,
 		onTimeout:  w.OnTimeout,
 		cliVersion: anyVersion,
 		pullSecret: w.ImagePullSecret,
@@ -96,7 +98,7 @@ func (i *injection) addWait(spec *patch.Cursor) *obstacle {
 	if wait == nil {
 		return nil // the pod has a wait from an earlier call, under another policy
 	}
-	timeout := wait.timeout
+	timeout := cmp.Or(wait.timeout, i.system.patience())
 	if i.system == SystemGitLab && timeout > longestGitLabWait {
 		timeout = longestGitLabWait
 		i.status.Wait += fmt.Sprintf(": %s, the most for GitLab", timeout)
@@ -107,6 +109,18 @@ func (i *injection) addWait(spec *patch.Cursor) *obstacle {
 		spec.Member("initContainers").Prepend(wait.container.fit(i.pod, i.namespace, fields, i.seLinuxOfWait()))
 	}
 	return nil
+}
+
+// patience returns how long the creator of a pod lets it start. ARC deletes a runner whose init container has failed six times, so
+// that a shorter wait would use that up while an engine starts (facts of actions-runner-controller 0.14.2).
+func (s System) patience() time.Duration {
+	switch s {
+	case SystemGitLab:
+		return longestGitLabWait
+	case SystemARC, SystemARCLegacy:
+		return 10 * time.Minute
+	}
+	return 2 * time.Minute
 }
 
 // noWait returns why the pod does not wait, or empty if it does.

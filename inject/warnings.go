@@ -127,13 +127,14 @@ func (p *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
 	i.warnAboutImage(p)
 	i.warnAboutStorage(p)
 	i.warnAboutCache(p)
-	if p.System != SystemARC && p.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == "true" || entry == EntryNamespace {
+	if p.System != SystemARC && p.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == InjectTrue || entry == EntryNamespace {
 		return
 	}
 	for _, c := range targets {
-		if c.env("ACTIONS_RUNNER_CONTAINER_HOOKS").IsSet() {
-			p.warn(fmt.Sprintf("this runner runs its jobs in pods of their own, which do not carry its label: label the namespace "+
-				"%s=true, so that they are injected too.", LabelInject))
+		if i.status.HookTemplate == "" && c.env(envHooks).IsSet() {
+			p.warn(fmt.Sprintf("this runner runs its jobs in pods of their own, which do not carry its label: label the namespace %s=%s, "+
+				"or put the label %s=%s into the metadata of the template that the runner's %s names.",
+				LabelInject, InjectTrue, LabelInject, InjectOptional, EnvHookTemplate))
 			return
 		}
 	}

@@ -204,13 +204,12 @@ func (o *Options) cluster() inject.Cluster {
 	return inject.Cluster{NodeIPv6: o.NodeIPv6, ImageVolumes: o.ImageVolumes != nil && o.ImageVolumes()}
 }
 
-// register serves both entries directly: controller-runtime's Register would count every request a second time, in
+// register serves the entries directly: controller-runtime's Register would count every request a second time, in
 // histograms too coarse to use.
 func register(s *server, o *Options, source Source, m *Metrics, events *EventEmitter) {
-	entries := map[string]inject.Entry{registration.PathPod: inject.EntryPod, registration.PathNamespace: inject.EntryNamespace}
-	for path, entry := range entries {
-		s.handle(path, &Handler{
-			Entry:   entry,
+	for _, entry := range registration.Entries {
+		s.handle(entry.Path, &Handler{
+			Entry:   entry.Decision,
 			Source:  source,
 			Metrics: m,
 			Log:     o.Log,

@@ -3,6 +3,8 @@
 package registration
 
 import (
+	"slices"
+
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +22,8 @@ const (
 	EntryNamePod = "pod.inject.dagger.io"
 	// EntryNameNamespace is the name of its entry for pods in namespaces that have the label.
 	EntryNameNamespace = "namespace.inject.dagger.io"
+	// EntryNameOptional is the name of its entry for pods whose label is optional.
+	EntryNameOptional = "optional.inject.dagger.io"
 )
 
 const (
@@ -27,9 +31,35 @@ const (
 	PathPod = "/inject/pod"
 	// PathNamespace is where the entry namespace.inject.dagger.io is served.
 	PathNamespace = "/inject/namespace"
+	// PathOptional is where the entry optional.inject.dagger.io is served.
+	PathOptional = "/inject/optional"
 	// PathValidate is where policies are validated when they are written.
 	PathValidate = "/validate/policy"
 )
+
+// Entry is one of the entries of the MutatingWebhookConfiguration.
+type Entry struct {
+	// Name is the entry's name, and Path where it is served.
+	Name, Path string
+	// Decision tells a decision that a request came through the entry.
+	Decision inject.Entry
+}
+
+// Entries are all of them.
+var Entries = []Entry{
+	{EntryNamePod, PathPod, inject.EntryPod},
+	{EntryNameNamespace, PathNamespace, inject.EntryNamespace},
+	{EntryNameOptional, PathOptional, inject.EntryOptional},
+}
+
+// EntryNamed returns the entry of that name, and whether there is one.
+func EntryNamed(name string) (Entry, bool) {
+	at := slices.IndexFunc(Entries, func(e Entry) bool { return e.Name == name })
+	if at < 0 {
+		return Entry{}, false
+	}
+	return Entries[at], true
+}
 
 // Configuration returns the MutatingWebhookConfiguration that sends us the pods that ask for injection, and no others. The
 // client function says how a path of ours is reached; releaseNamespace is where we run ourselves, and is left out.
@@ -51,17 +81,23 @@ func Configuration(client func(path string) admissionregistrationv1.WebhookClien
 	// of a failed call.
 	pod.FailurePolicy = ptr.To(admissionregistrationv1.Fail)
 	pod.NamespaceSelector = selector(excluded)
-	pod.ObjectSelector = selector(label(metav1.LabelSelectorOpExists), label(metav1.LabelSelectorOpNotIn, "false"))
+	pod.ObjectSelector = selector(label(metav1.LabelSelectorOpExists), label(metav1.LabelSelectorOpNotIn, inject.InjectFalse, inject.InjectOptional))
 
 	namespace := entry(EntryNameNamespace, client(PathNamespace))
 	namespace.FailurePolicy = ptr.To(admissionregistrationv1.Ignore)
-	namespace.NamespaceSelector = selector(excluded, label(metav1.LabelSelectorOpIn, "true"))
+	namespace.NamespaceSelector = selector(excluded, label(metav1.LabelSelectorOpIn, inject.InjectTrue))
 	namespace.ObjectSelector = selector(label(metav1.LabelSelectorOpDoesNotExist))
+
+	// Ignore, because the creator of such a pod never tries again: what is lost to a webhook that is down would cost a job.
+	optional := entry(EntryNameOptional, client(PathOptional))
+	optional.FailurePolicy = ptr.To(admissionregistrationv1.Ignore)
+	optional.NamespaceSelector = selector(excluded)
+	optional.ObjectSelector = selector(label(metav1.LabelSelectorOpIn, inject.InjectOptional))
 
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: ConfigurationName},
-		Webhooks:   []admissionregistrationv1.MutatingWebhook{pod, namespace},
+		Webhooks:   []admissionregistrationv1.MutatingWebhook{pod, namespace, optional},
 	}
 }
 
@@ -81,7 +117,7 @@ func ValidatingConfiguration(
 			ClientConfig:            client(PathValidate),
 			AdmissionReviewVersions: []string{"v1"},
 			Rules:                   rules("configmaps", admissionregistrationv1.Create, admissionregistrationv1.Update),
-			MatchPolicy: ptr.To(admissionregistrationv1.Equivalent),
+			MatchPolicy:             ptr.To(admissionregistrationv1.Equivalent),
 			MatchConditions: []admissionregistrationv1.MatchCondition{{
 				Name:       "a-policy",
 				Expression: "object.metadata.name == '" + config.ConfigMapName + "'",
@@ -110,7 +146,7 @@ func entry(name string, client admissionregistrationv1.WebhookClientConfig) admi
 		ClientConfig:            client,
 		AdmissionReviewVersions: []string{"v1"},
 		Rules:                   rules("pods", admissionregistrationv1.Create),
-		MatchPolicy: ptr.To(admissionregistrationv1.Equivalent),
+		MatchPolicy:             ptr.To(admissionregistrationv1.Equivalent),
 		MatchConditions: []admissionregistrationv1.MatchCondition{{
 			Name:       "not-a-mirror-pod",
 			Expression: "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)",

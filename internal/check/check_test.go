@@ -31,6 +31,7 @@ func TestAHealthyInstallation(t *testing.T) {
 	require.NoError(t, Text(&text, findings))
 	require.Equal(t, `ok    webhooks     pod.inject.dagger.io leads to Service dagger-inject/dagger-inject
 ok    webhooks     namespace.inject.dagger.io leads to Service dagger-inject/dagger-inject
+ok    webhooks     optional.inject.dagger.io leads to Service dagger-inject/dagger-inject
 ok    webhooks     policy.inject.dagger.io leads to Service dagger-inject/dagger-inject
 ok    replicas     2 of 2 replicas behind Service dagger-inject/dagger-inject ready
 ok    certificate  every CA bundle matches the certificate, which has 60 days left

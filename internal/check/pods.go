@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -92,7 +94,12 @@ func (c *checker) asking() ([]corev1.Pod, error) {
 	}
 	// An empty namespace is all of them.
 	labelled := func(*corev1.Pod) bool { return true }
-	if err := list(labelled, client.MatchingLabels{inject.LabelInject: "true"}, client.InNamespace(c.Namespace)); err != nil {
+	asks, err := labels.NewRequirement(inject.LabelInject, selection.In, []string{inject.InjectTrue, inject.InjectOptional})
+	if err != nil {
+		return nil, err
+	}
+	if err := list(labelled, client.MatchingLabelsSelector{Selector: labels.NewSelector().Add(*asks)},
+		client.InNamespace(c.Namespace)); err != nil {
 		return asking, err
 	}
 	namespaces, err := c.optedIn()

@@ -35,17 +35,16 @@ func (c *checker) checkWebhooks() {
 	if err := c.Reader.List(c.ctx, &mutating); err != nil {
 		c.unreadable("MutatingWebhookConfigurations", err)
 	} else {
-		paths := map[string]string{registration.EntryNamePod: registration.PathPod, registration.EntryNameNamespace: registration.PathNamespace}
 		for _, configuration := range mutating.Items {
 			for _, w := range configuration.Webhooks {
-				if path, ours := paths[w.Name]; ours {
-					c.entry(configuration.Name, w.Name, path, w.ClientConfig)
+				if entry, ours := registration.EntryNamed(w.Name); ours {
+					c.entry(configuration.Name, w.Name, entry.Path, w.ClientConfig)
 				}
 			}
 		}
 		if len(c.clients) == 0 {
-			c.add(Fail, install, "no MutatingWebhookConfiguration has the entries %s and %s",
-				registration.EntryNamePod, registration.EntryNameNamespace)
+			c.add(Fail, install, "no MutatingWebhookConfiguration has the entries %s, %s and %s",
+				registration.EntryNamePod, registration.EntryNameNamespace, registration.EntryNameOptional)
 		}
 	}
 	if err := c.Reader.List(c.ctx, &validating); err != nil {

@@ -22,7 +22,7 @@ func ReleaseNamespace(ctx context.Context, r client.Reader) string {
 	}
 	for _, configuration := range list.Items {
 		for _, w := range configuration.Webhooks {
-			if (w.Name == registration.EntryNamePod || w.Name == registration.EntryNameNamespace) && w.ClientConfig.Service != nil {
+			if _, ours := registration.EntryNamed(w.Name); ours && w.ClientConfig.Service != nil {
 				return w.ClientConfig.Service.Namespace
 			}
 		}

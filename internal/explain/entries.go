@@ -41,16 +41,17 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 	pod := podLabels(t)
 	takes := false // a configuration takes pods of the namespace
 	// Our own condition, in the one place where it is written.
-	ours := map[string]bool{}
+	own := map[string]bool{}
 	for _, w := range registration.Configuration(func(string) (c admissionregistrationv1.WebhookClientConfig) { return c }, "").Webhooks {
 		for _, c := range w.MatchConditions {
-			ours[c.Expression] = true
+			own[c.Expression] = true
 		}
 	}
 	for i := range list.Items {
 		for n := range list.Items[i].Webhooks {
 			w := &list.Items[i].Webhooks[n]
-			if w.Name != registration.EntryNamePod && w.Name != registration.EntryNameNamespace {
+			known, ours := registration.EntryNamed(w.Name)
+			if !ours {
 				continue
 			}
 			if w.Name == registration.EntryNamePod {
@@ -60,13 +61,11 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 			e := Entry{Configuration: list.Items[i].Name, Name: w.Name, Because: j.refusal(w, pod)}
 			if e.Called = e.Because == ""; e.Called {
 				called = true
-				if entry = inject.EntryPod; w.Name == registration.EntryNameNamespace {
-					entry = inject.EntryNamespace
-				}
+				entry = known.Decision
 			}
 			for _, c := range w.MatchConditions {
 				// What our own says, the decision says too: mirror_pod.
-				if !ours[c.Expression] {
+				if !own[c.Expression] {
 					e.NotEvaluated = append(e.NotEvaluated, c.Name+": "+c.Expression)
 				}
 			}

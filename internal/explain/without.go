@@ -2,6 +2,7 @@ package explain
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/dagger-inject/dagger-inject/inject"
 )
@@ -14,9 +15,16 @@ func without(pod map[string]any, status *inject.Status) {
 	metadata, _ := pod["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
 	delete(annotations, inject.AnnotationStatus)
-	// Injection names its own volume there if the pod has no such annotation.
-	if volume, _ := annotations[inject.AnnotationSafeToEvict].(string); slices.Contains(status.Volumes, volume) {
+	// Injection names its own volumes there if the pod has no such annotation.
+	volumes, _ := annotations[inject.AnnotationSafeToEvict].(string)
+	theirs := func(volume string) bool { return !slices.Contains(status.Volumes, volume) }
+	if volumes != "" && !slices.ContainsFunc(strings.Split(volumes, ","), theirs) {
 		delete(annotations, inject.AnnotationSafeToEvict)
+	}
+	variables := []string{inject.EnvRunnerHost, inject.EnvNodeIP, inject.EnvCLIBin}
+	if status.HookTemplate != "" {
+		delete(annotations, inject.AnnotationHookTemplate)
+		variables = append(variables, inject.EnvHookTemplate)
 	}
 	spec, _ := pod["spec"].(map[string]any)
 	if spec == nil {
@@ -37,7 +45,7 @@ func without(pod map[string]any, status *inject.Status) {
 			continue
 		}
 		remove(container, "volumeMounts", named(status.Volumes))
-		remove(container, "env", named([]string{inject.EnvRunnerHost, inject.EnvNodeIP, inject.EnvCLIBin}))
+		remove(container, "env", named(variables))
 	}
 }
 

@@ -107,7 +107,7 @@ func (b *builder) fill(f *field, value reflect.Value, whole bool) {
 	switch {
 	case t == reflect.TypeFor[resource.Quantity]():
 		f.kind = kindQuantity
-	case t == reflect.TypeFor[metav1.Duration]():
+	case t == reflect.TypeFor[config.Timeout]():
 		f.kind = kindDuration
 	case t == reflect.TypeFor[corev1.ResourceList]():
 		f.kind = kindStruct

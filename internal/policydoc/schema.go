@@ -126,7 +126,7 @@ func (f *field) remark() string {
 
 const (
 	quantityPattern = `^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$`
-	durationPattern = `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`
+	durationPattern = `^(auto|\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
 
 	// A path has segments without a colon or a control character, and none is "." or "..".
 	absolutePattern = `^(/([^./:\x00-\x1f\x7f-\x9f]|\.[^./:\x00-\x1f\x7f-\x9f]|\.\.[^/:\x00-\x1f\x7f-\x9f])[^/:\x00-\x1f\x7f-\x9f]*)+$`

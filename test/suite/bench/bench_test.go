@@ -23,11 +23,10 @@ func handlers(t testing.TB) map[string]http.Handler {
 	require.NoError(t, err)
 	ours := http.NewServeMux()
 	metrics := webhook.NewMetrics(prometheus.NewRegistry())
-	for path, entry := range map[string]inject.Entry{registration.PathPod: inject.EntryPod,
-		registration.PathNamespace: inject.EntryNamespace} {
+	for _, entry := range registration.Entries {
 		policies := builtInPolicies()
-		ours.Handle(path, &webhook.Handler{
-			Entry:   entry,
+		ours.Handle(entry.Path, &webhook.Handler{
+			Entry:   entry.Decision,
 			Source:  webhook.Static{Labels: namespaceLabels, Policies: policies},
 			Metrics: metrics,
 			Log:     slog.New(slog.NewJSONHandler(io.Discard, nil)),

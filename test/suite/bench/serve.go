@@ -80,8 +80,9 @@ func builtInPolicies() *inject.Policies { return inject.NewPolicies(config.Built
 func serveOn(ctx context.Context, handler http.Handler, certs string, port int, log *slog.Logger) error {
 	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
 	mux := http.NewServeMux()
-	mux.Handle(registration.PathPod, handler)
-	mux.Handle(registration.PathNamespace, handler)
+	for _, entry := range registration.Entries {
+		mux.Handle(entry.Path, handler)
+	}
 	server := &ctrlwebhook.DefaultServer{Options: ctrlwebhook.Options{
 		Host:       loopback,
 		Port:       port,
