@@ -46,8 +46,8 @@ func TestEngineThatCannotBeRead(t *testing.T) {
 		want      string
 	}{
 		"none": {of("web", "web", "nginx"), nil, 1,
-			"namespace dagger: none of the 1 workloads has a container dagger-engine or an image of the Dagger Engine; an engine elsewhere is " +
-				"found with --namespace"},
+			"namespace dagger: none of the 1 workloads has a container dagger-engine or an image of the Dagger Engine; " +
+				"look elsewhere with --namespace"},
 		"by image": {of("own", "x", "mirror.example.com:5000/dagger/engine:v0.21.8"), nil, 0, "Deployment dagger/own"},
 		"the name beats images": {of("a", "dagger-engine", "any:v0.21.8") + "---\n" + of("b", "x", "dagger/engine:v0.19.0"), nil, 0,
 			"Deployment dagger/a"},

@@ -130,8 +130,8 @@ func unquote(text string, n *node) string {
 	return s
 }
 
-// PathFrom returns the way from base to v, as in spec.containers[0].name, for messages. It is empty where v is base, is
-// missing, or does not lie in it.
+// PathFrom returns the path from base to v, as in spec.containers[0].name, for messages. It is empty if v is base, is missing,
+// or does not lie in base.
 func (v Value) PathFrom(base Value) string {
 	if v.doc == nil || v.doc != base.doc {
 		return ""

@@ -32,7 +32,8 @@ const (
 )
 
 // Configuration returns the MutatingWebhookConfiguration that sends us the pods that ask for injection, and no others. The
-// client function says how a path of ours is reached; releaseNamespace is where we run ourselves, and is left out.
+// client function returns how the API server reaches a path of ours; releaseNamespace is the namespace that the webhook runs
+// in, which is excluded.
 func Configuration(client func(path string) admissionregistrationv1.WebhookClientConfig,
 	releaseNamespace string) *admissionregistrationv1.MutatingWebhookConfiguration {
 	excluded := metav1.LabelSelectorRequirement{
@@ -68,8 +69,8 @@ func Configuration(client func(path string) admissionregistrationv1.WebhookClien
 // ValidatingConfigurationName is the name of the ValidatingWebhookConfiguration.
 const ValidatingConfigurationName = "dagger-inject"
 
-// ValidatingConfiguration returns the ValidatingWebhookConfiguration that checks policies when they are written. It ignores
-// failures: a bad policy that is written meanwhile is refused with the same words when a pod uses it.
+// ValidatingConfiguration returns the ValidatingWebhookConfiguration that checks policies when they are written. Its failure
+// policy is Ignore: a pod that uses an invalid policy written meanwhile is refused with the same message.
 func ValidatingConfiguration(
 	client func(path string) admissionregistrationv1.WebhookClientConfig,
 ) *admissionregistrationv1.ValidatingWebhookConfiguration {
@@ -81,7 +82,7 @@ func ValidatingConfiguration(
 			ClientConfig:            client(PathValidate),
 			AdmissionReviewVersions: []string{"v1"},
 			Rules:                   rules("configmaps", admissionregistrationv1.Create, admissionregistrationv1.Update),
-			MatchPolicy: ptr.To(admissionregistrationv1.Equivalent),
+			MatchPolicy:             ptr.To(admissionregistrationv1.Equivalent),
 			MatchConditions: []admissionregistrationv1.MatchCondition{{
 				Name:       "a-policy",
 				Expression: "object.metadata.name == '" + config.ConfigMapName + "'",
@@ -110,12 +111,12 @@ func entry(name string, client admissionregistrationv1.WebhookClientConfig) admi
 		ClientConfig:            client,
 		AdmissionReviewVersions: []string{"v1"},
 		Rules:                   rules("pods", admissionregistrationv1.Create),
-		MatchPolicy: ptr.To(admissionregistrationv1.Equivalent),
+		MatchPolicy:             ptr.To(admissionregistrationv1.Equivalent),
 		MatchConditions: []admissionregistrationv1.MatchCondition{{
 			Name:       "not-a-mirror-pod",
 			Expression: "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)",
 		}},
-		// Events are written, and not on a dry run.
+		// The webhook writes events, but not on a dry run.
 		SideEffects:        ptr.To(admissionregistrationv1.SideEffectClassNoneOnDryRun),
 		ReinvocationPolicy: ptr.To(admissionregistrationv1.IfNeededReinvocationPolicy),
 		TimeoutSeconds:     ptr.To[int32](3),

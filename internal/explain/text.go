@@ -131,7 +131,7 @@ func (p *page) policy(policy *Policy) {
 	}
 }
 
-// mostContainers is how many are written of a pod that has very many.
+// mostContainers is how many containers of a pod are written at most.
 const mostContainers = 32
 
 func (p *page) containers(e *Explanation) {

@@ -48,7 +48,7 @@ func runTests(m *testing.M) int {
 // chart is the chart's folder.
 const chart = "../../../charts/dagger-inject"
 
-// patience is how long anything is waited for; it takes seconds on an idle machine.
+// patience is the time limit of every wait, which takes seconds on an idle machine.
 const patience = 3 * time.Minute
 
 // policy names an engine, so that none has to run.
