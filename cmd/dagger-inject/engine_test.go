@@ -34,8 +34,8 @@ func TestEngineGoldens(t *testing.T) {
 }
 
 func TestEngineThatCannotBeRead(t *testing.T) {
-	const workload = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME}, spec: {template: {spec: {containers: [{name: " +
-		"CONTAINER, image: IMAGE}]}}}}\n"
+	const workload = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME}, spec: {template: {spec: " +
+		"{containers: [{name: CONTAINER, image: IMAGE}]}}}}\n"
 	of := func(name, container, image string) string {
 		return strings.NewReplacer("NAME", name, "CONTAINER", container, "IMAGE", image).Replace(workload)
 	}
@@ -76,8 +76,8 @@ func TestEngineThatCannotBeRead(t *testing.T) {
 func TestInjectFindsTheEngineOfEachPodsNamespace(t *testing.T) {
 	const daemonSet = "{kind: DaemonSet, metadata: {name: e, namespace: NS}, spec: {template: {spec: {containers: [{name: dagger-engine, " +
 		"image: 'e:NS', volumeMounts: [{name: r, mountPath: /run/dagger}]}], volumes: [{name: r, hostPath: {path: /run/NS}}]}}}}\n"
-	const pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: NS, labels: {dagger.io/inject: 'true'}}, spec: {containers: " +
-		"[{name: a}]}}\n"
+	const pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: NS, labels: {dagger.io/inject: 'true'}}, " +
+		"spec: {containers: [{name: a}]}}\n"
 	write := func(name, text string) string {
 		path := filepath.Join(t.TempDir(), name)
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
@@ -103,8 +103,8 @@ func TestTheServersVersionOffline(t *testing.T) {
 	const pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}]}}\n"
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
 	require.NoError(t, os.WriteFile(policy,
-		[]byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {tcp: {address: 'e:1'}}\ncli: {delivery: image-volume, "+
-			"image: 'i:1'}\n"), 0o600))
+		[]byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {tcp: {address: 'e:1'}}\n"+
+			"cli: {delivery: image-volume, image: 'i:1'}\n"), 0o600))
 	for version, want := range map[string]string{"": `"cli":"image-volume"`, "1.35": `"cli":"image-volume"`,
 		"v1.34.3": `"cli":"init-container","cliBecause":"the API server has no image volumes`} {
 		args := []string{"inject", "-f", "-", "--policy", policy}

@@ -26,8 +26,8 @@ func ParseWanted(text string) (Wanted, error) {
 	case len(validation.IsDNS1123Subdomain(text)) == 0:
 		return Wanted{name: text}, nil
 	}
-	return Wanted{}, fmt.Errorf("%.60q is not accepted: accepted is a version, as in v0.21 or v0.21.8, latest, or the name of an "+
-		"engine's workload", text)
+	return Wanted{}, fmt.Errorf("%.60q is not accepted: "+
+		"accepted is a version, as in v0.21 or v0.21.8, latest, or the name of an engine's workload", text)
 }
 
 // IsAny reports whether any engine will do.

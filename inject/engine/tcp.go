@@ -124,6 +124,6 @@ func safe(c *candidate, s *corev1.ServiceSpec) (bool, string) {
 	case isLocal(s) && c.Workload.Kind == "DaemonSet":
 		return true, "internalTrafficPolicy is Local, and an engine is on each node"
 	}
-	return false, "there are several engines, and each connection may reach another one: set sessionAffinity: ClientIP or " +
-		"internalTrafficPolicy: Local"
+	return false, "there are several engines, and each connection may reach another one: " +
+		"set sessionAffinity: ClientIP or internalTrafficPolicy: Local"
 }

@@ -63,13 +63,14 @@ func issuance() *issued {
 
 // notReady is a certificate that is not issued.
 func notReady(c *certmanagerv1.Certificate, reason, message string) {
-	c.Status.Conditions[0].Status, c.Status.Conditions[0].Reason, c.Status.Conditions[0].Message = certmanagermeta.ConditionFalse, reason,
-		message
+	ready := &c.Status.Conditions[0]
+	ready.Status, ready.Reason, ready.Message = certmanagermeta.ConditionFalse, reason, message
 }
 
 // ofRequest replaces a condition of the request, or adds it.
-func (i *issued) ofRequest(condition certmanagerv1.CertificateRequestConditionType, status certmanagermeta.ConditionStatus, reason,
-	message string) {
+func (i *issued) ofRequest(
+	condition certmanagerv1.CertificateRequestConditionType, status certmanagermeta.ConditionStatus, reason, message string,
+) {
 	all := i.request.Status.Conditions[:0:0]
 	for _, c := range i.request.Status.Conditions {
 		if c.Type != condition {
@@ -130,8 +131,8 @@ func TestCertManagerIsQuoted(t *testing.T) {
 			i.ofRequest(certmanagerv1.CertificateRequestConditionReady, certmanagermeta.ConditionFalse, "Denied",
 				"The CertificateRequest was denied by an approval controller")
 		}, nil, []Finding{
-			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready: DoesNotExist: no Secret; 3 attempts failed, the last at " +
-				"2026-01-02T02:04:05Z"},
+			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready: DoesNotExist: no Secret; " +
+				"3 attempts failed, the last at 2026-01-02T02:04:05Z"},
 			{Level: Fail, Text: "CertificateRequest dagger-inject/serving-2 was denied: policy.cert-manager.io: No policy approved this request",
 				Remedy: "cmctl renew serving -n dagger-inject"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
@@ -160,8 +161,8 @@ func TestCertManagerIsQuoted(t *testing.T) {
 			i.ofRequest(certmanagerv1.CertificateRequestConditionReady, certmanagermeta.ConditionFalse, "Pending", "Waiting on certificate issuance")
 		}, nil, []Finding{
 			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready"},
-			{Level: Fail, Text: "CertificateRequest dagger-inject/serving-2 waits since 2026-01-02T02:04:05Z: Pending: Waiting on " +
-				"certificate issuance"},
+			{Level: Fail, Text: "CertificateRequest dagger-inject/serving-2 waits since 2026-01-02T02:04:05Z: " +
+				"Pending: Waiting on certificate issuance"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
 		}},
 		"a renewal that is overdue": {func(i *issued) { i.serving.Status.RenewalTime = &metav1.Time{Time: now.Add(-48 * time.Hour)} }, nil,
