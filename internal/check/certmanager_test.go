@@ -81,18 +81,61 @@ func (i *issued) ofRequest(
 		certmanagerv1.CertificateRequestCondition{Type: condition, Status: status, Reason: reason, Message: message})
 }
 
-// TestCertManagerIsQuoted has one thing wrong in each case, and wants every line of it.
-func TestCertManagerIsQuoted(t *testing.T) {
-	for name, c := range map[string]struct {
-		change    func(*issued)
-		forbidden []string
-		want      []Finding
-	}{
+// certManagerCase changes the objects of a healthy issuance, and has every finding that comes of it.
+type certManagerCase struct {
+	change    func(*issued)
+	forbidden []string // kinds that may not be read
+	want      []Finding
+}
+
+func requireCertManagerSays(t *testing.T, cases map[string]certManagerCase) {
+	t.Helper()
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			i := healthy(t)
+			objects := issuance()
+			c.change(objects)
+			i.others = []client.Object{&objects.selfSigned, &objects.ca, &objects.authority, &objects.serving, &objects.request}
+			for _, kind := range c.forbidden {
+				i.forbidden[kind] = true
+			}
+			got := i.findingsOf(t, "cert-manager")
+			require.Len(t, got, len(c.want), "%+v", got)
+			for n, want := range c.want {
+				require.Equal(t, want.Level, got[n].Level, "%+v", got[n])
+				require.Contains(t, got[n].Text, want.Text)
+				require.Contains(t, got[n].Remedy, want.Remedy)
+			}
+		})
+	}
+}
+
+func TestTheStateOfACertificateIsQuoted(t *testing.T) {
+	requireCertManagerSays(t, map[string]certManagerCase{
 		"all is well": {func(*issued) {}, nil, []Finding{
 			{Level: OK, Text: "Certificate dagger-inject/serving is ready, and renewed at 2026-01-03T03:04:05Z"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready, and renewed at 2026-01-03T03:04:05Z"},
 		}},
 		"a certificate that somebody else makes": {func(i *issued) { i.serving.Spec.SecretName = "other" }, nil, nil},
+		"a renewal that is overdue": {func(i *issued) { i.serving.Status.RenewalTime = &metav1.Time{Time: now.Add(-48 * time.Hour)} }, nil,
+			[]Finding{
+				{Level: Warn, Text: "Certificate dagger-inject/serving was to be renewed at 2025-12-31T03:04:05Z, and cert-manager has not begun",
+					Remedy: "controller runs"},
+				{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
+			}},
+		"a certificate that nobody looked at": {func(i *issued) { i.serving.Status = certmanagerv1.CertificateStatus{} }, nil, []Finding{
+			{Level: Fail, Text: "cert-manager has not looked at Certificate dagger-inject/serving"},
+			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
+		}},
+		"the authority's": {func(i *issued) { notReady(&i.authority, "Expired", "Certificate expired on Thu") }, nil, []Finding{
+			{Level: OK, Text: "Certificate dagger-inject/serving is ready"},
+			{Level: Fail, Text: "Certificate dagger-inject/authority is not ready: Expired: Certificate expired on Thu"},
+		}},
+	})
+}
+
+func TestTheStateOfAnIssuerIsQuoted(t *testing.T) {
+	requireCertManagerSays(t, map[string]certManagerCase{
 		"an issuer that is not ready": {func(i *issued) {
 			notReady(&i.serving, "DoesNotExist", "Issuing certificate as Secret does not exist")
 			i.ca.Status.Conditions[0] = certmanagerv1.IssuerCondition{Type: certmanagerv1.IssuerConditionReady,
@@ -114,14 +157,14 @@ func TestCertManagerIsQuoted(t *testing.T) {
 			{Level: Warn, Text: "Issuer dagger-inject/other, which signs Certificate dagger-inject/serving, does not exist",
 				Remedy: "certificates.issuer"},
 		}},
-		"a cluster's issuer": {func(i *issued) {
-			i.serving.Spec.IssuerRef = certmanagermeta.IssuerReference{Kind: "ClusterIssuer", Name: "corp", Group: "cert-manager.io"}
-		}, []string{"ClusterIssuer"}, []Finding{
-			{Level: Warn, Text: "not known: whether ClusterIssuer corp is ready: ", Remedy: "Ask somebody who may read"},
-		}},
 		"an issuer of somebody else's": {func(i *issued) {
 			i.serving.Spec.IssuerRef = certmanagermeta.IssuerReference{Kind: "AWSPCAIssuer", Name: "corp", Group: "awspca.cert-manager.io"}
 		}, nil, []Finding{{Level: OK, Text: "Certificate dagger-inject/serving is ready"}}},
+	})
+}
+
+func TestTheStateOfARequestIsQuoted(t *testing.T) {
+	requireCertManagerSays(t, map[string]certManagerCase{
 		"a request that was denied": {func(i *issued) {
 			notReady(&i.serving, "DoesNotExist", "no Secret")
 			n := 3
@@ -165,19 +208,15 @@ func TestCertManagerIsQuoted(t *testing.T) {
 				"Pending: Waiting on certificate issuance"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
 		}},
-		"a renewal that is overdue": {func(i *issued) { i.serving.Status.RenewalTime = &metav1.Time{Time: now.Add(-48 * time.Hour)} }, nil,
-			[]Finding{
-				{Level: Warn, Text: "Certificate dagger-inject/serving was to be renewed at 2025-12-31T03:04:05Z, and cert-manager has not begun",
-					Remedy: "controller runs"},
-				{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
-			}},
-		"a certificate that nobody looked at": {func(i *issued) { i.serving.Status = certmanagerv1.CertificateStatus{} }, nil, []Finding{
-			{Level: Fail, Text: "cert-manager has not looked at Certificate dagger-inject/serving"},
-			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
-		}},
-		"the authority's": {func(i *issued) { notReady(&i.authority, "Expired", "Certificate expired on Thu") }, nil, []Finding{
-			{Level: OK, Text: "Certificate dagger-inject/serving is ready"},
-			{Level: Fail, Text: "Certificate dagger-inject/authority is not ready: Expired: Certificate expired on Thu"},
+	})
+}
+
+func TestWhatOfCertManagerMayNotBeReadIsNamed(t *testing.T) {
+	requireCertManagerSays(t, map[string]certManagerCase{
+		"a cluster's issuer": {func(i *issued) {
+			i.serving.Spec.IssuerRef = certmanagermeta.IssuerReference{Kind: "ClusterIssuer", Name: "corp", Group: "cert-manager.io"}
+		}, []string{"ClusterIssuer"}, []Finding{
+			{Level: Warn, Text: "not known: whether ClusterIssuer corp is ready: ", Remedy: "Ask somebody who may read"},
 		}},
 		"who may read nothing of it": {func(*issued) {}, []string{"CertificateList"}, []Finding{
 			{Level: Warn, Text: "not known: whether the certificate is renewed: ", Remedy: "Ask somebody who may read"},
@@ -191,24 +230,7 @@ func TestCertManagerIsQuoted(t *testing.T) {
 				{Level: Warn, Text: "not known: what became of the request for Certificate dagger-inject/serving: "},
 				{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
 			}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			i := healthy(t)
-			objects := issuance()
-			c.change(objects)
-			i.others = []client.Object{&objects.selfSigned, &objects.ca, &objects.authority, &objects.serving, &objects.request}
-			for _, kind := range c.forbidden {
-				i.forbidden[kind] = true
-			}
-			got := i.findingsOf(t, "cert-manager")
-			require.Len(t, got, len(c.want), "%+v", got)
-			for n, want := range c.want {
-				require.Equal(t, want.Level, got[n].Level, "%+v", got[n])
-				require.Contains(t, got[n].Text, want.Text)
-				require.Contains(t, got[n].Remedy, want.Remedy)
-			}
-		})
-	}
+	})
 }
 
 func TestWhatCertManagerSaysIsACause(t *testing.T) {
