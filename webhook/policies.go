@@ -152,7 +152,7 @@ func (s *PolicyStore) Set(cm *corev1.ConfigMap) {
 	}
 	own := &namespacePolicies{documents: config.FromConfigMap(cm, config.OriginNamespace)}
 	if old := s.find(cm.Namespace); old != nil && old.documents.Equal(own.documents) {
-		return // only its metadata has changed, or all ConfigMaps were listed anew
+		return // only its metadata has changed, or all ConfigMaps were listed again
 	}
 	own.compile(s.cluster.Load())
 	s.replace(cm.Namespace, own)

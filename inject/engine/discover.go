@@ -43,9 +43,9 @@ type Discovered struct {
 type Identity struct {
 	// Workload is the DaemonSet, StatefulSet or Deployment.
 	Workload Workload `json:"workload"`
-	// Version is vX.Y.Z, from the image's tag, else from the chart's label; empty where neither says.
+	// Version is vX.Y.Z, from the image's tag, else from the chart's label; empty if neither says.
 	Version string `json:"version,omitempty"`
-	// Rollout is how many of its replicas are ready; nil where its status does not say yet.
+	// Rollout is how many of its replicas are ready; nil if its status does not say yet.
 	Rollout *Rollout `json:"rollout,omitempty"`
 	// Draining is true if the workload is marked as draining: only pods that ask for this very engine get it.
 	Draining bool `json:"draining,omitempty"`

@@ -27,7 +27,7 @@ type Session struct {
 	size, limit int
 }
 
-// ErrTooLarge is what Operations returns where the additions came to more bytes than the session's limit.
+// ErrTooLarge is what Operations returns if the additions have more bytes than the session's limit.
 var ErrTooLarge = errors.New("the additions are larger than the limit")
 
 // operationBytes is roughly what an addition takes in a patch besides its value.

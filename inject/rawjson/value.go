@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Value is one value of a Document, or the zero Value where there is none. Every method of the zero Value answers as for
-// a missing value, so look-ups chain without checks: pod.Get("spec").Get("containers").
+// Value is one value of a Document, or the zero Value if there is none. Every method of the zero Value answers as for a
+// missing value, so look-ups chain without checks: pod.Get("spec").Get("containers").
 type Value struct {
 	doc *Document
 	at  int
@@ -44,7 +44,7 @@ func (v Value) Len() int {
 	return int(v.node().count)
 }
 
-// Get returns the member of that name, the zero Value where there is none or where the value is not an object.
+// Get returns the member of that name, or the zero Value if there is none or the value is not an object.
 func (v Value) Get(name string) Value {
 	if v.Kind() != Object {
 		return Value{}
@@ -148,7 +148,7 @@ func (v Value) PathFrom(base Value) string {
 	return strings.TrimPrefix(path.String(), ".")
 }
 
-// childToward returns the child of the node at that holds target, and its path segment; -1 where there is none.
+// childToward returns the child of the node at that holds target, and its path segment; -1 if there is none.
 func (d *Document) childToward(at, target int) (int, string) {
 	v := Value{doc: d, at: at}
 	for i, element := range v.Elements() {

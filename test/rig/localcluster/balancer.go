@@ -110,8 +110,8 @@ func (b *balancer) state() map[string][]string {
 	return state
 }
 
-// backends returns where connections may go: to the ready pods, or, as with kube-proxy, where there is none, to those
-// that are terminating and still serve.
+// backends returns where connections may go: to the ready pods or, as with kube-proxy, if no pod is ready, to those that are
+// terminating and still serve.
 func backends(all []*discoveryv1.EndpointSlice, port string) []string {
 	var ready, terminating []string
 	for _, slice := range all {

@@ -80,7 +80,7 @@ func replacePaths(text string, paths map[string]string) string {
 
 var reference = regexp.MustCompile(`\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)`)
 
-// expand replaces references to variables as Kubernetes does: $(NAME), where there is one of that name, and $$ is a $.
+// expand replaces references to variables as Kubernetes does: $(NAME), if there is a variable of that name, and $$ is a $.
 func expand(text string, values map[string]string) string {
 	return reference.ReplaceAllStringFunc(text, func(found string) string {
 		if found == "$$" {

@@ -67,7 +67,7 @@ func (p *pod) start(command *command) error {
 // signalRunning sends a signal to the process, which ignores it if it has just ended: supervise sees that by itself.
 func (p *pod) signalRunning(s os.Signal) { _ = p.process.Signal(s) }
 
-// supervise returns when the process has ended. Meanwhile it probes it, and ends it where the pod is deleted or a
+// supervise returns when the process has ended. Meanwhile it probes the process, and ends it if the pod is deleted or a
 // liveness probe fails: preStop, SIGTERM, and, once the grace period is over, SIGKILL.
 func (p *pod) supervise(ctx context.Context, container *corev1.Container) {
 	ctx, stop := context.WithCancel(ctx)

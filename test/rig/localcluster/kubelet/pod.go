@@ -16,7 +16,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/test/rig/localcluster/process"
 )
 
-// pod is the life of one pod: the kubelet's pod worker. Its fields belong to run, but for those below mu.
+// pod is the kubelet's worker for one pod. Only run uses its fields, except for those below mu.
 type pod struct {
 	kubelet *Kubelet
 	object  *corev1.Pod

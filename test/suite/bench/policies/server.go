@@ -37,7 +37,7 @@ type server struct {
 	process *program.Process
 	pid     int
 	url     string
-	heap    string // address of the heap profile, where the server is a copy of this program
+	heap    string // address of the heap profile, if the server is a copy of this program
 	client  *http.Client
 	review  string
 }
