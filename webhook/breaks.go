@@ -32,7 +32,7 @@ func (s *PolicyStore) breaks(ctx context.Context, cluster *inject.Policies) (war
 		}
 		own := s.find(name)
 		if own == nil {
-			continue // gone meanwhile
+			continue // deleted meanwhile
 		}
 		problems := cluster.With(own.documents).Problems()
 		if len(problems) == 0 || len(s.Policies(name).Problems()) > 0 {

@@ -92,7 +92,7 @@ func (c *certificate) expiry() (time.Time, bool) {
 func (c *certificate) ready(*http.Request) error {
 	switch expiry, loaded := c.expiry(); {
 	case !loaded:
-		return errors.New("no certificate yet: " + filepath.Join(c.dir, certFile) + " and " + keyFile + " are waited for")
+		return errors.New("no certificate yet: waiting for " + filepath.Join(c.dir, certFile) + " and " + keyFile)
 	case time.Now().After(expiry):
 		return fmt.Errorf("the certificate in %s expired at %s", c.dir, expiry.UTC().Format(time.RFC3339))
 	}

@@ -21,13 +21,14 @@ const (
 	stopTimeout = bodyTimeout + answerTimeout + 2*time.Second
 )
 
-// drain stops a server without failing a request. Readiness fails first. The server then goes on serving, new connections too,
-// until no request comes any more. The API server keeps using its connections to a pod that is no longer an endpoint
-// (kubernetes#127335), so each answer closes its connection: Connection: close in HTTP/1.1, which is what the API server speaks
-// to Services, and GOAWAY in HTTP/2, which net/http derives from that header.
+// drain stops a server without failing a request. Readiness fails first. The server then continues to serve, new connections
+// too, until no more requests come. The API server keeps using its connections to a pod that is no longer an endpoint
+// (kubernetes#127335), so each answer closes its connection: Connection: close in HTTP/1.1, which is what the API server
+// speaks to Services, and GOAWAY in HTTP/2, which net/http derives from that header.
 //
-// Idle connections stay open until the end: closing one can lose a request that is already on its way, and nobody sends it
-// again. A connection without a request for the whole quiet period is unlikely to get one at the moment when it closes.
+// Idle connections stay open until the end: closing one can lose a request that is already on its way, and the API server does
+// not send it again. A connection without a request for the whole quiet period is unlikely to get one at the moment when it
+// closes.
 type drain struct {
 	quiet, timeout time.Duration
 	log            *slog.Logger
@@ -67,13 +68,13 @@ func (d *drain) begun() bool {
 	}
 }
 
-// run drains until the quiet period has passed without a request, the time is up, or the server has stopped by itself.
+// run drains until a quiet period has passed without a request, the timeout has passed, or the server has stopped by itself.
 func (d *drain) run(ended <-chan struct{}) {
 	d.draining.Store(true)
 	if d.quiet <= 0 || !d.begun() {
 		return
 	}
-	d.log.Info("draining: not ready, and serving on until requests cease; a second signal ends at once",
+	d.log.Info("draining: not ready, and serving until requests cease; a second signal stops at once",
 		"quietPeriod", d.quiet.String(), "timeout", d.timeout.String())
 	started := time.Now()
 	quiet, timeout := time.NewTimer(d.quiet), time.NewTimer(d.timeout)
@@ -87,7 +88,7 @@ func (d *drain) run(ended <-chan struct{}) {
 			d.log.Info("drained", "took", time.Since(started).String())
 			return
 		case <-timeout.C:
-			d.log.Warn("requests still come: the drain ends nevertheless, and new ones will be refused", "took", time.Since(started).String())
+			d.log.Warn("the drain timed out with requests still coming: new ones will be refused", "took", time.Since(started).String())
 			return
 		case <-ended:
 			return
@@ -95,7 +96,7 @@ func (d *drain) run(ended <-chan struct{}) {
 	}
 }
 
-// handle serves requests, and while draining says in each answer that the connection closes.
+// handle serves requests. While draining, each answer says that the connection closes.
 func (d *drain) handle(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if d.draining.Load() {

@@ -24,7 +24,7 @@ type engineAPI struct {
 	mapper meta.RESTMapper
 }
 
-// engineKinds are the objects that an engine is read off.
+// engineKinds are the kinds of objects that an engine is read off.
 func engineKinds() []client.Object {
 	return []client.Object{&appsv1.DaemonSet{}, &appsv1.StatefulSet{}, &appsv1.Deployment{}, &corev1.Service{}}
 }
@@ -111,8 +111,8 @@ func (c *engineCache) list(ctx context.Context, namespace string) engineNamespac
 	}}
 }
 
-// changeOfEngine reports whether an event of a trimmed object may change what is known of engines, and in which namespace. Most
-// events are of other workloads, or of a status that says nothing new to decisions.
+// changeOfEngine reports whether an event of a trimmed object may concern an engine, and in which namespace. Most events
+// concern other workloads, or a change of status that no decision depends on.
 func changeOfEngine(object, old any) (namespace string, matters bool) {
 	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
 		object = gone.Obj
@@ -128,7 +128,7 @@ func changeOfEngine(object, old any) (namespace string, matters bool) {
 	return now.GetNamespace(), !had || !sameButVersion(before, now)
 }
 
-// sameButVersion reports whether two states of a trimmed object differ in nothing that is read.
+// sameButVersion reports whether two states of a trimmed object differ in their resourceVersion at most.
 func sameButVersion(a, b client.Object) bool {
 	a, b = a.DeepCopyObject().(client.Object), b.DeepCopyObject().(client.Object)
 	a.SetResourceVersion("")
@@ -136,7 +136,7 @@ func sameButVersion(a, b client.Object) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// trimEngine keeps of a workload or Service what an engine is read off.
+// trimEngine reduces a workload or Service to what an engine is read off.
 func trimEngine(object any) (any, error) {
 	engine.Trim(object)
 	return object, nil

@@ -9,10 +9,10 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// engineState is what is known of engines at one moment, by namespace. It does not change.
+// engineState is what is known about engines at one moment, by namespace. It is immutable.
 type engineState map[string]engineNamespace
 
-// engineNamespace is what is known of the engines of one namespace.
+// engineNamespace is what is known about the engines of one namespace.
 type engineNamespace struct {
 	workloads engine.Workloads
 	err       error // the namespace cannot be read

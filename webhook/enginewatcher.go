@@ -13,8 +13,8 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// engineWatcher reads the workloads of the namespaces in which policies look for engines, and no others, so that a Role in each
-// is enough. A namespace that is missing or forbidden has no engine; it does not keep the replica from becoming ready.
+// engineWatcher reads the workloads of only those namespaces in which policies look for engines, so that a Role in each is
+// enough. A namespace that does not exist or may not be read has no engine, and the replica becomes ready nevertheless.
 type engineWatcher struct {
 	api engineAPI
 	log *slog.Logger
@@ -133,7 +133,7 @@ func (w *engineWatcher) failed(watched *watchedNamespace, namespace string, err 
 	w.touch()
 }
 
-// ready is the readiness check that every wanted namespace was read, or may not be read.
+// ready is the readiness check that every wanted namespace has been read, or may not be read.
 func (w *engineWatcher) ready(*http.Request) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,7 +149,7 @@ func (w *engineWatcher) ready(*http.Request) error {
 	return nil
 }
 
-// state reads the caches, and also returns those of which something is known.
+// state reads the caches. It also returns the namespaces that have been read or may not be read.
 func (w *engineWatcher) state(ctx context.Context) (state engineState, read []*watchedNamespace) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

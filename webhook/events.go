@@ -33,7 +33,7 @@ const (
 	// eventRate is how many are sent a second, and eventBurst how many at once after a pause.
 	eventRate  = 2
 	eventBurst = 20
-	// eventsKept is how many sent events are remembered, so that a repetition is counted instead of sent again.
+	// eventsKept is how many sent events are remembered, so that repetitions are counted instead of sent again.
 	eventsKept = 1024
 	// eventRepeat is how long repetitions are only counted before the count is sent.
 	eventRepeat = 5 * time.Minute
@@ -85,7 +85,7 @@ func NewEventEmitter(c client.Client, instance string, m *Metrics, log *slog.Log
 	}
 }
 
-// tell queues an event about a decision that deserves one. On a nil emitter it does nothing.
+// tell queues an event about a decision that deserves one. It does nothing on a nil emitter.
 func (e *EventEmitter) tell(r *request, plan *inject.Plan) {
 	if e == nil || r.dryRun || plan.Reason.Class() != inject.ClassCannot {
 		return
@@ -103,8 +103,8 @@ func (e *EventEmitter) tell(r *request, plan *inject.Plan) {
 	}
 }
 
-// regarding is the pod's controlling owner: a refused pod does not exist, and an admitted one is soon gone. It is the namespace
-// if the pod has no owner.
+// regarding returns the object that the event is about: the pod's controlling owner, or the namespace if it has none. A
+// refused pod does not exist, and an admitted one is soon gone.
 func regarding(r *request) corev1.ObjectReference {
 	namespace := strings.Clone(r.namespace)
 	for _, owner := range r.pod.Get("metadata").Get("ownerReferences").Elements() {
@@ -120,10 +120,10 @@ func regarding(r *request) corev1.ObjectReference {
 	return corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Namespace: namespace, Name: namespace}
 }
 
-// NeedLeaderElection says that every replica tells of its own decisions.
+// NeedLeaderElection says that every replica writes events about its own decisions.
 func (*EventEmitter) NeedLeaderElection() bool { return false }
 
-// Start sends what is queued, one after the other, until ctx ends.
+// Start sends queued events, one after the other, until ctx ends.
 func (e *EventEmitter) Start(ctx context.Context) error {
 	for {
 		select {
@@ -180,7 +180,7 @@ func (e *EventEmitter) count(ctx context.Context, event *eventsv1.Event, known *
 }
 
 func (e *EventEmitter) done(known *series, now time.Time, err error) {
-	// Set it after a failure too, so that a lasting failure is not retried with every pod.
+	// Set after a failure too, so that a lasting failure is not retried with every pod.
 	known.told = now
 	if err == nil {
 		e.failed = false
@@ -194,7 +194,7 @@ func (e *EventEmitter) done(known *series, now time.Time, err error) {
 	}
 }
 
-// key identifies equal events: by object, reason and words. It is the same in every replica.
+// key identifies equal events, by object, reason and note. It is the same in every replica.
 func (o *occurrence) key() string {
 	h := sha256.New()
 	for _, part := range []string{
@@ -205,7 +205,7 @@ func (o *occurrence) key() string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// event is the object. Its reason is the Reason itself, as everywhere.
+// event returns the Event. Its reason is the decision's Reason.
 func (o *occurrence) event(key, instance string, now time.Time) *eventsv1.Event {
 	name := strings.TrimRight(o.regarding.Name[:min(len(o.regarding.Name), 200)], ".-")
 	return &eventsv1.Event{

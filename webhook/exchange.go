@@ -20,9 +20,9 @@ const (
 	// bodyTimeout and answerTimeout bound how long a request may take to arrive, and its answer to be read.
 	bodyTimeout   = 3 * time.Second
 	answerTimeout = 10 * time.Second
-	// keptValues is how large an index a pooled document may keep: that of a review of about 100 KB.
+	// keptValues is the largest index that a pooled document keeps: that of a review of about 100 KB.
 	keptValues = 8192
-	// keptBytes is how large each of its other parts may stay.
+	// keptBytes is the largest size that a buffer's other parts keep.
 	keptBytes = 256 << 10
 )
 
@@ -47,7 +47,7 @@ func (b *buffer) release() {
 	buffers.Put(b)
 }
 
-// exchange is one request and its answer, bounded in time and in what it holds.
+// exchange is one request and its answer, bounded in time and memory.
 type exchange struct {
 	*buffer
 	*weight
@@ -55,7 +55,7 @@ type exchange struct {
 	unsent bool
 }
 
-// begin starts the clock of a request.
+// begin sets a request's deadlines and gives it a buffer.
 func begin(w http.ResponseWriter, req *http.Request) *exchange {
 	// A test's recorder does not support it, and elsewhere an error changes nothing.
 	deadlines, now := http.NewResponseController(w), time.Now()
@@ -64,8 +64,8 @@ func begin(w http.ResponseWriter, req *http.Request) *exchange {
 	return &exchange{buffer: buffers.Get().(*buffer), weight: weightFor(req)}
 }
 
-// end releases what the exchange held once its answer is written: a client that does not read its answer must not make room for
-// more requests.
+// end releases what the exchange held. It is called once the answer is written: while a client does not read its answer, its
+// memory still counts.
 func (x *exchange) end() {
 	x.weight.release()
 	if !x.unsent {
@@ -110,8 +110,7 @@ func tooLarge() error {
 // chunk is how much of a body is read before it counts towards the bytes in flight.
 const chunk = 16 << 10
 
-// read returns the body. The text is a copy of its own: values of the document point into it for as long as they are used,
-// while the buffer is read into again.
+// read returns the body. The text is a copy, since values of the document point into it while the buffer is reused.
 func (b *buffer) read(req *http.Request, weight *weight) (string, error) {
 	b.body = b.body[:0]
 	for {

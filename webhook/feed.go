@@ -74,8 +74,8 @@ func (f *policyFeed) Replace(list []any, _ string) error {
 	return nil
 }
 
-// Resync does nothing: the store forgets nothing.
+// Resync does nothing, since the store drops nothing.
 func (f *policyFeed) Resync() error { return nil }
 
-// Transformer shrinks ConfigMaps as they are received, before all are there.
+// Transformer shrinks ConfigMaps as they arrive, before the whole list is in memory.
 func (f *policyFeed) Transformer() toolscache.TransformFunc { return stripConfigMap }

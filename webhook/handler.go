@@ -1,7 +1,7 @@
-// Package webhook is everything that talks to Kubernetes: the admission handler, what it reads from the cluster, the
-// server it runs in, and its metrics. What happens to a pod is decided in package inject.
+// Package webhook contains everything that talks to Kubernetes: the admission handler, what it reads from the cluster, the
+// server it runs in, and its metrics. Package inject decides what happens to a pod.
 //
-// It is exported to serve the webhook in a program of one's own, with Run, RunStandalone or a Handler. The Go API is not stable
+// It is exported so that other programs can serve the webhook, with Run, RunStandalone or a Handler. The Go API is not stable
 // before v1: a minor version may change it, and CHANGELOG.md then says so.
 package webhook
 
@@ -23,8 +23,8 @@ import (
 
 // Source returns the facts and policies of a namespace.
 type Source interface {
-	// Lookup returns what is known of the namespace, and its policies. An error is an internal fault: the request is answered
-	// as by a webhook that cannot be reached, so that failurePolicy decides.
+	// Lookup returns the facts about the namespace, and its policies. An error is an internal fault: the handler answers like
+	// a webhook that cannot be reached, so that failurePolicy decides.
 	Lookup(ctx context.Context, namespace string) (inject.Namespace, *inject.Policies, error)
 }
 
@@ -53,8 +53,8 @@ type Handler struct {
 // decideTimeout bounds one decision, well inside the webhook's own time-out.
 const decideTimeout = time.Second
 
-// httpError is an answer other than 200. The API server counts it as a failed call, and shows the message where the body is
-// a Status.
+// httpError is an answer other than 200. The API server counts it as a failed call, and shows its message, since the body is a
+// Status.
 type httpError struct {
 	code    int
 	reason  inject.Reason
@@ -160,7 +160,7 @@ func (h *Handler) serve(req *http.Request, x *exchange, o *outcome) ([]byte, err
 
 func (h *Handler) plan(ctx context.Context, r *request, held *weight) (*inject.Plan, error) {
 	if r.operation != string(admissionv1.Create) {
-		// Only creations concern us. A webhook that is registered for more operations must not stop anyone's updates.
+		// The webhook acts on creations only. If it is registered for more operations, it must not prevent them.
 		return &inject.Plan{Decision: inject.DecisionSkipped, Reason: inject.ReasonNotRequested, Detail: "the operation is not CREATE"}, nil
 	}
 	ns, policies, err := h.Source.Lookup(ctx, r.namespace)

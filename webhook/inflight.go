@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// smallRequest is what requests of ordinary pods, and their answers, stay below. They are weighed apart from larger ones,
-	// which therefore cannot keep them out.
+	// smallRequest is the size below which requests of ordinary pods, and their answers, stay. They count separately from
+	// larger ones, which therefore cannot keep them out.
 	smallRequest = 256 << 10
-	// maxSmallInFlight and maxLargeInFlight bound all requests that are held at one time: any pod of the cluster can post to
-	// the Service. The index, the answer and its copies come to about ten times the bytes of an ordinary request.
+	// maxSmallInFlight and maxLargeInFlight bound the bytes of all requests in memory at one time: any pod of the cluster can
+	// post to the Service. The index, the answer and its copies take about ten times the bytes of an ordinary request.
 	maxSmallInFlight = 16 << 20
 	maxLargeInFlight = 16 << 20
-	// answerCopies is how many copies of what is added exist at one time: rendered, as a patch, and in base64 in the answer.
+	// answerCopies is how many copies of the additions exist at one time: rendered, as a patch, and in base64 in the answer.
 	answerCopies = 4
 	// answerPatience is how long a request waits for room for a large answer.
 	answerPatience = time.Second
@@ -29,12 +29,12 @@ var (
 	largeInFlight = semaphore.NewWeighted(maxLargeInFlight)
 )
 
-// weight is what one request takes of the bytes in flight. It grows as bytes arrive, not as they are announced: an idle
-// connection holds nothing.
+// weight is one request's share of the bytes in flight. It grows with the bytes that arrive, not with those announced: an idle
+// connection holds none.
 type weight struct {
 	of   *semaphore.Weighted
 	held int64
-	// answer is what a large answer takes, of largeInFlight.
+	// answer is the share of a large answer in largeInFlight.
 	answer int64
 }
 
@@ -54,9 +54,9 @@ func (w *weight) take(n int) bool {
 	return true
 }
 
-// takeAnswer adds what an answer takes that may have that many bytes more than its request, before it is made. Large answers
-// are weighed with large requests and wait for one another, so that a namespace whose policy makes large answers of small
-// requests delays nobody's ordinary pods.
+// takeAnswer reserves room for an answer that may add so many bytes to its request, before the answer is made. Large answers
+// count with large requests and wait for each other, so that a namespace whose policy makes large answers from small requests
+// does not delay ordinary pods of others.
 func (w *weight) takeAnswer(ctx context.Context, added int) error {
 	n := int64(added) * answerCopies
 	if n <= smallRequest {

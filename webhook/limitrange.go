@@ -10,7 +10,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// stripLimitRange keeps what is needed of a LimitRange in the cache: its bounds for containers.
+// stripLimitRange reduces a LimitRange in the cache to its bounds for containers.
 func stripLimitRange(obj any) (any, error) {
 	if lr, ok := obj.(*corev1.LimitRange); ok {
 		lr.ManagedFields, lr.Annotations, lr.Labels = nil, nil, nil
@@ -23,7 +23,7 @@ func stripLimitRange(obj any) (any, error) {
 // maxLimitRanges bounds how many LimitRanges of a namespace are combined for each of its pods.
 const maxLimitRanges = 64
 
-// containerLimits returns what all LimitRanges of a namespace ask of a container together.
+// containerLimits returns the bounds that all LimitRanges of a namespace together set for a container.
 func containerLimits(ctx context.Context, cache client.Reader, namespace string) (inject.ContainerLimits, error) {
 	var list corev1.LimitRangeList
 	if err := cache.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy, client.Limit(maxLimitRanges+1)); err != nil {

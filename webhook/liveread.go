@@ -15,22 +15,22 @@ import (
 )
 
 const (
-	// liveRate is how many reads of one sort are made of the API server a second, by all requests together.
+	// liveRate is how many live reads of one sort all requests together may make per second, and liveBurst how many at once.
 	liveRate  = 50
 	liveBurst = 100
-	// maxWaiting bounds how many objects can wait for a read while the budget is used up.
+	// maxWaiting bounds how many objects can wait for a read while the limit is used up.
 	maxWaiting = 512
-	// waitStep is the interval at which a waiting request checks the cache and the budget.
+	// waitStep is the interval at which a waiting request checks the cache and the limit.
 	waitStep = 50 * time.Millisecond
-	// missTTL is how long it is remembered that an object does not exist.
+	// missTTL is how long the reader remembers that an object does not exist.
 	missTTL = time.Second
 )
 
-// liveReader reads objects of one sort from the API server, within a budget of its own.
+// liveReader reads objects of one sort from the API server, within a rate limit of its own.
 type liveReader struct {
 	live  client.Reader
 	limit *rate.Limiter
-	reads singleflight.Group // one live read at a time for what many pods ask for at once
+	reads singleflight.Group // one live read at a time for each object
 	now   func() time.Time
 
 	waiting chan struct{}
@@ -51,14 +51,15 @@ func newLiveReader(live client.Reader) *liveReader {
 	}
 }
 
-// read reads one object. A burst of pods that a controller creates in a new namespace shares the read, and the wait for the
-// budget. While it waits, it calls cached, which reports whether a cache has the object by now and then has filled it in.
+// read reads one object. Concurrent requests for the same object, such as for a burst of pods in a new namespace, share the
+// read and the wait for the rate limit. While it waits, read calls cached, which looks the object up in a cache and reports
+// whether it was found.
 func (l *liveReader) read(ctx context.Context, key types.NamespacedName, into client.Object, cached func() bool) error {
 	if err := l.missed(key); err != nil {
 		return err
 	}
 	result, err, _ := l.reads.Do(key.String(), func() (any, error) {
-		// Not the first asker's context alone: others wait for the same answer.
+		// Do not use the first caller's context: others wait for the same result.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), liveTimeout)
 		defer cancel()
 		if err := l.wait(ctx, cached); err != nil {
@@ -85,7 +86,7 @@ var (
 	errCached       = errors.New("the cache has it by now")
 )
 
-// wait takes one read from the budget, and waits if the budget is used up.
+// wait waits until the rate limit allows a read.
 func (l *liveReader) wait(ctx context.Context, cached func() bool) error {
 	if l.limit.Allow() {
 		return nil
@@ -123,7 +124,7 @@ func (l *liveReader) missed(key types.NamespacedName) error {
 	return nil
 }
 
-// remember records a miss and drops old ones; the budget bounds how many there are.
+// remember records a miss and drops old ones. The rate limit bounds how many there are.
 func (l *liveReader) remember(key types.NamespacedName, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -19,8 +19,8 @@ type Metrics struct {
 // What happens to an event.
 const (
 	eventSent     = "sent"
-	eventRepeated = "repeated" // one like it was sent minutes ago, and it is only counted
-	eventDropped  = "dropped"  // more happens than may be told
+	eventRepeated = "repeated" // an equal event was sent minutes ago: only counted
+	eventDropped  = "dropped"  // above the limit
 	eventFailed   = "failed"
 )
 

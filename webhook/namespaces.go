@@ -16,7 +16,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// Static knows every namespace by the same facts and policies. It serves where there is no cluster.
+// Static is a Source without a cluster: every namespace has the same labels, annotations and policies.
 type Static struct {
 	Labels, Annotations map[string]string
 	Policies            *inject.Policies
@@ -30,18 +30,18 @@ func (s Static) Lookup(_ context.Context, name string) (inject.Namespace, *injec
 const (
 	// liveTimeout bounds all reading for one request, well inside the webhook's own time-out.
 	liveTimeout = time.Second
-	// young is how long after its creation a namespace may have a policy that the cache does not show yet.
+	// young is the age up to which a namespace may have a policy that the cache does not have yet.
 	young = 30 * time.Second
 )
 
-// namespaceType is what is read of a namespace: its metadata only.
+// namespaceType is the type that namespaces are read as: their metadata only.
 func namespaceType() *metav1.PartialObjectMetadata {
 	return &metav1.PartialObjectMetadata{
 		TypeMeta: metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Namespace"},
 	}
 }
 
-// policySource tells what policies hold in a namespace. A young namespace may have a policy that no cache shows yet.
+// policySource returns the policies that hold in a namespace. A young namespace may have a policy that no cache has yet.
 type policySource interface {
 	lookup(ctx context.Context, namespace string, young bool) (*inject.Policies, error)
 }
@@ -53,10 +53,10 @@ func (f fixedPolicies) lookup(_ context.Context, namespace string, _ bool) (*inj
 	return f(namespace), nil
 }
 
-// clusterSource answers from caches. Only what may have been created in the same breath as the pod is read live, with a
-// bound on the time and on the rate of such reads: a namespace that the cache does not have, and the policy of a young one.
-// The two have budgets of their own: anybody who can post to the Service can name namespaces that do not exist, and must not
-// use up what young ones need.
+// clusterSource answers from caches. It reads live, within limits of time and rate, only what may have been created just
+// before the pod: a namespace that the cache does not have, and the policy of a young namespace. The two have separate rate
+// limits, since any client of the Service can name namespaces that do not exist, and must not use up the reads that young
+// namespaces need.
 type clusterSource struct {
 	cache    client.Reader
 	unknown  *liveReader
@@ -68,8 +68,8 @@ func newClusterSource(cache, live client.Reader, policies policySource) *cluster
 	return &clusterSource{cache: cache, unknown: newLiveReader(live), policies: policies, now: time.Now}
 }
 
-// Lookup returns what is known of a namespace, and the policies that hold in it. Maps are the cache's own and must not be
-// written.
+// Lookup returns the facts about a namespace, and the policies that hold in it. The maps belong to the cache and must not be
+// modified.
 func (c *clusterSource) Lookup(ctx context.Context, name string) (inject.Namespace, *inject.Policies, error) {
 	// The cache's reads block until the cache is filled.
 	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
@@ -90,8 +90,8 @@ func (c *clusterSource) Lookup(ctx context.Context, name string) (inject.Namespa
 	return facts, policies, err
 }
 
-// readUnknown reads a namespace that the cache does not have. While there is no budget for it, it looks into the cache again: the
-// API server has seen the namespace of every pod that it asks about, and the cache is soon to.
+// readUnknown reads a namespace that the cache does not have. While the rate limit allows no read, it looks into the cache
+// again: the API server knows the namespace of every pod that it asks about, so the cache will soon have it.
 func (c *clusterSource) readUnknown(ctx context.Context, key types.NamespacedName, into client.Object) error {
 	if problems := validation.IsDNS1123Label(key.Name); len(problems) > 0 {
 		return badRequest(http.StatusBadRequest, "%.63q is not the name of a namespace: %s", key.Name, problems[0])

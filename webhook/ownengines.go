@@ -16,27 +16,28 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// ownEngines reads the workloads and Services of all namespaces, for policies that look for the engine in the pod's own. It
-// tells of each namespace when something changed there; the engine is read off the cache when a policy is compiled.
+// ownEngines reads the workloads and Services of all namespaces, for policies that look for the engine in the pod's own
+// namespace. It counts the changes in each namespace, and reads engines off the cache when a policy is compiled.
 type ownEngines struct {
 	engineCache
 	log *slog.Logger
 
 	mu      sync.RWMutex
 	isRead  bool
-	failure error // why nothing can be read now
-	// changes counts what happened in a namespace. It is emptied, with a new epoch, before it has grown large: namespaces come and go.
+	failure error // why nothing has been read yet
+	// changes counts the changes in each namespace. Since namespaces come and go, it is cleared, and epoch increased, before
+	// it grows too large.
 	changes map[string]uint64
 	epoch   uint64
 }
 
-// ownStamp identifies what is known of a namespace's engines: equal stamps mean equal knowledge.
+// ownStamp identifies a state of a namespace's engines: while the stamp is equal, so is the state.
 type ownStamp struct {
 	err           error
 	epoch, change uint64
 }
 
-// maxRemembered is how many deleted namespaces are remembered.
+// maxRemembered is how many namespaces are remembered, deleted ones included.
 const maxRemembered = 20_000
 
 var (
@@ -81,12 +82,12 @@ func (o *ownEngines) failed(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.isRead {
-		return // what was read stays known
+		return // the cache keeps what it has read
 	}
 	if apierrors.IsForbidden(err) {
 		err = errOwnForbidden
 	} else {
-		// An error of our own can be compared, as stamps are; some lists of errors cannot.
+		// Stamps are compared with ==, which panics on some types of errors, such as lists. It never does on this one.
 		err = fmt.Errorf("reading the workloads of all namespaces: %w", err)
 	}
 	if o.failure.Error() == err.Error() {
@@ -96,8 +97,8 @@ func (o *ownEngines) failed(err error) {
 	o.log.Warn("engines cannot be read", "namespace", "all", "error", err)
 }
 
-// ready is the readiness check that all was read, or may not be read. Any other failure is temporary, and readiness waits for
-// it to pass.
+// ready is the readiness check that all namespaces have been read, or may not be read. Any other failure is temporary, and
+// readiness waits for it to pass.
 func (o *ownEngines) ready(*http.Request) error {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -107,7 +108,7 @@ func (o *ownEngines) ready(*http.Request) error {
 	return o.failure
 }
 
-// changed notes a change that may be one of an engine.
+// changed counts a change that may concern an engine.
 func (o *ownEngines) changed(object, old any) {
 	namespace, matters := changeOfEngine(object, old)
 	if !matters {

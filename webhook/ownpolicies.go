@@ -9,22 +9,23 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// ownPolicies keeps, by namespace, the policies that look for the engine there, compiled with what was found. All are of one
-// state of the cluster's policy: a namespace that nobody asks about any more must not keep an older one in memory.
+// ownPolicies caches, by namespace, the policies that look for the engine there, compiled with the engines found. All belong
+// to one state of the cluster's policy, so that a namespace without requests does not keep an older state in memory.
 type ownPolicies struct {
 	mu       sync.RWMutex
 	cluster  *clusterPolicies
 	compiled map[string]ownCompiled
 }
 
-// ownCompiled remembers what the policies were compiled from.
+// ownCompiled is an entry of the cache, with what its policies were compiled from.
 type ownCompiled struct {
 	on       *inject.Policies
 	stamp    ownStamp
 	policies *inject.Policies
 }
 
-// within returns the policies as they hold in a namespace, where they look for the engine in the pod's own.
+// within returns policies for a namespace: if they look for the engine in the pod's own namespace, they are compiled with the
+// engines of this one.
 func (s *PolicyStore) within(namespace string, policies *inject.Policies) *inject.Policies {
 	if s.own == nil || !policies.LooksInOwnNamespace() {
 		return policies
@@ -46,7 +47,7 @@ func (s *PolicyStore) within(namespace string, policies *inject.Policies) *injec
 	s.ownPolicies.mu.Lock()
 	defer s.ownPolicies.mu.Unlock()
 	if s.cluster.Load() != cluster {
-		return have.policies // it has changed meanwhile
+		return have.policies // the cluster's policy has changed meanwhile
 	}
 	if s.ownPolicies.cluster != cluster || len(s.ownPolicies.compiled) >= maxRemembered {
 		s.ownPolicies.cluster, s.ownPolicies.compiled = cluster, map[string]ownCompiled{}

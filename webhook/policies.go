@@ -15,21 +15,21 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// PolicyStore holds the compiled policies of every namespace. What it answers depends only on the ConfigMaps that are there
-// now, not on the order in which they were seen, so that replicas agree. Reading takes no lock and no memory.
+// PolicyStore holds the compiled policies of every namespace. Its answers depend only on the current ConfigMaps, not on the
+// order of their changes, so that replicas agree. Reading neither locks nor allocates.
 type PolicyStore struct {
 	releaseNamespace string
-	// live reads the policies of young namespaces; nil where there is no cluster to read them from.
+	// live reads the policies of young namespaces; nil if there is no cluster to read them from.
 	live *liveReader
-	// onCluster is told of every change of what holds everywhere.
+	// onCluster is called with the cluster's policies after every change of them.
 	onCluster func(*inject.Policies)
 
-	// changing serializes the changes of documents and engines, which make a new state together.
+	// changing guards documents and engines, which together make up a new state.
 	changing  sync.Mutex
 	documents *config.Documents
 	engines   engineState
 
-	// own is what is known of the engines of all namespaces; nil where they are not read.
+	// own reads the engines of all namespaces; nil if they are not read.
 	own         *ownEngines
 	ownPolicies ownPolicies
 
@@ -38,14 +38,14 @@ type PolicyStore struct {
 	seed    maphash.Seed
 }
 
-// clusterPolicies is one state of the cluster's policy and of the engines, and what it comes to in namespaces that have no
-// policy of their own.
+// clusterPolicies is one state of the cluster's policy and of the engines, compiled for namespaces without a policy of their
+// own.
 type clusterPolicies struct {
 	engines  engineState
 	policies *inject.Policies
 }
 
-// shard is a part of the namespaces that have a policy, by name. Its map is replaced, never changed.
+// shard holds some of the namespaces that have a policy, by name. Its map is replaced, never modified.
 type shard struct {
 	writing    sync.Mutex
 	namespaces atomic.Pointer[map[string]*namespacePolicies]
@@ -57,13 +57,13 @@ type namespacePolicies struct {
 	compiled  atomic.Pointer[compiledPolicies]
 }
 
-// compiledPolicies remembers which state of the cluster's policy it was layered on.
+// compiledPolicies are a namespace's policies, layered on one state of the cluster's.
 type compiledPolicies struct {
 	on       *clusterPolicies
 	policies *inject.Policies
 }
 
-// NewPolicyStore returns a store in which the cluster's policy is missing, until it is seen.
+// NewPolicyStore returns a store without a policy of the cluster, until Set adds it.
 func NewPolicyStore(releaseNamespace string) *PolicyStore {
 	s := &PolicyStore{releaseNamespace: releaseNamespace, seed: maphash.MakeSeed(), onCluster: func(*inject.Policies) {}}
 	for i := range s.shards {
@@ -73,8 +73,8 @@ func NewPolicyStore(releaseNamespace string) *PolicyStore {
 	return s
 }
 
-// lookup returns the policies that hold in a namespace. In a young one they may be newer than what was seen of ConfigMaps: where
-// none was, its policy is read from the cluster.
+// lookup returns the policies that hold in a namespace. The store may not have the policy of a young namespace yet: if it has
+// none, lookup reads it from the cluster.
 func (s *PolicyStore) lookup(ctx context.Context, namespace string, young bool) (*inject.Policies, error) {
 	if !young || s.live == nil || s.Has(namespace) || namespace == s.releaseNamespace {
 		return s.Policies(namespace), nil
@@ -94,7 +94,7 @@ func (s *PolicyStore) lookup(ctx context.Context, namespace string, young bool) 
 	return s.within(namespace, s.With(config.FromConfigMap(&cm, config.OriginNamespace))), nil
 }
 
-// Policies returns the policies that hold in a namespace, as far as its ConfigMap was seen.
+// Policies returns the policies that hold in a namespace, by the ConfigMaps that the store has.
 func (s *PolicyStore) Policies(namespace string) *inject.Policies {
 	return s.within(namespace, s.layered(namespace))
 }
@@ -116,7 +116,7 @@ func (s *PolicyStore) layered(namespace string) *inject.Policies {
 // Has reports whether the namespace has a policy of its own.
 func (s *PolicyStore) Has(namespace string) bool { return s.find(namespace) != nil }
 
-// With returns what would hold in a namespace if it had these documents.
+// With returns the policies that would hold in a namespace with these documents.
 func (s *PolicyStore) With(namespace *config.Documents) *inject.Policies {
 	return s.cluster.Load().policies.With(namespace)
 }
@@ -129,7 +129,7 @@ func (s *PolicyStore) shard(namespace string) *shard {
 	return &s.shards[maphash.String(s.seed, namespace)%uint64(len(s.shards))]
 }
 
-// compile layers the namespace's policy on a state of the cluster's, once: whoever asks meanwhile waits for it.
+// compile layers the namespace's policy on a state of the cluster's, once: concurrent callers wait for the result.
 func (n *namespacePolicies) compile(cluster *clusterPolicies) *inject.Policies {
 	n.compiling.Lock()
 	defer n.compiling.Unlock()
@@ -141,7 +141,7 @@ func (n *namespacePolicies) compile(cluster *clusterPolicies) *inject.Policies {
 	return policies
 }
 
-// Set takes in a ConfigMap as it is now.
+// Set adds or updates a ConfigMap.
 func (s *PolicyStore) Set(cm *corev1.ConfigMap) {
 	if cm.Name != config.ConfigMapName {
 		return
@@ -152,13 +152,13 @@ func (s *PolicyStore) Set(cm *corev1.ConfigMap) {
 	}
 	own := &namespacePolicies{documents: config.FromConfigMap(cm, config.OriginNamespace)}
 	if old := s.find(cm.Namespace); old != nil && old.documents.Equal(own.documents) {
-		return // only its metadata has changed, or all ConfigMaps were listed anew
+		return // only its metadata has changed, or all ConfigMaps were listed again
 	}
 	own.compile(s.cluster.Load())
 	s.replace(cm.Namespace, own)
 }
 
-// setAll takes in all ConfigMaps that there are, the cluster's first, so that each namespace's is compiled once.
+// setAll replaces all ConfigMaps. It sets the cluster's first, so that each namespace's is compiled only once.
 func (s *PolicyStore) setAll(list []any) {
 	there := make(map[string]bool, len(list))
 	for _, obj := range list {
@@ -175,7 +175,7 @@ func (s *PolicyStore) setAll(list []any) {
 		if cm := obj.(*corev1.ConfigMap); cm.Namespace != s.releaseNamespace {
 			s.Set(cm)
 		}
-		list[i] = nil // not needed again, while the others are taken in
+		list[i] = nil // free its memory while the others are compiled
 	}
 	for i := range s.shards {
 		for namespace := range *s.shards[i].namespaces.Load() {
@@ -186,7 +186,7 @@ func (s *PolicyStore) setAll(list []any) {
 	}
 }
 
-// Delete takes in that a ConfigMap is gone.
+// Delete removes a ConfigMap.
 func (s *PolicyStore) Delete(cm *corev1.ConfigMap) {
 	if cm.Name != config.ConfigMapName {
 		return
@@ -213,7 +213,7 @@ func (s *PolicyStore) replace(namespace string, own *namespacePolicies) {
 	shard.namespaces.Store(&changed)
 }
 
-// SetEngines takes in what is known of engines now.
+// SetEngines replaces what is known about engines.
 func (s *PolicyStore) SetEngines(engines engineState) {
 	s.changeCluster(func() bool {
 		s.engines = engines
@@ -229,8 +229,8 @@ func (s *PolicyStore) setDocuments(documents *config.Documents) {
 	})
 }
 
-// changeCluster changes what holds in all namespaces at once. Those with a policy of their own are compiled anew in the
-// background; one that is asked for meanwhile is compiled then.
+// changeCluster applies a change of what holds in all namespaces. It recompiles the policies of namespaces in the background;
+// a request that needs one earlier compiles it.
 func (s *PolicyStore) changeCluster(change func() (changed bool)) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -248,7 +248,7 @@ func (s *PolicyStore) recompile(cluster *clusterPolicies) {
 	for i := range s.shards {
 		for _, own := range *s.shards[i].namespaces.Load() {
 			if s.cluster.Load() != cluster {
-				return // it has changed again, and that change does this again
+				return // it has changed again, and that change recompiles them
 			}
 			if own.compiled.Load().on != cluster {
 				own.compile(cluster)

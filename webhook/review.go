@@ -16,7 +16,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
-// request is what is needed of an AdmissionReview's request. The pod stays a position in the raw text.
+// request has the fields of an AdmissionReview's request that the webhook uses. The pod stays a position in the raw text.
 type request struct {
 	uid       string
 	namespace string
@@ -69,7 +69,7 @@ func readRequest(review rawjson.Value) (*request, error) {
 	return r, nil
 }
 
-// podName returns the pod's name, or what there is of it: controllers often let the API server complete it.
+// podName returns the pod's name, or its prefix: controllers often let the API server complete it.
 func (r *request) podName() string {
 	metadata := r.pod.Get("metadata")
 	if name, _ := metadata.Get("name").Str(); name != "" {

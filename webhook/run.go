@@ -27,19 +27,19 @@ type Options struct {
 	Host string
 	// Port is the port to serve admission reviews on, from 1 to 65535.
 	Port int
-	// CertDir is the folder with tls.crt and tls.key. They are waited for, and read again when they change.
+	// CertDir is the folder with tls.crt and tls.key. The server waits for them, and reads them again when they change.
 	CertDir string
 	// ReleaseNamespace is where the cluster's policy is, in the ConfigMap dagger-inject-policy; those of other namespaces
 	// refine it there. It is not needed where Policies is set.
 	ReleaseNamespace string
 	// Policies returns the policies that hold in a namespace, in place of ConfigMaps. It is called for every request.
 	Policies func(namespace string) *inject.Policies
-	// Events has events written about pods that cannot be injected. Instance names this replica in them.
+	// Events says whether to write events about pods that cannot be injected. Instance names this replica in them.
 	Events   bool
 	Instance string
 	// NodeIPv6 says that the nodes' addresses are IPv6, as the webhook's own is.
 	NodeIPv6 bool
-	// ImageVolumes tells whether the API server has image volumes; nil asks the server, now and again.
+	// ImageVolumes reports whether the API server has image volumes. If it is nil, Run asks the server from time to time.
 	ImageVolumes func() bool
 	// DiscoverOwnNamespace reads the workloads of all namespaces, for policies that look for the engine in the pod's own.
 	DiscoverOwnNamespace bool
@@ -50,11 +50,11 @@ type Options struct {
 	// MetricsAddress and HealthAddress are host:port; "0" turns the metrics off, an empty HealthAddress the probes.
 	MetricsAddress, HealthAddress string
 	// DrainQuietPeriod is how long no request must have come, once the context has ended, before the server stops listening.
-	// DrainTimeout bounds how long that is waited for. 0 waits for running requests only.
+	// DrainTimeout bounds the wait for that. A quiet period of 0 waits for running requests only.
 	DrainQuietPeriod, DrainTimeout time.Duration
 }
 
-// Run serves with what the cluster knows of namespaces, until ctx ends and the server is drained.
+// Run serves with the namespaces and policies of a cluster, until ctx ends and the server is drained.
 func Run(ctx context.Context, config *rest.Config, o Options) error {
 	r, err := newRun(config, &o)
 	if err != nil {
@@ -72,19 +72,20 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	return r.server.run(serving, r.mgr)
 }
 
-// run is a server with a cluster, while it is put together.
+// run is a server of a cluster while it is being set up.
 type run struct {
 	*Options
 	config  *rest.Config
 	mgr     ctrl.Manager
 	metrics *Metrics
 	server  *server
-	// checks say by name whether the webhook is ready: listening with a certificate, knowing the cluster, and not about to end.
+	// checks are the readiness checks by name: the webhook listens with a certificate, has read the cluster, and is not
+	// ending.
 	checks map[string]healthz.Checker
 
 	events   *EventEmitter // nil for none
 	policies policySource
-	feed     *policyFeed // nil where policies are not in ConfigMaps
+	feed     *policyFeed // nil if policies are not in ConfigMaps
 }
 
 func newRun(config *rest.Config, o *Options) (*run, error) {
@@ -117,7 +118,7 @@ func (r *run) writeEvents(context.Context) error {
 	return r.mgr.Add(r.events)
 }
 
-// readPolicies has policies and the engines that they look for read, unless the options have policies.
+// readPolicies sets up the reading of policies and of the engines that they look for. Policies in the options replace both.
 func (r *run) readPolicies(context.Context) error {
 	if r.Policies != nil {
 		r.policies = fixedPolicies(r.Policies)
@@ -147,7 +148,8 @@ func (r *run) readPolicies(context.Context) error {
 	return errors.Join(r.mgr.Add(r.feed), r.mgr.Add(watcher))
 }
 
-// readServerVersion has the API server asked for image volumes, unless the options tell.
+// readServerVersion sets up the question to the API server for its version, by which it has image volumes or not. A function
+// in the options replaces that.
 func (r *run) readServerVersion(context.Context) error {
 	if r.ImageVolumes != nil {
 		return nil
@@ -180,7 +182,8 @@ func (r *run) reportReadiness(context.Context) error {
 	return r.mgr.AddHealthzCheck("ping", healthz.Ping)
 }
 
-// RunStandalone serves without a cluster: what holds is as the source says. It ends when ctx does and the server is drained.
+// RunStandalone serves without a cluster, with the namespaces and policies of a source. It ends when ctx has ended and the
+// server is drained.
 func RunStandalone(ctx context.Context, o Options, source Source) error {
 	tuneGC()
 	ctrl.SetLogger(logr.FromSlogHandler(o.Log.Handler()))
@@ -192,7 +195,7 @@ func RunStandalone(ctx context.Context, o Options, source Source) error {
 	return server.Start(serving)
 }
 
-// reportIgnored tells of fields that a newer chart's policy has and this program does not know.
+// reportIgnored counts and logs the fields of a newer chart's policy that this program does not know.
 func reportIgnored(m *Metrics, log *slog.Logger, fields policy.Errors) {
 	m.ignored.Set(float64(len(fields)))
 	for _, field := range fields {

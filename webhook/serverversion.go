@@ -22,8 +22,8 @@ const (
 	versionRetry = 5 * time.Second
 )
 
-// serverVersion knows which features the API server's version has, and asks for the version outside of requests. Until it
-// knows, it assumes an old server, which works for every pod even if it is not the best choice.
+// serverVersion knows which features the API server's version has, and asks for the version outside of requests. Until it has
+// an answer, it assumes an old server: that works for every pod, even if it is not the best choice.
 type serverVersion struct {
 	client discovery.ServerVersionInterface
 	log    *slog.Logger
@@ -48,7 +48,7 @@ func (s *serverVersion) Start(ctx context.Context) error {
 		err := s.ask()
 		s.asked.Store(true)
 		if err != nil {
-			// Log each cause once: it asks until it knows.
+			// Log each cause once, since it asks again until it has an answer.
 			if said != err.Error() {
 				s.log.Warn("the API server's version is not known", "error", err)
 			}
@@ -66,10 +66,10 @@ func (s *serverVersion) Start(ctx context.Context) error {
 // NeedLeaderElection says that every replica asks.
 func (*serverVersion) NeedLeaderElection() bool { return false }
 
-// ready is the readiness check that it has asked once, so that the first pods get the same as later ones.
+// ready is the readiness check that it has asked once, so that the first pods get the same result as later ones.
 func (s *serverVersion) ready(*http.Request) error {
 	if !s.asked.Load() {
-		return errors.New("the API server was not asked for its version yet")
+		return errors.New("the API server has not been asked for its version yet")
 	}
 	return nil
 }

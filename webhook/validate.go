@@ -19,8 +19,8 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
-// PolicyValidator answers admission reviews of policy ConfigMaps. It refuses what every pod's decision would refuse, with the
-// same code.
+// PolicyValidator answers admission reviews of policy ConfigMaps. It refuses what a decision about a pod would refuse, with
+// the same code.
 type PolicyValidator struct {
 	// Store has the cluster's policy, which a namespace's is layered on.
 	Store *PolicyStore
@@ -91,8 +91,8 @@ func readPolicyMap(raw []byte) (*corev1.ConfigMap, error) {
 	return &cm, nil
 }
 
-// changesNothing reports whether an update leaves the policy as it is, or the ConfigMap is being deleted. A bad policy that
-// exists anyway must not keep its labels from changing, or its namespace from being deleted.
+// changesNothing reports whether an update leaves the policy as it is, or the ConfigMap is being deleted. An invalid policy
+// that already exists must not prevent changes of its labels, or the deletion of its namespace.
 func changesNothing(cm *corev1.ConfigMap, old []byte) bool {
 	if cm.DeletionTimestamp != nil {
 		return true

@@ -27,8 +27,8 @@ func newCheckCommand(s streams) *cobra.Command {
 		Long: `Check that a cluster is set up for injection: the webhook's configurations, replicas and certificate, whether the API server
 reaches it, the policies, the engines, the namespaces that ask for injection, and the pods that asked and were not injected.
 
-One line a finding: ok, warn or fail, with the remedy. What may not be read is a warning. The exit code is 1 when something
-fails. Nothing is stored; the question to the API server takes the right to create pods, as a dry run.`,
+Each line is a finding: ok, warn or fail, with the remedy. An object that may not be read is a warning. The exit code is 1 when
+something fails. Nothing is stored; trying the API server takes the right to create pods, as a dry run.`,
 		Example: `  dagger-inject check
   dagger-inject check -n ci -o json
 
@@ -39,7 +39,7 @@ fails. Nothing is stored; the question to the API server takes the right to crea
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.namespace, "namespace", "n", "",
-		"namespace whose policy, pods and opting in are checked (default: all); the API server is asked for a pod there (default: default)")
+		"namespace whose policy, pods and opt-in are checked (default: all), and in which a pod is tried (default: default)")
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; a table without it")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)

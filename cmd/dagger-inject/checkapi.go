@@ -88,8 +88,8 @@ func runCheckAPI(ctx context.Context, s streams, f *checkAPIFlags) error {
 	return explainAnswer(answer)
 }
 
-// certificateCauses returns what cert-manager says is wrong with the webhook's certificate: a cause that is known comes before those
-// that are usual. Who may not read that is told of the usual ones.
+// certificateCauses returns what is wrong with the webhook's certificate according to cert-manager. These known causes come
+// before the usual ones. A user who may not read cert-manager's objects sees only the usual ones.
 func certificateCauses(ctx context.Context, kubeconfig string) []string {
 	reader, err := clusterClient(kubeconfig)
 	if err != nil {

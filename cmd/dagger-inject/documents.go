@@ -22,7 +22,7 @@ const maxInput = 256 << 20
 
 // document is one YAML or JSON document of an input.
 type document struct {
-	name string // for messages: the file, and the document's number where there are several
+	name string // for messages: the file, and the document's number if there are several
 	node *yamlv3.Node
 	json []byte
 }

@@ -28,13 +28,13 @@ func newEngineCommand(s streams) *cobra.Command {
 	var f engineFlags
 	cmd := &cobra.Command{
 		Use:   "engine [NAME]",
-		Short: "Show the Dagger Engines that pods can be given, and who uses them",
-		Long: `Show the Dagger Engines of a namespace, as they are read off the workloads that run them: which is ready, by which transports it
-can be reached, which of them new pods are given, and how many pods were given each and are not over, by their status annotation.
-With the NAME of a workload, show all that is read of that engine: socket, ports, group, image, Service and placement.
+		Short: "Show the Dagger Engines that pods can use, and which are in use",
+		Long: `Show the Dagger Engines of a namespace, read off the workloads that run them: which are ready, by which transports pods can reach
+them, which of them new pods get, and how many running pods use each, by their status annotation.
+With the NAME of a workload, show everything known about that engine: socket, ports, group, image, Service and placement.
 
-The workloads (DaemonSets, StatefulSets and Deployments) and Services are read from the cluster's namespace, or, with -f, from
-manifests. What is not offered, and why, goes to standard error. The exit code is 1 when there is no engine.`,
+The workloads (DaemonSets, StatefulSets and Deployments) and Services are read from the cluster, or, with -f, from manifests.
+Standard error says what an engine does not offer, and why. The exit code is 1 when there is no engine.`,
 		Example: `  dagger-inject engine -n dagger --watch
   dagger-inject engine -n dagger dagger-dagger-helm-engine
   helm template dagger oci://registry.dagger.io/dagger-helm -n dagger | dagger-inject engine -f - -o json`,
@@ -56,7 +56,7 @@ manifests. What is not offered, and why, goes to standard error. The exit code i
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; text without it")
-	flags.BoolVarP(&f.watch, "watch", "w", false, "show the engines again whenever something has changed, until it is interrupted")
+	flags.BoolVarP(&f.watch, "watch", "w", false, "show the engines again whenever something has changed, until interrupted")
 	return cmd
 }
 
@@ -91,7 +91,7 @@ func runEngine(ctx context.Context, s streams, f *engineFlags, name string) erro
 // watchInterval is how often the cluster is asked while it is watched.
 const watchInterval = 3 * time.Second
 
-// watchEngines writes the engines whenever what is written would differ.
+// watchEngines writes the engines whenever the output has changed.
 func (f *engineFlags) watchEngines(ctx context.Context, s streams, selector labels.Selector) error {
 	ticks := time.NewTicker(watchInterval)
 	defer ticks.Stop()
@@ -102,7 +102,7 @@ func (f *engineFlags) watchEngines(ctx context.Context, s streams, selector labe
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			_ = terminal.Line(&b, "%v", err) // it may be there the next time
+			_ = terminal.Line(&b, "%v", err) // the next attempt may find engines
 		default:
 			if err := f.write(&b, looked.report); err != nil {
 				return err

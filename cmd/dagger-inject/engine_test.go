@@ -34,8 +34,8 @@ func TestEngineGoldens(t *testing.T) {
 }
 
 func TestEngineThatCannotBeRead(t *testing.T) {
-	const workload = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME}, spec: {template: {spec: {containers: [{name: " +
-		"CONTAINER, image: IMAGE}]}}}}\n"
+	const workload = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAME}, spec: {template: {spec: " +
+		"{containers: [{name: CONTAINER, image: IMAGE}]}}}}\n"
 	of := func(name, container, image string) string {
 		return strings.NewReplacer("NAME", name, "CONTAINER", container, "IMAGE", image).Replace(workload)
 	}
@@ -46,8 +46,8 @@ func TestEngineThatCannotBeRead(t *testing.T) {
 		want      string
 	}{
 		"none": {of("web", "web", "nginx"), nil, 1,
-			"namespace dagger: none of the 1 workloads has a container dagger-engine or an image of the Dagger Engine; an engine elsewhere is " +
-				"found with --namespace"},
+			"namespace dagger: none of the 1 workloads has a container dagger-engine or an image of the Dagger Engine; " +
+				"look elsewhere with --namespace"},
 		"by image": {of("own", "x", "mirror.example.com:5000/dagger/engine:v0.21.8"), nil, 0, "Deployment dagger/own"},
 		"the name beats images": {of("a", "dagger-engine", "any:v0.21.8") + "---\n" + of("b", "x", "dagger/engine:v0.19.0"), nil, 0,
 			"Deployment dagger/a"},
@@ -76,8 +76,8 @@ func TestEngineThatCannotBeRead(t *testing.T) {
 func TestInjectFindsTheEngineOfEachPodsNamespace(t *testing.T) {
 	const daemonSet = "{kind: DaemonSet, metadata: {name: e, namespace: NS}, spec: {template: {spec: {containers: [{name: dagger-engine, " +
 		"image: 'e:NS', volumeMounts: [{name: r, mountPath: /run/dagger}]}], volumes: [{name: r, hostPath: {path: /run/NS}}]}}}}\n"
-	const pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: NS, labels: {dagger.io/inject: 'true'}}, spec: {containers: " +
-		"[{name: a}]}}\n"
+	const pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: NS, labels: {dagger.io/inject: 'true'}}, " +
+		"spec: {containers: [{name: a}]}}\n"
 	write := func(name, text string) string {
 		path := filepath.Join(t.TempDir(), name)
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
@@ -103,8 +103,8 @@ func TestTheServersVersionOffline(t *testing.T) {
 	const pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a}]}}\n"
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
 	require.NoError(t, os.WriteFile(policy,
-		[]byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {tcp: {address: 'e:1'}}\ncli: {delivery: image-volume, "+
-			"image: 'i:1'}\n"), 0o600))
+		[]byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {tcp: {address: 'e:1'}}\n"+
+			"cli: {delivery: image-volume, image: 'i:1'}\n"), 0o600))
 	for version, want := range map[string]string{"": `"cli":"image-volume"`, "1.35": `"cli":"image-volume"`,
 		"v1.34.3": `"cli":"init-container","cliBecause":"the API server has no image volumes`} {
 		args := []string{"inject", "-f", "-", "--policy", policy}

@@ -22,7 +22,7 @@ type enginesSeen struct {
 	report *engines.Report
 }
 
-// look reads engines and what is known of their use.
+// look reads engines and their use.
 func (f *engineFlags) look(ctx context.Context, stdin io.Reader, selector labels.Selector) (*enginesSeen, error) {
 	read, err := f.read(ctx, stdin)
 	if err != nil {
@@ -39,7 +39,7 @@ func (f *engineFlags) look(ctx context.Context, stdin io.Reader, selector labels
 			if f.selector != "" {
 				where += ", labels " + f.selector
 			}
-			return nil, fmt.Errorf("%s: %w; an engine elsewhere is found with --namespace and --selector", where, err)
+			return nil, fmt.Errorf("%s: %w; look elsewhere with --namespace and --selector", where, err)
 		}
 		report, err := engines.Of(found, read.documents, read.usage)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
-// writeNotes says what engines do not offer.
+// writeNotes writes what engines do not offer, and why.
 func (seen *enginesSeen) writeNotes(out io.Writer, name string) {
 	for _, d := range seen.all {
 		for _, note := range d.Notes {
@@ -22,7 +22,7 @@ func (seen *enginesSeen) writeNotes(out io.Writer, name string) {
 	}
 }
 
-// writeOne shows the engines of one name; there may be several of different kinds.
+// writeOne shows the workloads of one name; there may be several, of different kinds.
 func (f *engineFlags) writeOne(out io.Writer, seen *enginesSeen, name string) error {
 	var names []string
 	shown := false

@@ -38,7 +38,7 @@ what injection added; the output says on which, and how the pod's dagger.io/stat
 with and without the label. FILE is a Pod, a List, several documents, or workloads with a pod template; "inject" says more.
 
 What the webhook knows is read from the cluster: the webhook configurations, the namespace, the policies, the engine; and the
-nodes. What may not be read is named, and the rest is explained all the same. With --policy, --engine, --cluster or
+nodes. The output names what may not be read, and explains the rest. With --policy, --engine, --cluster or
 --namespace-labels, FILE is explained by files alone, and no cluster is needed.
 
 The exit code is 0 when the pod is injected or would be, 3 when injection does not apply to it, 4 when it cannot be injected,
@@ -59,7 +59,7 @@ The exit code is 0 when the pod is injected or would be, 3 when injection does n
 	}
 	flags := cmd.Flags()
 	f.inputs(flags)
-	flags.StringArrayVar(&f.cluster, "cluster", nil, "manifests that stand for the cluster, which is not read then; may be repeated")
+	flags.StringArrayVar(&f.cluster, "cluster", nil, "manifests to read instead of the cluster; may be repeated")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; text without it. Several objects of FILE are a list")
@@ -177,7 +177,7 @@ func (f *explainFlags) print(s streams, all []explained) error {
 	return nil
 }
 
-// worst returns the error with the exit code of the worst outcome, nil where everything would be injected.
+// worst returns an error with the exit code of the worst outcome, or nil if everything would be injected.
 func worst(all []explained) error {
 	for _, bad := range []struct {
 		outcome explain.Outcome

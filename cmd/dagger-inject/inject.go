@@ -122,11 +122,11 @@ func runInject(s streams, f *injectFlags) error {
 	return show(s, results)
 }
 
-// result is what Decide did with one document.
+// result is the outcome of one document.
 type result struct {
 	document
 	operations []jsonpatch.Operation
-	lines      []string // what standard error says of it
+	lines      []string // its lines for standard error
 }
 
 // decide decides what happens to a document's object, or to each item of a List.
@@ -183,7 +183,7 @@ func fieldPrefix(pointer string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(pointer, "/"), "/", ".") + "."
 }
 
-// summary is one line on what was done, or why nothing was.
+// summary returns one line that says what was done, or why nothing was.
 func summary(plan *inject.Plan) string {
 	if plan.Decision != inject.DecisionInjected {
 		return plan.Message()

@@ -32,8 +32,8 @@ func TestWorkloads(t *testing.T) {
 		"Job":         {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: w}\nspec:\n  template:" + template(4), "spec.template.spec"},
 		"CronJob": {"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: w}\nspec:\n  jobTemplate:\n    spec:\n      template:" +
 			template(8), "spec.jobTemplate.spec.template.spec"},
-		"AutoscalingRunnerSet": {"apiVersion: actions.github.com/v1alpha1\nkind: AutoscalingRunnerSet\nmetadata: {name: w}\nspec:\n  " +
-			"githubConfigUrl: u\n  template:" +
+		"AutoscalingRunnerSet": {"apiVersion: actions.github.com/v1alpha1\nkind: AutoscalingRunnerSet\nmetadata: {name: w}\n" +
+			"spec:\n  githubConfigUrl: u\n  template:" +
 			strings.ReplaceAll(template(4), "name: main", "name: runner"), "spec.template.spec"},
 		"EphemeralRunner": {"apiVersion: actions.github.com/v1alpha1\nkind: EphemeralRunner\nmetadata: {name: w}\nspec:\n  githubConfigUrl: u" +
 			strings.ReplaceAll(template(2), "name: main", "name: runner"), "spec.spec"},

@@ -33,7 +33,7 @@ func newLintCommand(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint FILE...",
 		Short: "Check policies offline, as the cluster would",
-		Long: `Check policies offline: the errors are those that kubectl apply gets from the webhook, and that a pod is refused with.
+		Long: `Check policies offline, with the same errors as from the webhook: at kubectl apply, and in the refusal of a pod.
 
 FILE is a policy, or a manifest with ConfigMaps named ` + config.ConfigMapName + `. A ConfigMap in the release namespace, and a plain
 policy without --cluster-policy, is checked as the cluster's; any other is layered on the cluster's policy, which is the one that

@@ -40,7 +40,8 @@ type severalLines []string
 
 func (s severalLines) Error() string { return strings.Join(s, "\n") }
 
-// complain writes an error. Its newlines are from whatever it is about, but for those of severalLines.
+// complain writes an error in one line, since newlines in it come from its subject, such as a manifest. Only those of
+// severalLines are kept.
 func complain(w io.Writer, err error) {
 	lines := []string{err.Error()}
 	var several severalLines

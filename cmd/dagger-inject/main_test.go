@@ -14,8 +14,8 @@ import (
 func TestBadInput(t *testing.T) {
 	dir := t.TempDir()
 	policy := filepath.Join(dir, "policy.yaml")
-	require.NoError(t, os.WriteFile(policy, []byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {sockets: {}}\n"),
-		0o600))
+	const text = "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {sockets: {}}\n"
+	require.NoError(t, os.WriteFile(policy, []byte(text), 0o600))
 	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {dagger.io/inject: 'true'}}\nspec: {containers: [{name: a}]}\n"
 	cases := map[string]struct {
 		stdin string
@@ -46,8 +46,8 @@ func TestBadInput(t *testing.T) {
 			policy + ": line 3: engine.sockets: unknown field: did you mean socket?"},
 		"a policy not there": {pod, []string{"inject", "-f", "-", "--policy", dir + "/none"}, "reading the policy: open"},
 		"a policy that is none": {pod, []string{"inject", "-f", "-", "--policy", filepath.Join(repository, "test/data/fixtures/readme/pod.yaml")},
-			"Pod arc-runner-set-x7k2m is no policy: want apiVersion: inject.dagger.io/v1alpha1 and kind: InjectionPolicy, or a ConfigMap " +
-				"dagger-inject-policy"},
+			"Pod arc-runner-set-x7k2m is no policy: " +
+				"want apiVersion: inject.dagger.io/v1alpha1 and kind: InjectionPolicy, or a ConfigMap dagger-inject-policy"},
 		"a bad label":            {pod, []string{"inject", "-f", "-", "--namespace-labels", "a"}, "a must be formatted as key=value"},
 		"a kubeconfig not there": {"", []string{"check", "--kubeconfig", dir + "/none"}, "finding the cluster: stat"},
 		"a command unheard of":   {"", []string{"injekt"}, `unknown command "injekt": did you mean inject?`},

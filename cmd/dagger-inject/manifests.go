@@ -86,7 +86,7 @@ func namespacesOf(objects []manifestObject, without string) []string {
 	return slices.Compact(names)
 }
 
-// usedIn counts the pods in manifests that were given each engine; nil where there are no pods.
+// usedIn counts the pods in manifests that were given each engine; nil if there are no pods.
 func usedIn(ctx context.Context, objects []manifestObject) (engines.Usage, error) {
 	var pods cluster.Objects
 	for _, object := range objects {

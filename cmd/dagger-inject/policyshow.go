@@ -216,7 +216,7 @@ func effectiveYAML(s streams, e *inject.Effective) error {
 	if err != nil {
 		return err
 	}
-	// A field that is set to nothing matters too: it may turn a guardrail off.
+	// A field that is set to an empty value matters too: it may turn a guardrail off.
 	empty := ""
 	for _, path := range setToNothing(e, func(path string) bool { return shown[path] }) {
 		empty += "# " + terminal.Escape(fmt.Sprintf("%s is set to nothing: %s", path, e.OriginOf(path))) + "\n"

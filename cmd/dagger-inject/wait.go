@@ -48,8 +48,8 @@ func newWaitCommand(s streams) *cobra.Command {
 The host is what clients have in _EXPERIMENTAL_DAGGER_RUNNER_HOST: unix:///PATH, tcp://HOST:PORT, or
 tls://HOST:PORT?ca_path=FILE&cert_path=FILE&key_path=FILE, whose files are all optional (cert_path and key_path: both or neither).
 
-What goes wrong is told as it changes, and at least every ` + reportEvery.String() + `. On giving up, the last of it is also written to the
-termination message, where kubectl describe shows it.
+The command prints each new problem, and at least one line every ` + reportEvery.String() + `. When it gives up, it also writes the last problem
+to the termination message, which kubectl describe shows.
 
 Exit codes:
    0  an engine answers, or none did and --on-timeout is continue
@@ -73,11 +73,11 @@ Exit codes:
 	flags.StringVar(&f.host, "host", "", "URL of the engine, of the scheme unix, tcp or tls (required)")
 	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to wait")
 	flags.StringVar(&f.expectVersion, "expect-version", "",
-		"version of the client that will be used: one that cannot work with the engine's is a failure, any other difference is mentioned; "+
+		"version of the client that will be used: one that cannot work with the engine's is a failure, any other difference is printed; "+
 			"any if it is not known: every engine will do, where without it one too old for a current client is a failure")
-	flags.StringVar(&f.onTimeout, "on-timeout", "fail", "what a wait without success ends in: fail, or continue with exit code 0")
+	flags.StringVar(&f.onTimeout, "on-timeout", "fail", "what to do if no engine answers: fail, or continue with exit code 0")
 	flags.StringVar(&f.terminationLog, "termination-log", defaultTermination,
-		"file that gets the reason of a failure; the default only if it exists, and none if empty")
+		"file to write the reason of a failure to; the default is used only if it exists, empty means none")
 	return cmd
 }
 
@@ -207,7 +207,7 @@ func (w *waiter) report(err error) {
 
 func (w *waiter) elapsed() time.Duration { return time.Since(w.start).Round(time.Millisecond) }
 
-// interrupted reports that a signal ended the wait. It has no cause, because it says nothing about the engine.
+// interrupted returns the error of a wait that a signal ended. It has no cause, because it says nothing about the engine.
 func (w *waiter) interrupted(ctx context.Context, last error) error {
 	text := fmt.Sprintf("stopped after %s (%v) before an engine answered at %s", w.elapsed(), context.Cause(ctx), w.host)
 	if last != nil {

@@ -76,11 +76,11 @@ A second signal stops it at once.`,
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "with --standalone: labels that every namespace has")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "with --standalone: annotations that every namespace has")
 	flags.StringVar(&f.hostIP, "host-ip", os.Getenv("HOST_IP"),
-		"address of this pod's node (status.hostIP), from which the nodes' address family is known (default: $HOST_IP; IPv4 without it)")
+		"address of this pod's node (status.hostIP), which shows the nodes' address family (default: $HOST_IP; IPv4 without it)")
 	flags.StringVar(&f.kubeVersion, "kube-version", defaultKubeVersion, "with --standalone: "+kubeVersionHelp)
 	flags.BoolVar(&f.discoverOwnNamespace, "discover-own-namespace", false,
-		"let policies look for the engine in the pod's own namespace (engine.discover.ownNamespace), "+
-			"for which the workloads and Services of all namespaces are read")
+		"let policies look for the engine in the pod's own namespace (engine.discover.ownNamespace); "+
+			"the webhook then reads the workloads and Services of all namespaces")
 	flags.DurationVar(&f.drainQuietPeriod, "drain-quiet-period", webhook.DefaultDrainQuietPeriod,
 		"on SIGTERM, serve on until no request has come for this long (default with --standalone: 0s, which waits for running requests only)")
 	flags.DurationVar(&f.drainTimeout, "drain-timeout", webhook.DefaultDrainTimeout,
@@ -116,7 +116,7 @@ func (f *webhookFlags) options(cmd *cobra.Command, s streams) (webhook.Options, 
 		return webhook.Options{}, badInputf("--host-ip %q is not an IP address", f.hostIP)
 	}
 	if f.standalone && !cmd.Flags().Changed("drain-quiet-period") {
-		f.drainQuietPeriod = 0 // nobody follows its readiness
+		f.drainQuietPeriod = 0 // no load balancer follows its readiness
 	}
 	if f.drainQuietPeriod < 0 || f.drainTimeout < f.drainQuietPeriod {
 		return webhook.Options{}, badInputf("--drain-quiet-period %s and --drain-timeout %s are not accepted: "+
@@ -148,7 +148,7 @@ func changedFlag(cmd *cobra.Command, flags ...string) string {
 
 func serveCluster(cmd *cobra.Command, f *webhookFlags, options webhook.Options) error {
 	if flag := changedFlag(cmd, "namespace-labels", "namespace-annotations", "kube-version"); flag != "" {
-		return badInputf("--%s goes with --standalone: in a cluster, it is read from that", flag)
+		return badInputf("--%s goes with --standalone: in a cluster, the webhook reads it there", flag)
 	}
 	if f.policy != "" {
 		policies, err := loadPolicies(f.policy, "", nil)

@@ -7,10 +7,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Latest asks for no version in particular, as asking for nothing does: it takes back what a policy asks for.
+// Latest stands for no particular version, like an empty value. A pod uses it to override the version that its policy asks
+// for.
 const Latest = "latest"
 
-// Wanted is the engines that a policy or a pod asks for: those of a version, or of a name. The zero Wanted asks for any.
+// Wanted says which engines a policy or a pod asks for, by version or by name. The zero Wanted accepts any engine.
 type Wanted struct {
 	version, name string
 }
@@ -25,8 +26,8 @@ func ParseWanted(text string) (Wanted, error) {
 	case len(validation.IsDNS1123Subdomain(text)) == 0:
 		return Wanted{name: text}, nil
 	}
-	return Wanted{}, fmt.Errorf("%.60q is not accepted: accepted is a version, as in v0.21 or v0.21.8, latest, or the name of an "+
-		"engine's workload", text)
+	return Wanted{}, fmt.Errorf("%.60q is not accepted: "+
+		"accepted is a version, as in v0.21 or v0.21.8, latest, or the name of an engine's workload", text)
 }
 
 // IsAny reports whether any engine will do.
@@ -57,5 +58,5 @@ func (w Wanted) isExact() bool {
 	return semver.Canonical(w.version)+semver.Build(w.version) == w.version
 }
 
-// NamesOne reports whether it asks for one engine in particular, which is then taken even where it is draining.
+// NamesOne reports whether w asks for one particular engine, which is then chosen even if it is draining.
 func (w Wanted) NamesOne() bool { return w.name != "" || w.version != "" && w.isExact() }

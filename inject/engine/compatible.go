@@ -9,17 +9,20 @@ import (
 
 // The rules of the dagger repository's engine/version.go.
 const (
-	// minimum is what clients and engines since v0.19.0 need each other to be: MinimumEngineVersion and MinimumClientVersion.
+	// minimum is the oldest version that clients and engines since v0.19.0 accept of each other: MinimumEngineVersion and
+	// MinimumClientVersion.
 	minimum = "v0.19.0"
-	// basesSince is the first version that compares base versions: before, a pre-release of the minimum was too old.
+	// basesSince is the first version that compares versions without their pre-release. Older versions reject a pre-release of
+	// the minimum.
 	basesSince = "v1.0.0-beta.7"
-	// preSemver is what an engine's answer that is no version is taken for.
+	// preSemver stands for an engine whose answer is not a version.
 	preSemver = "v0.11.9"
-	// newIDsSince is the first version that writes IDs in a way that older ones cannot read, nor it theirs (dagger#11856).
+	// newIDsSince is the first version with a new format of IDs. It cannot read the IDs of older versions, and they cannot
+	// read its own (dagger#11856).
 	newIDsSince = "v0.21.0"
 )
 
-// IncompatibleError is a pair of versions that does not work together.
+// IncompatibleError says that a client and an engine of two versions do not work together.
 type IncompatibleError struct{ sentence string }
 
 // Error says which of the two is too old.
@@ -29,10 +32,10 @@ func incompatible(format string, args ...any) error {
 	return &IncompatibleError{fmt.Sprintf(format, args...)}
 }
 
-// Compatible judges an engine's version against a client's as those two would: each needs the other to be at least
-// v0.19.0, unless it is itself older: then the pair gets the benefit of the doubt, as an old engine's own CLI fits it. An
-// unknown client, "", is taken for a current one. The note says what is worth knowing about a pair that passes. The error is an
-// IncompatibleError, or says that the client's version is none.
+// Compatible judges the versions of an engine and a client by their own rules: each requires the other to be at least v0.19.0.
+// One that is older than that has another minimum, which is not checked here: an old engine's own CLI works with it. An
+// unknown client, "", counts as a current one. The note says what is worth knowing about a pair that passes. The error is an
+// IncompatibleError, or says that the client's version is not a version.
 func Compatible(engine, client string) (note string, err error) {
 	if engine == "" {
 		return "the engine does not know its version", nil // A build by hand; clients let it pass, too.
@@ -73,24 +76,24 @@ func accepts(judge, other string) bool {
 	case unruled(judge):
 		return true
 	case semver.Compare(judge, least) < 0:
-		least = judge // A pre-release of the minimum asks for no more than itself.
+		least = judge // A pre-release of the minimum requires only itself.
 	}
 	switch {
 	case semver.Compare(judge, basesSince) >= 0:
 		least, other = base(least), base(other)
-	case dev(judge) && dev(other): // Two development builds do not hold each other's pre-release against them.
+	case dev(judge) && dev(other): // Between two development builds, the pre-release does not count.
 		other = base(other)
 	}
 	return semver.Compare(other, least) >= 0
 }
 
-// unruled reports whether a version is from before the minimum: it had another, which its own CLI met.
+// unruled reports whether a version is older than the minimum. It had another minimum, which its own CLI meets.
 func unruled(v string) bool { return semver.Compare(base(v), minimum) < 0 }
 
-// dev reports whether it is a development build, which is of the form vX.Y.Z-TIMESTAMP-dev-HASH.
+// dev reports whether v is a development build, of the form vX.Y.Z-TIMESTAMP-dev-HASH.
 func dev(v string) bool { return strings.Contains(semver.Prerelease(v), "-dev-") }
 
-// idsDiffer says what becomes of a pair that connects, but differs in its IDs.
+// idsDiffer says what fails if a client and an engine connect and have different formats of IDs.
 const idsDiffer = "as only one of them is older than " + newIDsSince + `, steps that return a Container fail with "failed to decode ID"`
 
 func differInIDs(a, b string) bool {

@@ -26,7 +26,7 @@ type Discovered struct {
 	NodeTCP *Port `json:"nodeTCP,omitempty"`
 	// Service is the Service in front of it.
 	Service *Service `json:"service,omitempty"`
-	// Replicas are those of a StatefulSet that has several, each an engine with an address of its own.
+	// Replicas are set for a StatefulSet with several replicas: each is an engine with an address of its own.
 	Replicas *Replicas `json:"replicas,omitempty"`
 	// ImagePullSecrets are the names of the Secrets that the image is pulled with.
 	ImagePullSecrets []string `json:"imagePullSecrets,omitempty"`
@@ -35,19 +35,19 @@ type Discovered struct {
 	NodeSelector map[string]string    `json:"nodeSelector,omitempty"`
 	NodeAffinity *corev1.NodeAffinity `json:"nodeAffinity,omitempty"`
 
-	// Notes say what the engine does not offer though it may look so, and why.
+	// Notes say why the engine does not offer something that its workload seems to offer.
 	Notes []string `json:"-"`
 }
 
-// Identity is what tells an engine from others, and what they are compared by.
+// Identity distinguishes an engine from others, and has what engines are compared by.
 type Identity struct {
 	// Workload is the DaemonSet, StatefulSet or Deployment.
 	Workload Workload `json:"workload"`
-	// Version is vX.Y.Z, from the image's tag, else from the chart's label; empty where neither says.
+	// Version is vX.Y.Z, from the image's tag, else from the chart's label; empty if neither says.
 	Version string `json:"version,omitempty"`
-	// Rollout is how many of its replicas are ready; nil where its status does not say yet.
+	// Rollout is how many of its replicas are ready; nil if its status does not say yet.
 	Rollout *Rollout `json:"rollout,omitempty"`
-	// Draining is true where its workload is marked so that only pods that ask for this very engine are given it.
+	// Draining is true if the workload is marked as draining: only pods that ask for this very engine get it.
 	Draining bool `json:"draining,omitempty"`
 }
 
@@ -131,7 +131,7 @@ func (d *Discovered) note(format string, args ...any) {
 	d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
 }
 
-// group is the one that the engine gives its socket to: --group, else the group that it runs as.
+// group returns the group that may connect to the engine's socket: --group, else the group that the engine runs as.
 func group(spec *corev1.PodSpec, engine *corev1.Container) *int64 {
 	for _, value := range flagValues(engine, "group") {
 		if gid, err := strconv.ParseInt(value, 10, 64); err == nil {
@@ -161,10 +161,10 @@ func flagValues(c *corev1.Container, flag string) []string {
 	return values
 }
 
-// addresses are those that the engine is told to listen on; none means its own default, the socket.
+// addresses returns the engine's --addr flags. Without any, the engine listens on its default, the socket.
 func addresses(engine *corev1.Container) []string { return flagValues(engine, "addr") }
 
-// socketPlaces are where engines have their socket, and its name there (chart v0.17.0 moved and renamed it).
+// socketPlaces are the directories and file names of engines' sockets (chart v0.17.0 moved and renamed the socket).
 var socketPlaces = map[string]string{
 	"/run/dagger": "engine.sock", "/var/run/dagger": "engine.sock",
 	"/run/buildkit": "buildkitd.sock", "/var/run/buildkit": "buildkitd.sock",

@@ -1,4 +1,5 @@
-// Package engine is what a Dagger Engine is to a pod that wants to use one.
+// Package engine describes Dagger Engines as pods can use them: it finds them among workloads, reads how they can be reached,
+// and compares their versions.
 package engine
 
 import (
@@ -19,17 +20,17 @@ type Engine struct {
 	NodeTCP *Port
 	// TCP is the engine's address.
 	TCP *TCP
-	// Replicas are engines with addresses of their own, of which a pod is given one in place of TCP.
+	// Replicas are engines with addresses of their own. A pod gets one of these addresses in place of TCP.
 	Replicas *Replicas
 	// TLS is the engine's address behind TLS.
 	TLS *TLS
 	// Image is an image reference that holds the CLI of the engine's version.
 	Image string
-	// Identity is that of the workload that the engine was read off; empty where the policy names the engine.
+	// Identity is that of the workload that the engine was read off; empty if the policy names the engine.
 	Identity
-	// Unsafe is a Service of the engine's that cannot be used, and why; empty for none.
+	// Unsafe names a Service of the engine that cannot be used, and says why; empty if there is none.
 	Unsafe string
-	// PullSecrets are the names of the Secrets that the workload's pods pull Image with; nil where Image is another.
+	// PullSecrets are the names of the Secrets that the workload's pods pull Image with; nil if Image is not the workload's.
 	PullSecrets []string
 	// Placement is where the engine runs, for pods that need the engine of their own node.
 	Placement Placement
@@ -44,12 +45,13 @@ type Placement struct {
 	Tolerations  []corev1.Toleration
 	NodeSelector map[string]string
 	Required     *corev1.NodeSelector
-	// NotCopied are tolerations of the engine that no job is given, as a job's pod would land on nodes that are not for it.
+	// NotCopied are tolerations of the engine that jobs do not get, since their pods would land on nodes that are not meant
+	// for jobs.
 	NotCopied []string
 }
 
-// Socket is a Unix socket in a directory of the node. The directory is what pods mount: a restarted engine makes the
-// socket's file anew.
+// Socket is a Unix socket in a directory of the node. Pods mount the directory, since an engine that restarts creates the
+// socket's file again.
 type Socket struct {
 	HostPath string
 	File     string
@@ -61,7 +63,7 @@ type Socket struct {
 type TCP struct {
 	// Address is host:port.
 	Address string
-	// NodeLocal is true where the address leads to the engine of the pod's own node.
+	// NodeLocal is true if the address leads to the engine of the pod's own node.
 	NodeLocal bool
 }
 
@@ -69,13 +71,13 @@ type TCP struct {
 type TLS struct {
 	// Address is host:port.
 	Address string
-	// SecretName is the Secret with the files below; empty where the client needs none.
+	// SecretName is the Secret with the files below; empty if the client needs none.
 	SecretName                string
 	CAFile, CertFile, KeyFile string
 }
 
-// Resolve returns the engine that a policy names field by field, completed by what was discovered, nil for nothing: explicit
-// fields beat discovered ones. The function isSet says whether the policy has a field.
+// Resolve returns the engine that a policy names, completed with the engine that was discovered, which may be nil. A field
+// that the policy sets takes precedence. The function isSet reports whether the policy sets a field.
 func Resolve(policy *config.InjectionPolicy, discovered *Discovered, isSet func(path string) bool) Engine {
 	e := explicit(policy)
 	d := discovered
@@ -115,7 +117,8 @@ func Resolve(policy *config.InjectionPolicy, discovered *Discovered, isSet func(
 	return e
 }
 
-// Discovered reports whether a transport leads to the engine that was discovered, be it that the policy names the same.
+// Discovered reports whether a transport leads to the discovered engine. It does if the policy names that engine's own
+// address.
 func (e *Engine) Discovered(transport config.Transport) bool {
 	d := e.discovered
 	if d == nil {
@@ -132,13 +135,13 @@ func (e *Engine) Discovered(transport config.Transport) bool {
 	return false
 }
 
-// Skew returns what is wrong between the version of the image that the policy names and that of the engine that was
-// discovered, by the tags of both; empty where they work together, or where a tag does not say.
+// Skew says why a CLI from the image that the policy names does not work with the discovered engine, by the tags of their
+// images. It is empty if they work together, or if a tag names no version.
 func (e *Engine) Skew() string {
 	if e.discovered == nil || e.named == "" {
 		return ""
 	}
-	// The chart's label is not asked for the version of a digest: it may be the chart's alone.
+	// For an image with a digest only, the chart's label is not used: it may be the version of the chart alone.
 	client, version := ImageVersion(e.named), ImageVersion(e.discovered.Image)
 	if client == "" || version == "" {
 		return ""
@@ -152,7 +155,7 @@ func (e *Engine) Skew() string {
 	return ""
 }
 
-// placement is what brings a pod to the engine's nodes.
+// placement returns what brings a pod to the engine's nodes.
 func (d *Discovered) placement() Placement {
 	p := Placement{NodeSelector: d.NodeSelector}
 	for _, t := range d.Tolerations {
@@ -189,8 +192,8 @@ func explicit(policy *config.InjectionPolicy) Engine {
 	return e
 }
 
-// Attribute takes an address that a policy names away from engines that are elsewhere, where one of the others was discovered
-// at that very address: all of them were resolved with what the policy names, and only that one is there.
+// Attribute leaves an address that a policy names with the engine that was discovered at that address, and removes it from the
+// others. Resolve has given it to all of them. If no engine was discovered there, all keep it.
 func Attribute(engines []Engine) {
 	for transport, take := range map[config.Transport]func(*Engine){
 		config.TransportSocket:  func(e *Engine) { e.Socket = nil },

@@ -11,15 +11,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Replicas are the engines of a StatefulSet that has several. Each has a DNS name of its own, which its governing Service
-// gives it.
+// Replicas are the engines of a StatefulSet with several replicas. The governing Service gives each a DNS name of its own.
 type Replicas struct {
-	// Name is the StatefulSet's, with which its pods' names begin, Namespace theirs, and Service the governing Service.
+	// Name is the name of the StatefulSet, with which its pods' names begin, Namespace their namespace, and Service the
+	// governing Service.
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
 	Service   string `json:"service"`
-	// Start is the first one's number, Wanted how many there are to be, and Offered how many pods are divided among, from the
-	// first on.
+	// Start is the ordinal of the first replica, Wanted how many the StatefulSet asks for, and Offered among how many of them,
+	// counted from the first, jobs' pods are divided.
 	Start   int32 `json:"start,omitempty"`
 	Wanted  int32 `json:"wanted"`
 	Offered int32 `json:"offered"`
@@ -27,7 +27,7 @@ type Replicas struct {
 	Port int32 `json:"port"`
 }
 
-// readReplicas returns a StatefulSet's replicas, nil where there is one only or they have no names.
+// readReplicas returns a StatefulSet's replicas; nil if there is only one, or if they have no names.
 func (d *Discovered) readReplicas(c *candidate, services []corev1.Service) *Replicas {
 	if c.statefulSet == nil || *c.replicas < 2 {
 		return nil
@@ -50,9 +50,10 @@ func (d *Discovered) readReplicas(c *candidate, services []corev1.Service) *Repl
 	return r
 }
 
-// offered returns how many of a StatefulSet's replicas pods are given, from the first on. The status says how many are ready,
-// and not which. While they are made one after the other, those that are ready are the first. Later it may be any that is not:
-// pods are given each, and one that is given a replica that is not ready waits for it, as its name does not resolve until then.
+// offered returns among how many replicas, counted from the first, jobs' pods are divided. The status says how many replicas
+// are ready, but not which. While the StatefulSet creates them one after the other, the first ones are ready. Later, any of
+// them may be unready, so pods are divided among all. A pod that gets an unready replica waits: its name does not resolve
+// until it is ready.
 func offered(s *appsv1.StatefulSet) int32 {
 	wanted, ready := *replicas(s.Spec.Replicas), s.Status.ReadyReplicas
 	oneByOne := s.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
@@ -67,7 +68,7 @@ func (r *Replicas) Address(n int32) string {
 	return fmt.Sprintf("%s-%d.%s.%s.svc:%d", r.Name, r.Start+n, r.Service, r.Namespace, r.Port)
 }
 
-// Index returns which replica an address is of, counted from 0, as Address does; false where it is of none that is wanted.
+// Index returns the replica that has an address, counted from 0 as for Address. It returns false if no wanted replica has it.
 func (r *Replicas) Index(address string) (int32, bool) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// Annotation on a workload says what becomes of the engine: Draining, or nothing. On a pod it chooses an engine.
+	// Annotation on a workload can have the value Draining. On a pod it chooses an engine.
 	Annotation = "dagger.io/engine"
-	// Draining keeps an engine for pods that ask for it by its name or its exact version.
+	// Draining reserves an engine for pods that ask for it by its name or its exact version.
 	Draining = "draining"
 )
 
@@ -18,16 +18,16 @@ func isDraining(workload metav1.Object) bool {
 	return workload.GetAnnotations()[Annotation] == Draining
 }
 
-// Rollout is how far a workload is with the pods that its template asks for now.
+// Rollout is how far a workload has rolled out its current template.
 type Rollout struct {
-	// Wanted is how many there are to be.
+	// Wanted is how many pods the workload asks for.
 	Wanted int32 `json:"wanted"`
-	// Ready is how many of them are ready. Where an older template's are still running, the status does not tell whose pods
-	// are ready: it is then how many may be at most.
+	// Ready is how many pods of the current template are ready. While pods of an older template still run, the status does not
+	// say which of them are ready, and Ready is an upper bound.
 	Ready int32 `json:"ready"`
 }
 
-// Readiness is a rollout as far as the choice of an engine looks at it.
+// Readiness is what the choice of an engine needs to know of a rollout.
 type Readiness int
 
 // The values of Readiness, the better ones larger.
@@ -37,7 +37,7 @@ const (
 	HalfReady // at least half of what is wanted
 )
 
-// Readiness judges the rollout. One that wants nothing, or of which nothing is known, has nothing ready.
+// Readiness classifies the rollout. A nil rollout, which is not known, has nothing ready.
 func (r *Rollout) Readiness() Readiness {
 	switch {
 	case r == nil || r.Ready < 1:
@@ -48,8 +48,8 @@ func (r *Rollout) Readiness() Readiness {
 	return SomeReady
 }
 
-// Compare orders engines by which is preferred: the newest of which half is ready, else the newest of which any is, else the
-// newest; between two alike, the first by name.
+// Compare orders engines by preference: first those with half of their pods ready, then those with any, then the others.
+// Within each group, the newest version comes first, and then the name decides.
 func Compare(a, b *Identity) int {
 	return cmp.Or(
 		cmp.Compare(b.Rollout.Readiness(), a.Rollout.Readiness()),
@@ -60,7 +60,8 @@ func Compare(a, b *Identity) int {
 	)
 }
 
-// rollout takes a status of an older generation for one of nothing: it counts pods of an older template.
+// rollout returns the rollout that a status describes. A status of an older generation counts pods of an older template: none
+// of the current one is ready then.
 func rollout(wanted, ready, updated int32, generation, observed int64) *Rollout {
 	if observed == 0 && ready == 0 && updated == 0 {
 		return nil // no controller has seen it yet
@@ -84,12 +85,12 @@ func deploymentRollout(d *appsv1.Deployment) *Rollout {
 	return rollout(*replicas(d.Spec.Replicas), d.Status.ReadyReplicas, d.Status.UpdatedReplicas, d.Generation, d.Status.ObservedGeneration)
 }
 
-// coarse returns the smallest rollout of the same readiness.
+// coarse returns the smallest rollout with the same readiness.
 func (r *Rollout) coarse() Rollout {
 	return [...]Rollout{NoneReady: {}, SomeReady: {Wanted: 3, Ready: 1}, HalfReady: {Wanted: 1, Ready: 1}}[r.Readiness()]
 }
 
-// coarseOf returns how many are ready in a rollout of the same readiness that wants so many.
+// coarseOf returns the smallest number of ready pods with the same readiness, for a workload that asks for so many.
 func (r *Rollout) coarseOf(wanted int32) int32 {
 	return [...]int32{NoneReady: 0, SomeReady: 1, HalfReady: max(wanted, 1)}[r.Readiness()]
 }

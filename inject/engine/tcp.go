@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// readTCP returns the first port that the engine listens on for others than itself.
+// readTCP returns the first port that the engine listens on beyond its loopback address.
 func (d *Discovered) readTCP(listen []string) *Port {
 	for _, address := range listen {
 		rest, ok := strings.CutPrefix(address, "tcp://")
@@ -33,7 +33,7 @@ func (d *Discovered) readTCP(listen []string) *Port {
 	return nil
 }
 
-// nodePort returns the port of the node that leads to the engine's.
+// nodePort returns the port of the node that leads to the engine's port.
 func nodePort(c *candidate, engine *corev1.Container, port int32) *Port {
 	if c.Workload.Kind != "DaemonSet" {
 		return nil // on one node only
@@ -124,6 +124,6 @@ func safe(c *candidate, s *corev1.ServiceSpec) (bool, string) {
 	case isLocal(s) && c.Workload.Kind == "DaemonSet":
 		return true, "internalTrafficPolicy is Local, and an engine is on each node"
 	}
-	return false, "there are several engines, and each connection may reach another one: set sessionAffinity: ClientIP or " +
-		"internalTrafficPolicy: Local"
+	return false, "there are several engines, and each connection may reach another one: " +
+		"set sessionAffinity: ClientIP or internalTrafficPolicy: Local"
 }

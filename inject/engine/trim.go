@@ -6,9 +6,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Trim takes out of a workload or Service what Discover does not read: of one that is no engine, all but its name and labels.
-// A cluster has thousands of them, and few engines. What is still large is none either. A status is reduced to what decisions
-// are made by, so that most of its changes leave the object as it is; to trim it again changes nothing.
+// Trim removes from a workload or Service what Discover does not read. A workload that is not an engine keeps only its name
+// and labels, since a cluster has thousands of workloads and few engines; so does one that is still larger than maxSize. A
+// status is reduced to what decisions depend on, so that most changes of it leave the object as it is. Trimming an object
+// again changes nothing.
 func Trim(object any) {
 	trim(object)
 	switch o := object.(type) {
@@ -31,8 +32,8 @@ func Trim(object any) {
 	}
 }
 
-// maxSize is how many bytes are kept of an object at most: whoever may write one in some namespace must not fill the memory of
-// a webhook that reads all. An engine's has some two thousand.
+// maxSize is the size in bytes of the largest object that is kept: a user who may write workloads in one namespace must not be
+// able to fill the memory of a webhook that reads all. An engine's workload has about two thousand bytes.
 const maxSize = 64 << 10
 
 func nameOnly(m *metav1.ObjectMeta) metav1.ObjectMeta {
@@ -68,7 +69,7 @@ func trim(object any) {
 	}
 }
 
-// trimStatefulSet also keeps what its replicas' names are made of.
+// trimStatefulSet also keeps what the names of its replicas consist of.
 func trimStatefulSet(o *appsv1.StatefulSet) {
 	r, offer, spec := statefulSetRollout(o), offered(o), o.Spec
 	o.ObjectMeta, o.Status = trimMeta(&o.ObjectMeta), appsv1.StatefulSetStatus{}
@@ -81,7 +82,7 @@ func trimStatefulSet(o *appsv1.StatefulSet) {
 	ready := r.coarseOf(wanted)
 	o.Status = appsv1.StatefulSetStatus{Replicas: wanted, ReadyReplicas: ready, UpdatedReplicas: ready}
 	if offer < wanted {
-		// Exactly so many are made and ready, whichever of the templates they are of.
+		// Exactly that many exist and are ready, of either template.
 		o.Status.Replicas, o.Status.ReadyReplicas, o.Status.UpdatedReplicas = offer, offer, min(ready, offer)
 	}
 }

@@ -47,8 +47,8 @@ func (w *Workloads) ByNamespace() map[string]*Workloads {
 	return divided
 }
 
-// MostEngines is how many engines of a namespace are considered, the first in the order of Compare: whoever may write workloads
-// somewhere must not decide what a decision costs.
+// MostEngines is how many engines of a namespace are considered, the first in the order of Compare: a user who may write
+// workloads must not be able to make decisions expensive.
 const MostEngines = 64
 
 // Found is the engines of a namespace.
@@ -84,7 +84,7 @@ func (w *Workloads) Discover(selector labels.Selector) (*Found, error) {
 	return nil, fmt.Errorf("none of the %d workloads has a container %s or an image of the Dagger Engine", len(candidates), containerName)
 }
 
-// candidates returns the selected workloads, of which little is known yet.
+// candidates returns the selected workloads, not yet identified.
 func (w *Workloads) candidates(selector labels.Selector) []candidate {
 	var selected []candidate
 	add := func(kind string, object metav1.Object, template *corev1.PodTemplateSpec) *candidate {

@@ -2,8 +2,8 @@
 //
 // A Session is a journal of additions. It never decodes and encodes what it was given, so a field that this program's
 // Kubernetes types do not know, a number beyond 2^53 or the order of a list is never touched; it creates parents that are
-// absent or null; and it refuses to add where something is already set. The operations it yields are `add` only, as few
-// as there can be: what lies below a parent that it creates travels in that parent's value.
+// absent or null; and it refuses to add where something is already set. The operations it yields are `add` only, and as few as
+// possible: values below a parent that it creates are part of that parent's value.
 package patch
 
 import (
@@ -27,7 +27,7 @@ type Session struct {
 	size, limit int
 }
 
-// ErrTooLarge is what Operations returns where the additions came to more bytes than the session's limit.
+// ErrTooLarge is what Operations returns if the additions have more bytes than the session's limit.
 var ErrTooLarge = errors.New("the additions are larger than the limit")
 
 // operationBytes is roughly what an addition takes in a patch besides its value.

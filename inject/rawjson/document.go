@@ -19,8 +19,8 @@ const (
 	// MaxValues is how many values, member names included, one document may index: a pod of 50,000 variables, or the most of
 	// any size that etcd stores (1.5 MiB). The index of that many takes 5 MiB.
 	MaxValues = 1 << 18
-	// opaqueMember is checked for syntax but not indexed: it is about half of what an API server sends of a pod, and no
-	// admission decision reads it.
+	// opaqueMember is checked for syntax but not indexed: it is about half of a pod that an API server sends, and no admission
+	// decision reads it.
 	opaqueMember = "managedFields"
 )
 
@@ -103,8 +103,8 @@ func (d *Document) Parse(text string) (Value, error) {
 	return Value{doc: d, at: 0}, nil
 }
 
-// Reset lets go of the text, and of the index where it grew beyond keep values, so that a pooled Document does not pin
-// the largest request it ever saw.
+// Reset releases the text, and the index if it has more than keep values, so that a pooled Document does not keep the largest
+// request in memory.
 func (d *Document) Reset(keep int) {
 	d.text = ""
 	if cap(d.nodes) > keep {
@@ -126,7 +126,7 @@ func invalidUTF8(text string) int {
 
 // under prefixes an error's path with the place it happened under.
 func (e *SyntaxError) under(segment string) *SyntaxError {
-	// A hostile text must not buy an error message larger than itself.
+	// A hostile text must not cause an error message larger than itself.
 	if len(e.Path)+len(segment) <= 512 {
 		e.Path = segment + e.Path
 	}

@@ -18,7 +18,7 @@ func (p *parser) literal(word string, kind Kind) *SyntaxError {
 	return nil
 }
 
-// plain holds the bytes that may stand in a string as they are.
+// plain holds the bytes that need no escape in a string.
 var plain = func() (t [256]bool) {
 	for c := 0x20; c < 256; c++ {
 		t[c] = c != '"' && c != '\\'
@@ -26,8 +26,8 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// plainEnd returns the first byte from i on that may not stand in a string as it is. It looks at eight bytes at a time
-// (Bit Twiddling Hacks, "determine if a word has a byte less than n"): the lowest bit found is exact.
+// plainEnd returns the index of the first byte from i on that needs an escape or ends the string. It looks at eight bytes at a
+// time (Bit Twiddling Hacks, "determine if a word has a byte less than n"): the lowest bit found is exact.
 func plainEnd(text string, i int) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; i+8 <= len(text); i += 8 {
@@ -80,7 +80,7 @@ func (p *parser) str() *SyntaxError {
 	return nil
 }
 
-// escapeSize returns the length of the escape that s starts with, or 0 where it is none.
+// escapeSize returns the length of the escape that s starts with, or 0 if it is not an escape.
 func escapeSize(s string) int {
 	if len(s) < 2 {
 		return 0

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Value is one value of a Document, or the zero Value where there is none. Every method of the zero Value answers as for
-// a missing value, so look-ups chain without checks: pod.Get("spec").Get("containers").
+// Value is one value of a Document, or the zero Value if there is none. Every method of the zero Value answers as for a
+// missing value, so look-ups chain without checks: pod.Get("spec").Get("containers").
 type Value struct {
 	doc *Document
 	at  int
@@ -44,7 +44,7 @@ func (v Value) Len() int {
 	return int(v.node().count)
 }
 
-// Get returns the member of that name, the zero Value where there is none or where the value is not an object.
+// Get returns the member of that name, or the zero Value if there is none or the value is not an object.
 func (v Value) Get(name string) Value {
 	if v.Kind() != Object {
 		return Value{}
@@ -130,8 +130,8 @@ func unquote(text string, n *node) string {
 	return s
 }
 
-// PathFrom returns the way from base to v, as in spec.containers[0].name, for messages. It is empty where v is base, is
-// missing, or does not lie in it.
+// PathFrom returns the path from base to v, as in spec.containers[0].name, for messages. It is empty if v is base, is missing,
+// or does not lie in base.
 func (v Value) PathFrom(base Value) string {
 	if v.doc == nil || v.doc != base.doc {
 		return ""
@@ -148,7 +148,7 @@ func (v Value) PathFrom(base Value) string {
 	return strings.TrimPrefix(path.String(), ".")
 }
 
-// childToward returns the child of the node at that holds target, and its path segment; -1 where there is none.
+// childToward returns the child of the node at that holds target, and its path segment; -1 if there is none.
 func (d *Document) childToward(at, target int) (int, string) {
 	v := Value{doc: d, at: at}
 	for i, element := range v.Elements() {

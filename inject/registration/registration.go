@@ -62,7 +62,8 @@ func EntryNamed(name string) (Entry, bool) {
 }
 
 // Configuration returns the MutatingWebhookConfiguration that sends us the pods that ask for injection, and no others. The
-// client function says how a path of ours is reached; releaseNamespace is where we run ourselves, and is left out.
+// client function returns how the API server reaches a path of ours; releaseNamespace is the namespace that the webhook runs
+// in, which is excluded.
 func Configuration(client func(path string) admissionregistrationv1.WebhookClientConfig,
 	releaseNamespace string) *admissionregistrationv1.MutatingWebhookConfiguration {
 	excluded := metav1.LabelSelectorRequirement{
@@ -104,8 +105,8 @@ func Configuration(client func(path string) admissionregistrationv1.WebhookClien
 // ValidatingConfigurationName is the name of the ValidatingWebhookConfiguration.
 const ValidatingConfigurationName = "dagger-inject"
 
-// ValidatingConfiguration returns the ValidatingWebhookConfiguration that checks policies when they are written. It ignores
-// failures: a bad policy that is written meanwhile is refused with the same words when a pod uses it.
+// ValidatingConfiguration returns the ValidatingWebhookConfiguration that checks policies when they are written. Its failure
+// policy is Ignore: a pod that uses an invalid policy written meanwhile is refused with the same message.
 func ValidatingConfiguration(
 	client func(path string) admissionregistrationv1.WebhookClientConfig,
 ) *admissionregistrationv1.ValidatingWebhookConfiguration {
@@ -151,7 +152,7 @@ func entry(name string, client admissionregistrationv1.WebhookClientConfig) admi
 			Name:       "not-a-mirror-pod",
 			Expression: "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)",
 		}},
-		// Events are written, and not on a dry run.
+		// The webhook writes events, but not on a dry run.
 		SideEffects:        ptr.To(admissionregistrationv1.SideEffectClassNoneOnDryRun),
 		ReinvocationPolicy: ptr.To(admissionregistrationv1.IfNeededReinvocationPolicy),
 		TimeoutSeconds:     ptr.To[int32](3),

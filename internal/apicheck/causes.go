@@ -65,6 +65,6 @@ func causes(a Answer) []string {
 	case says("an error on the server"):
 		return []string{causeFault}
 	}
-	// Time-outs, and whatever a network in between answers.
+	// Time-outs, and other errors of the network.
 	return []string{causeFirewall, causeOverlay, causeNetPolicy, causeNotReady, causeCertManager}
 }

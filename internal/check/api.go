@@ -8,7 +8,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/apicheck"
 )
 
-// checkAPIServer asks the API server for a pod that it does not keep.
+// checkAPIServer asks the API server to create a pod, as a dry run.
 func (c *checker) checkAPIServer() {
 	if c.Ask == nil {
 		return
@@ -19,7 +19,7 @@ func (c *checker) checkAPIServer() {
 		remedy = answer.Causes[0]
 	}
 	if answer.Outcome == apicheck.Unreachable && c.noneReady {
-		remedy = "Have replicas ready first: see the line replicas."
+		remedy = "Make a replica ready first: see the line replicas."
 	}
 	var status inject.Status
 	switch {

@@ -23,14 +23,14 @@ import (
 )
 
 const (
-	// cacheDir is where an engine keeps its cache, and metricsAddress the variable that it serves metrics by.
+	// cacheDir is where an engine keeps its cache, and metricsAddress the variable that makes it serve metrics.
 	cacheDir       = "/var/lib/dagger"
 	metricsAddress = "_EXPERIMENTAL_DAGGER_METRICS_ADDR"
-	// shortGrace is the chart's grace period, which engines with large caches have lost them by (dagger#13951).
+	// shortGrace is the chart's grace period. It is too short for large caches, which engines have lost by it (dagger#13951).
 	shortGrace = 300
 )
 
-// checkCaches tells of what costs engines their caches, or jobs the engine that they use.
+// checkCaches looks for settings by which engines lose their caches, or jobs lose the engine that they use.
 func (c *checker) checkCaches() {
 	seen := map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(c.lookups)) {
@@ -51,7 +51,7 @@ func (c *checker) checkCache(e *engine.Discovered) {
 	name := e.Workload.String()
 	runs, err := c.engines.Runs(e.Workload.Namespace, name)
 	if err != nil {
-		return // the engines' own check has said so
+		return // checkEngines has reported it
 	}
 	before := len(c.findings)
 	spec := &runs.Template.Spec
@@ -105,7 +105,7 @@ func grace(spec *corev1.PodSpec) int64 {
 	return *spec.TerminationGracePeriodSeconds
 }
 
-// durability is what becomes of an engine's cache when its pod is replaced.
+// durability says what happens to an engine's cache when its pod is replaced.
 type durability int
 
 const (
@@ -115,7 +115,7 @@ const (
 
 func cacheVolume(spec *corev1.PodSpec, container *corev1.Container, claims []string) durability {
 	if container == nil {
-		return keptOutside // nothing is known of it
+		return keptOutside // nothing is known about it
 	}
 	for _, mount := range container.VolumeMounts {
 		if path.Clean(mount.MountPath) != cacheDir {
@@ -133,7 +133,8 @@ func cacheVolume(spec *corev1.PodSpec, container *corev1.Container, claims []str
 	return lostWithPod
 }
 
-// checkDisruption looks for what keeps the cluster's autoscaler and node drains from stopping engines at will.
+// checkDisruption looks for a PodDisruptionBudget. Without one, the cluster autoscaler and node drains stop engines at any
+// time.
 func (c *checker) checkDisruption(e *engine.Discovered, runs *cluster.EngineRuns) {
 	var budgets policyv1.PodDisruptionBudgetList
 	if err := c.Reader.List(c.ctx, &budgets, client.InNamespace(e.Workload.Namespace)); err != nil {
@@ -191,7 +192,7 @@ func (c *checker) allPods() ([]corev1.Pod, error) {
 	return c.given, c.givenErr
 }
 
-// checkNodes looks for nodes that a job with the engine's placement can land on, and that have no engine that is ready.
+// checkNodes looks for nodes without a ready engine that a job with the engine's placement can land on.
 func (c *checker) checkNodes(e *engine.Discovered) {
 	var nodes corev1.NodeList
 	if err := c.Reader.List(c.ctx, &nodes); err != nil {
@@ -200,13 +201,13 @@ func (c *checker) checkNodes(e *engine.Discovered) {
 	}
 	pods, err := c.engines.Pods(e.Workload.Namespace, e.Workload.String())
 	if err != nil {
-		return // the engines' own check has said so
+		return // checkEngines has reported it
 	}
 	with := map[string]bool{}
 	for i := range pods {
 		with[pods[i].Spec.NodeName] = with[pods[i].Spec.NodeName] || cluster.IsReady(&pods[i])
 	}
-	// Jobs are given what of the engine's placement is copied, and no toleration that is not.
+	// Jobs get the part of the engine's placement that injection copies, and no other toleration.
 	placement := engine.Resolve(&config.InjectionPolicy{}, e, func(string) bool { return false }).Placement
 	selects := nodeaffinity.NewRequiredNodeAffinity(placement.NodeSelector, &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
 		RequiredDuringSchedulingIgnoredDuringExecution: placement.Required,

@@ -33,25 +33,50 @@ func aStatefulSet(i *installation) {
 	i.others = append(i.others, s)
 }
 
-// TestWhatEndangersACache has one thing in each case, or nothing.
+// cacheCase changes a healthy installation, and has the one finding that comes of it.
+type cacheCase struct {
+	change func(*installation)
+	want   string // empty for nothing
+}
+
+func requireCacheFinding(t *testing.T, cases map[string]cacheCase) {
+	t.Helper()
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			i := healthy(t)
+			c.change(i)
+			found := i.findingsOf(t, "caches")
+			require.Len(t, found, 1, "%+v", found)
+			if c.want == "" {
+				require.Equal(t, OK, found[0].Level, "%+v", found)
+				return
+			}
+			require.Equal(t, Warn, found[0].Level)
+			require.Contains(t, found[0].Text, c.want)
+			require.NotEmpty(t, found[0].Remedy)
+		})
+	}
+}
+
+// enginePod is the pod template's spec of the engine.
+func enginePod(i *installation) *corev1.PodSpec { return &i.engine.Spec.Template.Spec }
+
 func TestWhatEndangersACache(t *testing.T) {
-	engine := func(i *installation) *corev1.PodSpec { return &i.engine.Spec.Template.Spec }
-	cases := map[string]struct {
-		change func(*installation)
-		want   string // empty for nothing
-	}{
-		"the chart's grace period": {func(i *installation) { engine(i).TerminationGracePeriodSeconds = ptr.To[int64](300) },
+	requireCacheFinding(t, map[string]cacheCase{
+		"the chart's grace period": {func(i *installation) { enginePod(i).TerminationGracePeriodSeconds = ptr.To[int64](300) },
 			"has 300 s to write its cache out"},
-		"no grace period": {func(i *installation) { engine(i).TerminationGracePeriodSeconds = nil }, "has 30 s to write its cache out"},
+		"no grace period": {func(i *installation) { enginePod(i).TerminationGracePeriodSeconds = nil }, "has 30 s to write its cache out"},
 		"an emptyDir": {func(i *installation) {
-			engine(i).Volumes[1].VolumeSource = corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
+			enginePod(i).Volumes[1].VolumeSource = corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 		}, "keeps its cache in the pod"},
-		"no volume": {func(i *installation) { engine(i).Containers[0].VolumeMounts = engine(i).Containers[0].VolumeMounts[:1] },
-			"keeps its cache in the pod"},
+		"no volume": {func(i *installation) {
+			c := &enginePod(i).Containers[0]
+			c.VolumeMounts = c.VolumeMounts[:1]
+		}, "keeps its cache in the pod"},
 		"the default updateStrategy": {func(i *installation) { i.engine.Spec.UpdateStrategy.Type = "" }, "restarts engines under running jobs"},
-		"no memory limit": {func(i *installation) { engine(i).Containers[0].Resources.Limits = nil },
+		"no memory limit": {func(i *installation) { enginePod(i).Containers[0].Resources.Limits = nil },
 			"has no memory limit, on nodes that also run jobs"},
-		"no metrics":    {func(i *installation) { engine(i).Containers[0].Env = nil }, "serves no metrics"},
+		"no metrics":    {func(i *installation) { enginePod(i).Containers[0].Env = nil }, "serves no metrics"},
 		"a StatefulSet": {aStatefulSet, "StatefulSet dagger/engine has no PodDisruptionBudget"},
 		"one with a budget": {func(i *installation) {
 			aStatefulSet(i)
@@ -69,11 +94,16 @@ func TestWhatEndangersACache(t *testing.T) {
 			i.others = append(i.others, asking("new",
 				map[string]string{inject.AnnotationStatus: `{"readFrom":"DaemonSet dagger/engine","cliImage":"registry.dagger.io/engine:v0.21.8"}`}))
 		}, ""},
+	})
+}
+
+func TestNodesWithoutAnEngineAreNamed(t *testing.T) {
+	requireCacheFinding(t, map[string]cacheCase{
 		"a node with the engine": {func(i *installation) { i.others = append(i.others, aNode("", nil)) }, ""},
 		"a node without": {func(i *installation) { i.others = append(i.others, aNode("bare", nil)) },
 			"jobs can land on 1 node without a ready engine, such as bare"},
 		"a node that the pool is not": {func(i *installation) {
-			engine(i).NodeSelector = map[string]string{"pool": "ci"}
+			enginePod(i).NodeSelector = map[string]string{"pool": "ci"}
 			i.others = append(i.others, aNode("bare", nil))
 		}, ""},
 		"a tainted node": {func(i *installation) {
@@ -82,7 +112,7 @@ func TestWhatEndangersACache(t *testing.T) {
 			}))
 		}, ""},
 		"one whose taint the engine tolerates": {func(i *installation) {
-			engine(i).Tolerations = []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}}
+			enginePod(i).Tolerations = []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}}
 			i.others = append(i.others, aNode("bare", func(n *corev1.Node) {
 				n.Spec.Taints = []corev1.Taint{{Key: "gpu", Effect: corev1.TaintEffectNoSchedule}}
 			}))
@@ -92,20 +122,5 @@ func TestWhatEndangersACache(t *testing.T) {
 		}, ""},
 		"nodes that may not be read": {func(i *installation) { i.forbidden["NodeList"] = true },
 			"cannot be read: the nodes that jobs can land on"},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			i := healthy(t)
-			c.change(i)
-			found := i.findingsOf(t, "caches")
-			require.Len(t, found, 1, "%+v", found)
-			if c.want == "" {
-				require.Equal(t, OK, found[0].Level, "%+v", found)
-				return
-			}
-			require.Equal(t, Warn, found[0].Level)
-			require.Contains(t, found[0].Text, c.want)
-			require.NotEmpty(t, found[0].Remedy)
-		})
-	}
+	})
 }

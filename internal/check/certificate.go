@@ -16,22 +16,23 @@ import (
 )
 
 const (
-	// defaultSecret is the chart's, for the serving certificate.
+	// defaultSecret is the chart's name for the Secret with the serving certificate.
 	defaultSecret = "dagger-inject-tls"
-	// soon is when a certificate should have been renewed: cert-manager does with a third of its time left.
+	// soon is the time left with which a certificate should have been renewed: cert-manager renews it with a third of its time
+	// left.
 	soon = 7 * 24 * time.Hour
 	// dialTimeout bounds asking a webhook behind a URL for its certificate.
 	dialTimeout = 5 * time.Second
 )
 
-// checkCertificate holds the serving certificate against every CA bundle, as the API server does, and the clock.
+// checkCertificate verifies the serving certificate with every CA bundle, as the API server does, and checks when it expires.
 func (c *checker) checkCertificate() {
 	var chain []*x509.Certificate
 	for _, w := range c.clients {
 		name, from, served, err := c.served(w)
 		if apierrors.IsNotFound(err) && len(c.pods) > 0 { // Without a pod, the Secret's name is a guess.
 			c.add(Fail, "See the lines of cert-manager; with certificates.mode existingSecret, create it.",
-				"the serving certificate is missing, and no replica starts without: %v", err)
+				"the serving certificate is missing, and no replica starts without it: %v", err)
 			return
 		}
 		if err != nil {
@@ -58,7 +59,7 @@ func (c *checker) checkCertificate() {
 	c.ok("every CA bundle matches the certificate, which has %s left", plural(days, "day"))
 }
 
-// served returns the certificate that a client would be shown, the name that it asks for, and where the certificate is from.
+// served returns the host name that the API server verifies, where the certificate was read, and the certificate's chain.
 func (c *checker) served(w admissionregistrationv1.WebhookClientConfig) (name, from string, chain []*x509.Certificate, err error) {
 	if w.Service != nil {
 		name = w.Service.Name + "." + w.Service.Namespace + ".svc"
@@ -71,7 +72,7 @@ func (c *checker) served(w admissionregistrationv1.WebhookClientConfig) (name, f
 		return name, "Secret " + key.String(), chain, err
 	}
 	if w.URL == nil {
-		return "", "", nil, errors.New("an entry leads nowhere")
+		return "", "", nil, errors.New("an entry names neither a Service nor a URL")
 	}
 	u, err := url.Parse(*w.URL)
 	if err != nil {
@@ -81,7 +82,7 @@ func (c *checker) served(w admissionregistrationv1.WebhookClientConfig) (name, f
 	if port == "" {
 		port = "443"
 	}
-	// Trust is decided below, with the words of one check for both ways.
+	// checkCertificate verifies the certificate, whether it comes from a Secret or a connection.
 	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: &tls.Config{InsecureSkipVerify: true, ServerName: u.Hostname()}}
 	conn, err := dialer.DialContext(c.ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {

@@ -17,11 +17,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// patience is how long cert-manager may take for what it does within seconds, or within minutes where somebody else must act.
+// patience is how long a step may take. It takes cert-manager seconds, or minutes if an issuer or an approver outside must
+// act.
 const patience = 10 * time.Minute
 
-// CertManager returns what cert-manager says is wrong with the serving certificate, each with what to do; nothing where it may not
-// be asked.
+// CertManager returns what is wrong with the serving certificate according to cert-manager, each with a remedy. It returns
+// nothing if cert-manager's objects may not be read.
 func CertManager(ctx context.Context, o Options) []string {
 	c := &checker{Options: o, ctx: ctx}
 	c.checkWebhooks()
@@ -37,8 +38,8 @@ func CertManager(ctx context.Context, o Options) []string {
 	return wrong
 }
 
-// checkCertManager asks cert-manager's own objects what keeps the serving certificate, and the CA that signs it, from being issued
-// or renewed. Where nothing is of cert-manager's, there is nothing to say.
+// checkCertManager reads from cert-manager's objects why the serving certificate, or the CA that signs it, is not issued or
+// renewed. It adds nothing if cert-manager does not issue them.
 func (c *checker) checkCertManager() {
 	var list certmanagerv1.CertificateList
 	switch err := c.Reader.List(c.ctx, &list, client.InNamespace(c.ReleaseNamespace)); {
@@ -48,7 +49,7 @@ func (c *checker) checkCertManager() {
 		c.unasked("whether the certificate is renewed", err)
 		return
 	}
-	// A certificate is followed by the one of the CA that signs it, which is in another Secret.
+	// After a certificate comes that of the CA that signs it, which is in another Secret.
 	secret := c.secretName()
 	for range list.Items {
 		at := slices.IndexFunc(list.Items, func(c certmanagerv1.Certificate) bool { return c.Spec.SecretName == secret })
@@ -60,7 +61,7 @@ func (c *checker) checkCertManager() {
 	}
 }
 
-// notKnown begins what cert-manager may know, and does not say to whoever runs the check.
+// notKnown begins a finding about objects of cert-manager that the user may not read.
 const notKnown = "not known: "
 
 func (c *checker) unasked(what string, err error) {
@@ -68,8 +69,8 @@ func (c *checker) unasked(what string, err error) {
 		notKnown+"%s: %v", what, err)
 }
 
-// issuance says how the certificate stands, and returns the Secret of the CA that signs it, empty where that is none of the
-// namespace's.
+// issuance reports the state of a Certificate, and returns the Secret of the CA that signs it; empty if the CA is not in the
+// namespace.
 func (c *checker) issuance(cert *certmanagerv1.Certificate) (caSecret string) {
 	name := "Certificate " + cert.Namespace + "/" + cert.Name
 	describe := func(kind, name string) string {
@@ -80,7 +81,7 @@ func (c *checker) issuance(cert *certmanagerv1.Certificate) (caSecret string) {
 	isReady := ready != nil && ready.Status == certmanagermeta.ConditionTrue
 	level := Fail
 	if isReady {
-		level = Warn // What is wrong now keeps it from being renewed later.
+		level = Warn // the problem prevents the next renewal
 	}
 	renewal := cert.Status.RenewalTime
 	switch {
@@ -118,7 +119,7 @@ func (c *checker) issuance(cert *certmanagerv1.Certificate) (caSecret string) {
 func (c *checker) issuer(cert *certmanagerv1.Certificate, level Level) (caSecret string) {
 	ref := cert.Spec.IssuerRef
 	if cmp.Or(ref.Group, certmanager.GroupName) != certmanager.GroupName {
-		return "" // The request says what an issuer of another's does.
+		return "" // an issuer of another project: its state is in the request
 	}
 	var issuer certmanagerv1.GenericIssuer
 	key := client.ObjectKey{Name: ref.Name}
@@ -152,7 +153,7 @@ func (c *checker) issuer(cert *certmanagerv1.Certificate, level Level) (caSecret
 	return caSecret
 }
 
-// request says what became of the newest request for a certificate, where it is not issued.
+// request reports the state of the newest request for a certificate that is not issued.
 func (c *checker) request(cert *certmanagerv1.Certificate, level Level, describe func(kind, name string) string) {
 	var list certmanagerv1.CertificateRequestList
 	if err := c.Reader.List(c.ctx, &list, client.InNamespace(cert.Namespace)); err != nil {
@@ -210,13 +211,13 @@ func condition(cert *certmanagerv1.Certificate, of certmanagerv1.CertificateCond
 	return nil
 }
 
-// revision is which of a certificate's requests one is; 0 where it does not say.
+// revision returns the revision of a request's certificate, or 0 if the request has none.
 func revision(r *certmanagerv1.CertificateRequest) int {
 	n, _ := strconv.Atoi(r.Annotations[certmanagerv1.CertificateRequestRevisionAnnotationKey])
 	return n
 }
 
-// attempts says how often the issuance failed.
+// attempts returns how often the issuance failed, as the end of a sentence.
 func attempts(cert *certmanagerv1.Certificate) string {
 	if cert.Status.FailedIssuanceAttempts == nil || cert.Status.LastFailureTime == nil {
 		return ""
@@ -225,7 +226,7 @@ func attempts(cert *certmanagerv1.Certificate) string {
 		stamp(cert.Status.LastFailureTime.Time))
 }
 
-// said is a condition in cert-manager's own words.
+// said returns a condition in cert-manager's own words.
 func said(reason, message string) string {
 	return strings.Trim(cmp.Or(reason, "no reason is given")+": "+message, ": ")
 }

@@ -63,13 +63,14 @@ func issuance() *issued {
 
 // notReady is a certificate that is not issued.
 func notReady(c *certmanagerv1.Certificate, reason, message string) {
-	c.Status.Conditions[0].Status, c.Status.Conditions[0].Reason, c.Status.Conditions[0].Message = certmanagermeta.ConditionFalse, reason,
-		message
+	ready := &c.Status.Conditions[0]
+	ready.Status, ready.Reason, ready.Message = certmanagermeta.ConditionFalse, reason, message
 }
 
 // ofRequest replaces a condition of the request, or adds it.
-func (i *issued) ofRequest(condition certmanagerv1.CertificateRequestConditionType, status certmanagermeta.ConditionStatus, reason,
-	message string) {
+func (i *issued) ofRequest(
+	condition certmanagerv1.CertificateRequestConditionType, status certmanagermeta.ConditionStatus, reason, message string,
+) {
 	all := i.request.Status.Conditions[:0:0]
 	for _, c := range i.request.Status.Conditions {
 		if c.Type != condition {
@@ -80,18 +81,61 @@ func (i *issued) ofRequest(condition certmanagerv1.CertificateRequestConditionTy
 		certmanagerv1.CertificateRequestCondition{Type: condition, Status: status, Reason: reason, Message: message})
 }
 
-// TestCertManagerIsQuoted has one thing wrong in each case, and wants every line of it.
-func TestCertManagerIsQuoted(t *testing.T) {
-	for name, c := range map[string]struct {
-		change    func(*issued)
-		forbidden []string
-		want      []Finding
-	}{
+// certManagerCase changes the objects of a healthy issuance, and has every finding that comes of it.
+type certManagerCase struct {
+	change    func(*issued)
+	forbidden []string // kinds that may not be read
+	want      []Finding
+}
+
+func requireCertManagerSays(t *testing.T, cases map[string]certManagerCase) {
+	t.Helper()
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			i := healthy(t)
+			objects := issuance()
+			c.change(objects)
+			i.others = []client.Object{&objects.selfSigned, &objects.ca, &objects.authority, &objects.serving, &objects.request}
+			for _, kind := range c.forbidden {
+				i.forbidden[kind] = true
+			}
+			got := i.findingsOf(t, "cert-manager")
+			require.Len(t, got, len(c.want), "%+v", got)
+			for n, want := range c.want {
+				require.Equal(t, want.Level, got[n].Level, "%+v", got[n])
+				require.Contains(t, got[n].Text, want.Text)
+				require.Contains(t, got[n].Remedy, want.Remedy)
+			}
+		})
+	}
+}
+
+func TestTheStateOfACertificateIsQuoted(t *testing.T) {
+	requireCertManagerSays(t, map[string]certManagerCase{
 		"all is well": {func(*issued) {}, nil, []Finding{
 			{Level: OK, Text: "Certificate dagger-inject/serving is ready, and renewed at 2026-01-03T03:04:05Z"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready, and renewed at 2026-01-03T03:04:05Z"},
 		}},
 		"a certificate that somebody else makes": {func(i *issued) { i.serving.Spec.SecretName = "other" }, nil, nil},
+		"a renewal that is overdue": {func(i *issued) { i.serving.Status.RenewalTime = &metav1.Time{Time: now.Add(-48 * time.Hour)} }, nil,
+			[]Finding{
+				{Level: Warn, Text: "Certificate dagger-inject/serving was to be renewed at 2025-12-31T03:04:05Z, and cert-manager has not begun",
+					Remedy: "controller runs"},
+				{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
+			}},
+		"a certificate that nobody looked at": {func(i *issued) { i.serving.Status = certmanagerv1.CertificateStatus{} }, nil, []Finding{
+			{Level: Fail, Text: "cert-manager has not looked at Certificate dagger-inject/serving"},
+			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
+		}},
+		"the authority's": {func(i *issued) { notReady(&i.authority, "Expired", "Certificate expired on Thu") }, nil, []Finding{
+			{Level: OK, Text: "Certificate dagger-inject/serving is ready"},
+			{Level: Fail, Text: "Certificate dagger-inject/authority is not ready: Expired: Certificate expired on Thu"},
+		}},
+	})
+}
+
+func TestTheStateOfAnIssuerIsQuoted(t *testing.T) {
+	requireCertManagerSays(t, map[string]certManagerCase{
 		"an issuer that is not ready": {func(i *issued) {
 			notReady(&i.serving, "DoesNotExist", "Issuing certificate as Secret does not exist")
 			i.ca.Status.Conditions[0] = certmanagerv1.IssuerCondition{Type: certmanagerv1.IssuerConditionReady,
@@ -113,14 +157,14 @@ func TestCertManagerIsQuoted(t *testing.T) {
 			{Level: Warn, Text: "Issuer dagger-inject/other, which signs Certificate dagger-inject/serving, does not exist",
 				Remedy: "certificates.issuer"},
 		}},
-		"a cluster's issuer": {func(i *issued) {
-			i.serving.Spec.IssuerRef = certmanagermeta.IssuerReference{Kind: "ClusterIssuer", Name: "corp", Group: "cert-manager.io"}
-		}, []string{"ClusterIssuer"}, []Finding{
-			{Level: Warn, Text: "not known: whether ClusterIssuer corp is ready: ", Remedy: "Ask somebody who may read"},
-		}},
 		"an issuer of somebody else's": {func(i *issued) {
 			i.serving.Spec.IssuerRef = certmanagermeta.IssuerReference{Kind: "AWSPCAIssuer", Name: "corp", Group: "awspca.cert-manager.io"}
 		}, nil, []Finding{{Level: OK, Text: "Certificate dagger-inject/serving is ready"}}},
+	})
+}
+
+func TestTheStateOfARequestIsQuoted(t *testing.T) {
+	requireCertManagerSays(t, map[string]certManagerCase{
 		"a request that was denied": {func(i *issued) {
 			notReady(&i.serving, "DoesNotExist", "no Secret")
 			n := 3
@@ -130,8 +174,8 @@ func TestCertManagerIsQuoted(t *testing.T) {
 			i.ofRequest(certmanagerv1.CertificateRequestConditionReady, certmanagermeta.ConditionFalse, "Denied",
 				"The CertificateRequest was denied by an approval controller")
 		}, nil, []Finding{
-			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready: DoesNotExist: no Secret; 3 attempts failed, the last at " +
-				"2026-01-02T02:04:05Z"},
+			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready: DoesNotExist: no Secret; " +
+				"3 attempts failed, the last at 2026-01-02T02:04:05Z"},
 			{Level: Fail, Text: "CertificateRequest dagger-inject/serving-2 was denied: policy.cert-manager.io: No policy approved this request",
 				Remedy: "cmctl renew serving -n dagger-inject"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
@@ -160,23 +204,19 @@ func TestCertManagerIsQuoted(t *testing.T) {
 			i.ofRequest(certmanagerv1.CertificateRequestConditionReady, certmanagermeta.ConditionFalse, "Pending", "Waiting on certificate issuance")
 		}, nil, []Finding{
 			{Level: Fail, Text: "Certificate dagger-inject/serving is not ready"},
-			{Level: Fail, Text: "CertificateRequest dagger-inject/serving-2 waits since 2026-01-02T02:04:05Z: Pending: Waiting on " +
-				"certificate issuance"},
+			{Level: Fail, Text: "CertificateRequest dagger-inject/serving-2 waits since 2026-01-02T02:04:05Z: " +
+				"Pending: Waiting on certificate issuance"},
 			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
 		}},
-		"a renewal that is overdue": {func(i *issued) { i.serving.Status.RenewalTime = &metav1.Time{Time: now.Add(-48 * time.Hour)} }, nil,
-			[]Finding{
-				{Level: Warn, Text: "Certificate dagger-inject/serving was to be renewed at 2025-12-31T03:04:05Z, and cert-manager has not begun",
-					Remedy: "controller runs"},
-				{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
-			}},
-		"a certificate that nobody looked at": {func(i *issued) { i.serving.Status = certmanagerv1.CertificateStatus{} }, nil, []Finding{
-			{Level: Fail, Text: "cert-manager has not looked at Certificate dagger-inject/serving"},
-			{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
-		}},
-		"the authority's": {func(i *issued) { notReady(&i.authority, "Expired", "Certificate expired on Thu") }, nil, []Finding{
-			{Level: OK, Text: "Certificate dagger-inject/serving is ready"},
-			{Level: Fail, Text: "Certificate dagger-inject/authority is not ready: Expired: Certificate expired on Thu"},
+	})
+}
+
+func TestWhatOfCertManagerMayNotBeReadIsNamed(t *testing.T) {
+	requireCertManagerSays(t, map[string]certManagerCase{
+		"a cluster's issuer": {func(i *issued) {
+			i.serving.Spec.IssuerRef = certmanagermeta.IssuerReference{Kind: "ClusterIssuer", Name: "corp", Group: "cert-manager.io"}
+		}, []string{"ClusterIssuer"}, []Finding{
+			{Level: Warn, Text: "not known: whether ClusterIssuer corp is ready: ", Remedy: "Ask somebody who may read"},
 		}},
 		"who may read nothing of it": {func(*issued) {}, []string{"CertificateList"}, []Finding{
 			{Level: Warn, Text: "not known: whether the certificate is renewed: ", Remedy: "Ask somebody who may read"},
@@ -190,24 +230,7 @@ func TestCertManagerIsQuoted(t *testing.T) {
 				{Level: Warn, Text: "not known: what became of the request for Certificate dagger-inject/serving: "},
 				{Level: OK, Text: "Certificate dagger-inject/authority is ready"},
 			}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			i := healthy(t)
-			objects := issuance()
-			c.change(objects)
-			i.others = []client.Object{&objects.selfSigned, &objects.ca, &objects.authority, &objects.serving, &objects.request}
-			for _, kind := range c.forbidden {
-				i.forbidden[kind] = true
-			}
-			got := i.findingsOf(t, "cert-manager")
-			require.Len(t, got, len(c.want), "%+v", got)
-			for n, want := range c.want {
-				require.Equal(t, want.Level, got[n].Level, "%+v", got[n])
-				require.Contains(t, got[n].Text, want.Text)
-				require.Contains(t, got[n].Remedy, want.Remedy)
-			}
-		})
-	}
+	})
 }
 
 func TestWhatCertManagerSaysIsACause(t *testing.T) {

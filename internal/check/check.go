@@ -24,7 +24,7 @@ import (
 // Level is how bad a finding is.
 type Level string
 
-// The levels. What may not be read is a warning: it is not known to be bad.
+// The levels. If an object may not be read, that is a warning: nothing is known to be wrong.
 const (
 	OK   Level = "ok"
 	Warn Level = "warn"
@@ -38,7 +38,7 @@ type Finding struct {
 	Level Level  `json:"level"`
 	// Text is what was found.
 	Text string `json:"text"`
-	// Remedy is what to do about it, empty where nothing is wrong.
+	// Remedy is what to do about it, empty if nothing is wrong.
 	Remedy string `json:"remedy,omitempty"`
 }
 
@@ -48,11 +48,11 @@ type Options struct {
 	Reader client.Reader
 	// ReleaseNamespace is where the webhook runs and the cluster's policy is.
 	ReleaseNamespace string
-	// Namespace is the one whose policies, pods and opting in are checked; empty for all.
+	// Namespace is the namespace whose policies, pods and opt-in are checked; empty for all.
 	Namespace string
-	// Ask asks the API server whether it reaches the webhook; nil leaves that out.
+	// Ask asks the API server whether it reaches the webhook; nil skips that check.
 	Ask func(context.Context) apicheck.Answer
-	// Now is the time that certificates are held against.
+	// Now is the time at which certificates must be valid.
 	Now time.Time
 	// Version is this program's version.
 	Version string
@@ -68,18 +68,19 @@ type checker struct {
 	webhooks
 	explainer *explain.Explainer
 	engines   *cluster.Engines
-	// policies are the cluster's, nil where they cannot be read, and refined those of namespaces that have some; lookups are
-	// those that they made for engines.
+	// policies are the cluster's policies, nil if they cannot be read, and refined those of namespaces with a policy. Both
+	// look for engines: lookups has the results.
 	policies *inject.Policies
 	refined  map[string]*inject.Policies
 	lookups  map[string]lookup
-	// given are the pods of the namespaces that are checked, once givenRead, or givenErr is why not.
+	// given are the pods of the checked namespaces, and givenErr says why they cannot be read; both hold once givenRead is
+	// true.
 	given     []corev1.Pod
 	givenErr  error
 	givenRead bool
 }
 
-// Run makes every check, in the order in which one depends on another.
+// Run makes every check. Some need what an earlier one has read.
 func Run(ctx context.Context, o Options) []Finding {
 	c := &checker{
 		Options: o, ctx: ctx, engines: cluster.NewEngines(ctx, o.Reader, ""),
@@ -113,7 +114,7 @@ func (c *checker) add(level Level, remedy, format string, args ...any) {
 
 func (c *checker) ok(format string, args ...any) { c.add(OK, "", format, args...) }
 
-// unreadable adds what cannot be read.
+// unreadable adds a warning about an object that cannot be read.
 func (c *checker) unreadable(what string, err error) {
 	remedy := "See whether the API server answers."
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {

@@ -137,7 +137,7 @@ func TestTheRemedyIsTheReplicasWhereNoneIsReady(t *testing.T) {
 	i.replicas = nil
 	i.answer = apicheck.Answer{Outcome: apicheck.Unreachable, Namespace: "default", Said: "connection reset", Causes: []string{"a firewall"}}
 	require.Equal(t, []Finding{{"API server", Fail, "the API server cannot call the webhook: connection reset",
-		"Have replicas ready first: see the line replicas."}}, i.findingsOf(t, "API server"))
+		"Make a replica ready first: see the line replicas."}}, i.findingsOf(t, "API server"))
 }
 
 func TestOneNamespace(t *testing.T) {
@@ -148,5 +148,5 @@ func TestOneNamespace(t *testing.T) {
 	for _, f := range i.run(t, "ci") {
 		require.NotContains(t, f.Text, "other is opted in")
 	}
-	require.Contains(t, i.run(t, "typo"), Finding{"namespaces", Fail, "there is no namespace typo", "Give -n the name of one."})
+	require.Contains(t, i.run(t, "typo"), Finding{"namespaces", Fail, "there is no namespace typo", "Name an existing namespace with -n."})
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/explain"
 )
 
-// optedIn returns the namespaces that ask for injection, of those that are checked.
+// optedIn returns the checked namespaces that ask for injection.
 func (c *checker) optedIn() ([]corev1.Namespace, error) {
 	if c.Namespace != "" {
-		// Whoever works in a namespace may read it, and seldom all of them.
+		// A user of a namespace may usually read it, but not list all namespaces.
 		var ns corev1.Namespace
 		if err := c.Reader.Get(c.ctx, client.ObjectKey{Name: c.Namespace}, &ns); err != nil || ns.Labels[inject.LabelInject] != "true" {
 			return nil, err
@@ -56,11 +56,11 @@ func (c *checker) checkStorage(namespace string) {
 	}
 }
 
-// checkNamespaces decides on a CI job in every namespace that asks for injection.
+// checkNamespaces explains what a CI job gets in every namespace that asks for injection.
 func (c *checker) checkNamespaces() {
 	list, err := c.optedIn()
 	if apierrors.IsNotFound(err) {
-		c.add(Fail, "Give -n the name of one.", "there is no namespace %s", c.Namespace)
+		c.add(Fail, "Name an existing namespace with -n.", "there is no namespace %s", c.Namespace)
 		return
 	}
 	if err != nil {
@@ -94,6 +94,6 @@ func (c *checker) checkNamespaces() {
 	case checked > most:
 		c.ok("%d more namespaces are opted in; -n checks one", checked-most)
 	case checked == 0:
-		c.ok("none is opted in by its label %s=true", inject.LabelInject)
+		c.ok("no namespace is opted in with the label %s=true", inject.LabelInject)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/explain"
 )
 
-// checkPods looks for pods that asked, run, and were not injected. Those that their namespace asked for matter most: while
-// the webhook cannot be reached they start without an engine, and nobody is told.
+// checkPods looks for running pods that asked for injection and were not injected. Pods whose namespace asked matter most:
+// while the webhook cannot be reached, they start without an engine and without a warning.
 func (c *checker) checkPods() {
 	pods, err := c.asking()
 	if err != nil {
@@ -42,7 +42,7 @@ func (c *checker) checkPods() {
 		case about.Outcome == explain.OutcomeInjected:
 			c.add(Warn, "Create it anew.", "%s asked and was not injected, as it would be now", name)
 		case about.Outcome == explain.OutcomeDoesNotApply:
-			asked-- // it was told so
+			asked-- // injection does not apply to it
 			without--
 		default:
 			c.add(Warn, remedy, "%s asked and was not injected: %s", name, about.Message)
@@ -75,8 +75,8 @@ func (c *checker) checkCramped(pods []corev1.Pod) {
 	}
 }
 
-// asking returns the pods that run and asked by their own label, or by their namespace's as CI jobs; with an error, those that
-// could be read.
+// asking returns the running pods that asked by their own label, and the running CI jobs whose namespace asked. With an error,
+// it returns those that could be read.
 func (c *checker) asking() ([]corev1.Pod, error) {
 	var asking []corev1.Pod
 	list := func(wanted func(*corev1.Pod) bool, options ...client.ListOption) error {
@@ -92,7 +92,7 @@ func (c *checker) asking() ([]corev1.Pod, error) {
 		}
 		return nil
 	}
-	// An empty namespace is all of them.
+	// An empty namespace selects all.
 	labelled := func(*corev1.Pod) bool { return true }
 	asks, err := labels.NewRequirement(inject.LabelInject, selection.In, []string{inject.InjectTrue, inject.InjectOptional})
 	if err != nil {
@@ -118,7 +118,7 @@ func over(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || pod.DeletionTimestamp != nil
 }
 
-// isCIJob reports whether a pod without a label of its own is one that its namespace's label reaches.
+// isCIJob reports whether a namespace's label reaches a pod, which has no label of its own.
 func isCIJob(pod *corev1.Pod) bool {
 	if _, own := pod.Labels[inject.LabelInject]; own {
 		return false
@@ -127,12 +127,12 @@ func isCIJob(pod *corev1.Pod) bool {
 	if !raw.IsSet() {
 		return false
 	}
-	// Without a policy, what is left to decide is what the pod is.
+	// Without a policy, the decision depends only on what the pod is.
 	plan := inject.Decide(inject.Input{Pod: raw, Entry: inject.EntryNamespace, Policies: inject.NewPolicies(nil, nil, nil)})
 	return plan.Reason.Class() != inject.ClassDoesNotApply
 }
 
-// rawPod returns a pod as decisions read it, the zero Value where it cannot be.
+// rawPod returns a pod as decisions read it, or the zero Value if that fails.
 func rawPod(pod *corev1.Pod) rawjson.Value {
 	text, err := json.Marshal(pod)
 	if err != nil {

@@ -15,8 +15,9 @@ import (
 func asking(name string, annotations map[string]string) *corev1.Pod {
 	return &corev1.Pod{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: name, Labels: map[string]string{inject.LabelInject: "true"},
-			Annotations: annotations},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ci", Name: name, Labels: map[string]string{inject.LabelInject: "true"}, Annotations: annotations,
+		},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}}},
 	}
 }
@@ -117,10 +118,10 @@ func TestLowLimitsOfStorageAreNamed(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
-		"namespaces: ci: the LimitRange low has a default of 200Mi ephemeral-storage, against which the copy of the dagger command counts " +
-			"(up to 256Mi)",
-		"namespaces: ci: the LimitRange lower has a max of 128Mi ephemeral-storage, against which the copy of the dagger command counts " +
-			"(up to 256Mi)",
+		"namespaces: ci: the LimitRange low has a default of 200Mi ephemeral-storage, " +
+			"against which the copy of the dagger command counts (up to 256Mi)",
+		"namespaces: ci: the LimitRange lower has a max of 128Mi ephemeral-storage, " +
+			"against which the copy of the dagger command counts (up to 256Mi)",
 		"pods: ci has 1 pod with limits of ephemeral-storage below 256Mi, against which the copy of the dagger command counts",
 	}, found)
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
 
-// lookup is one that a policy made for an engine.
+// lookup is the result of a policy's search for engines.
 type lookup struct {
 	namespace string
 	found     *engine.Found
 	err       error
 }
 
-// look finds engines for policies, and remembers what was looked for. Where that is the pods' own namespace, it is looked for
+// look finds engines for policies, and records the result. It skips the pods' own namespace: lookInOwnNamespaces looks there,
 // once the namespaces are known.
 func (c *checker) look(namespace string, selector labels.Selector) (*engine.Found, error) {
 	if namespace == "" {
@@ -30,7 +30,7 @@ func (c *checker) look(namespace string, selector labels.Selector) (*engine.Foun
 	return found, err
 }
 
-// lookWithin is look for the pods of one namespace.
+// lookWithin is look for policies of pods in one namespace.
 func (c *checker) lookWithin(own string) inject.Engines {
 	return func(namespace string, selector labels.Selector) (*engine.Found, error) {
 		if namespace == "" {
@@ -40,7 +40,7 @@ func (c *checker) lookWithin(own string) inject.Engines {
 	}
 }
 
-// checkEngines tells of each engine that policies look for, and of its ready pods.
+// checkEngines reports each engine that policies look for, and its ready pods.
 func (c *checker) checkEngines() {
 	if c.policies == nil {
 		return
@@ -52,14 +52,14 @@ func (c *checker) checkEngines() {
 	if own {
 		c.lookInOwnNamespaces()
 	} else if len(c.lookups) == 0 {
-		c.ok("none is looked for: the policy names what pods are given")
+		c.ok("none to check: the policy names the engine")
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.lookups)) {
 		c.checkEngine(c.lookups[key])
 	}
 }
 
-// lookInOwnNamespaces looks for engines in the namespaces whose pods are given their own.
+// lookInOwnNamespaces looks for engines in the namespaces whose pods use an engine of their own namespace.
 func (c *checker) lookInOwnNamespaces() {
 	if cluster.OwnDiscoveryOff(c.ctx, c.Reader, c.ReleaseNamespace) {
 		c.add(Fail, "Set it, or name an engine in the policy.", "%v", inject.ErrOwnNamespaceOff)
@@ -67,7 +67,7 @@ func (c *checker) lookInOwnNamespaces() {
 	}
 	list, err := c.optedIn()
 	if err != nil {
-		c.unreadable("the namespaces, in which engines are looked for", err)
+		c.unreadable("the namespaces in which policies look for engines", err)
 		return
 	}
 	var names []string
@@ -92,9 +92,9 @@ func (c *checker) lookInOwnNamespaces() {
 	}
 	switch {
 	case looked > most:
-		c.ok("%d more namespaces are to have an engine of their own; -n checks one", looked-most)
+		c.ok("%d more namespaces use an engine of their own; -n checks one", looked-most)
 	case looked == 0:
-		c.ok("looked for in the pods' own namespaces, of which none is opted in; -n checks one")
+		c.ok("policies look in the pods' own namespaces, and no namespace is opted in; -n checks one")
 	}
 }
 
@@ -117,7 +117,7 @@ func (c *checker) checkEngine(l lookup) {
 			c.ok("%d more engines in namespace %s: dagger-inject engine -n %s", len(l.found.Engines)-i, l.namespace, l.namespace)
 			break
 		}
-		// One that is not ready keeps no pod from an engine while another is.
+		// While another engine is ready, no pod is without an engine.
 		level := Fail
 		if ready {
 			level = Warn
@@ -126,7 +126,8 @@ func (c *checker) checkEngine(l lookup) {
 	}
 }
 
-// checkReady tells of an engine's pods, and reports whether any is ready. The level is that of an engine that has none.
+// checkReady adds a finding about an engine's pods, and reports whether any is ready. The level is that of the finding if none
+// is.
 func (c *checker) checkReady(e *engine.Discovered, level Level) bool {
 	version := e.Version
 	if version == "" {

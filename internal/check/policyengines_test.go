@@ -64,5 +64,5 @@ func TestEnginesOfTheOwnNamespaces(t *testing.T) {
 
 	i = inOwn()
 	i.others = nil
-	require.Equal(t, []string{"ok: looked for in the pods' own namespaces, of which none is opted in; -n checks one"}, engines(i, ""))
+	require.Equal(t, []string{"ok: policies look in the pods' own namespaces, and no namespace is opted in; -n checks one"}, engines(i, ""))
 }

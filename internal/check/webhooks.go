@@ -15,20 +15,20 @@ import (
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
 
-// webhooks are what the configurations say of how we are reached.
+// webhooks says how the API server reaches the webhook, by the webhook configurations.
 type webhooks struct {
 	clients []admissionregistrationv1.WebhookClientConfig
-	// service is where they lead; nil where they lead to a URL, or nowhere.
+	// service is the Service that they lead to; nil if they lead to a URL or nowhere.
 	service *admissionregistrationv1.ServiceReference
 	pods    []corev1.Pod
-	// noneReady is true where it is known that none of them is ready.
+	// noneReady is true if it is known that no pod is ready.
 	noneReady bool
 }
 
-// install is the remedy for what the chart makes.
+// install is the remedy if an object of the chart is missing or wrong.
 const install = "Install or upgrade the chart dagger-inject."
 
-// checkWebhooks looks for the entries in every configuration, and for where they lead.
+// checkWebhooks looks for the webhook's entries in every configuration, and checks where they lead.
 func (c *checker) checkWebhooks() {
 	var mutating admissionregistrationv1.MutatingWebhookConfigurationList
 	var validating admissionregistrationv1.ValidatingWebhookConfigurationList
@@ -61,7 +61,7 @@ func (c *checker) checkWebhooks() {
 		}
 	}
 	if !found {
-		c.add(Warn, install, "policies are not validated when they are written: no ValidatingWebhookConfiguration of ours")
+		c.add(Warn, install, "policies are not validated when they are written: no ValidatingWebhookConfiguration has the webhook's entry")
 	}
 }
 
@@ -80,7 +80,7 @@ func (c *checker) entry(configuration, name, path string, client admissionregist
 		}
 		if s.Namespace != c.ReleaseNamespace {
 			c.add(Warn, "Give --release-namespace "+s.Namespace+", or correct the configuration "+configuration+".",
-				"%s leads to %s, and the release's namespace is said to be %s", name, where, c.ReleaseNamespace)
+				"%s leads to %s, but the release's namespace is %s here", name, where, c.ReleaseNamespace)
 			return
 		}
 	case client.URL != nil:
@@ -104,7 +104,7 @@ func (c *checker) entry(configuration, name, path string, client admissionregist
 func (c *checker) checkReplicas() {
 	if c.service == nil {
 		if len(c.clients) > 0 {
-			c.ok("not looked for: the webhook is reached by a URL")
+			c.ok("not checked: the API server reaches the webhook by a URL")
 		}
 		return
 	}

@@ -16,9 +16,9 @@ type EngineRuns struct {
 	Template *corev1.PodTemplateSpec
 	// Selector selects its pods.
 	Selector *metav1.LabelSelector
-	// Replaces is true where a change of its template replaces pods that run.
+	// Replaces is true if a change of its template replaces running pods.
 	Replaces bool
-	// Claims are the names of volumes that each pod has a claim of its own for.
+	// Claims are the names of the volumes for which each pod has its own claim.
 	Claims []string
 }
 
@@ -54,5 +54,5 @@ func (n namespace) runs(workload string) (*EngineRuns, error) {
 			return &EngineRuns{&d.Spec.Template, d.Spec.Selector, true, nil}, nil
 		}
 	}
-	return nil, fmt.Errorf("%s is not there", workload)
+	return nil, fmt.Errorf("%s does not exist", workload)
 }

@@ -107,7 +107,7 @@ func IsReady(pod *corev1.Pod) bool {
 	return false
 }
 
-// PolicyDocuments reads the policy in a namespace's ConfigMap, nil for none.
+// PolicyDocuments reads the policy in a namespace's ConfigMap. It returns nil if there is none.
 func PolicyDocuments(ctx context.Context, r client.Reader, namespace string, origin config.Origin) (*config.Documents, error) {
 	var cm corev1.ConfigMap
 	err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: config.ConfigMapName}, &cm)

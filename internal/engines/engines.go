@@ -1,5 +1,5 @@
-// Package engines tells how the engines of a namespace stand, as an upgrade from one to the other needs to know: which is ready,
-// which of them new pods are given, and which are still used.
+// Package engines reports on the engines of a namespace what an upgrade from one to another needs to know: which are ready,
+// which one new pods get, and which are still used.
 package engines
 
 import (
@@ -21,38 +21,38 @@ import (
 // Report is the engines of some namespaces.
 type Report struct {
 	Engines []Engine `json:"engines"`
-	// PodsUnknown is why it is not known which pods use them; empty where it is.
+	// PodsUnknown says why it is not known which pods use them; empty if it is known.
 	PodsUnknown string `json:"podsUnknown,omitempty"`
-	// Conclusions are sentences about what may be done, or is still to be waited for.
+	// Conclusions are sentences that say which engines can go, and which are still used.
 	Conclusions []string `json:"conclusions,omitempty"`
 }
 
-// Engine is an engine and what becomes of it.
+// Engine is an engine and its use.
 type Engine struct {
 	*engine.Discovered
-	// Transports are the ways to it that pods can be given.
+	// Transports are the transports by which pods can reach it.
 	Transports []config.Transport `json:"transports"`
-	// Default is true where a pod that asks for no engine in particular, and has no preference for nodes, is given it, and Because
-	// says why, or why not.
+	// Default is true if the engine is given to a pod that asks for no particular engine and prefers no nodes. Because says
+	// why, or why not.
 	Default bool   `json:"default"`
 	Because string `json:"because"`
-	// Pods are those that were given it, by their status annotation; nil where they are not known.
+	// Pods counts the pods that were given it, by their status annotation; nil if that is not known.
 	Pods *Pods `json:"pods,omitempty"`
 }
 
-// Pods is how many pods were given an engine and are not over.
+// Pods counts pods that were given an engine and have not ended.
 type Pods struct {
 	Running int `json:"running"`
 	Pending int `json:"pending"`
 }
 
-// Usage is how many pods were given each engine, by its workload as Kind namespace/name.
+// Usage counts the pods that were given each engine, by its workload as Kind namespace/name.
 type Usage map[string]*Pods
 
 // Used counts the pods of all namespaces that a reader may list.
 func Used(ctx context.Context, r client.Reader) (Usage, error) {
 	var pods corev1.PodList
-	// The API server answers that from memory, as it does caches: this may be asked every few seconds.
+	// With this version, the API server answers from its cache, so that the list may be repeated every few seconds.
 	cached := &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}}
 	if err := r.List(ctx, &pods, cached); err != nil {
 		return nil, err
@@ -79,8 +79,8 @@ func Used(ctx context.Context, r client.Reader) (Usage, error) {
 	return used, nil
 }
 
-// Of reports on the engines of one namespace under the cluster's documents, nil for a policy that says nothing. What pods use
-// is nil where it is not known.
+// Of reports on the engines of one namespace under the cluster's policy documents; nil stands for an empty policy. The usage
+// is nil if it is not known.
 func Of(found *engine.Found, documents *config.Documents, used Usage) (*Report, error) {
 	if documents == nil {
 		documents = config.FromFile("none", []byte("apiVersion: "+config.APIVersion+"\nkind: "+config.Kind+"\n"), config.OriginCluster)
@@ -118,7 +118,7 @@ func Of(found *engine.Found, documents *config.Documents, used Usage) (*Report, 
 	return report, nil
 }
 
-// Add takes in the report on another namespace.
+// Add adds the report on another namespace.
 func (r *Report) Add(other *Report) {
 	r.Engines = append(r.Engines, other.Engines...)
 	r.Conclusions = append(r.Conclusions, other.Conclusions...)
@@ -127,7 +127,7 @@ func (r *Report) Add(other *Report) {
 // anyPod asks for injection and for nothing else.
 const anyPod = `{"metadata":{"labels":{"` + inject.LabelInject + `":"true"}},"spec":{"containers":[{"name":"job"}]}}`
 
-// decideOnAny has the one implementation of the choice make it.
+// decideOnAny chooses an engine with inject.Decide, which alone implements the choice.
 func decideOnAny(found *engine.Found, documents *config.Documents) (*inject.Trace, *inject.Plan, error) {
 	root, err := new(rawjson.Document).Parse(anyPod)
 	if err != nil {
@@ -144,7 +144,7 @@ func decideOnAny(found *engine.Found, documents *config.Documents) (*inject.Trac
 	return trace, plan, nil
 }
 
-// transports are those that an engine offers where a policy names none.
+// transports returns what an engine offers if the policy names no transport.
 func transports(d *engine.Discovered) []config.Transport {
 	e := engine.Resolve(&config.InjectionPolicy{}, d, func(string) bool { return false })
 	offered := []config.Transport{}
@@ -166,8 +166,8 @@ func (r *Report) conclude(format string, args ...any) {
 	r.Conclusions = append(r.Conclusions, fmt.Sprintf(format, args...)+".")
 }
 
-// concludeOnUse says of each engine that new pods are no longer given whether it may go: where it is draining, or older than
-// the one that they are given. One that is left for another reason may be the next.
+// concludeOnUse says whether an engine can go that new pods no longer get, because it is draining or older than the one that
+// they get. An engine that is left for another reason may be the next one.
 func (r *Report) concludeOnUse() {
 	newest := ""
 	for _, e := range r.Engines {

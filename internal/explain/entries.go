@@ -28,10 +28,11 @@ type Entry struct {
 	FailurePolicy string `json:"failurePolicy"`
 }
 
-// webhookConfigurations is their name in the list of what cannot be read.
+// webhookConfigurations names them in the list of what cannot be read.
 const webhookConfigurations = "the MutatingWebhookConfigurations"
 
-// readEntries finds the webhook's entries in all configurations, by their names, and returns the one that would call.
+// readEntries finds the webhook's entries in all configurations, by their names, and returns the entry by which the API server
+// would call the webhook.
 func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 	var list admissionregistrationv1.MutatingWebhookConfigurationList
 	if err := j.Reader.List(j.ctx, &list); err != nil {
@@ -39,8 +40,8 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 		return "", true
 	}
 	pod := podLabels(t)
-	takes := false // a configuration takes pods of the namespace
-	// Our own condition, in the one place where it is written.
+	takes := false // a configuration selects pods of the namespace
+	// The webhook's own match conditions, from the only place where they are written.
 	own := map[string]bool{}
 	for _, w := range registration.Configuration(func(string) (c admissionregistrationv1.WebhookClientConfig) { return c }, "").Webhooks {
 		for _, c := range w.MatchConditions {
@@ -64,7 +65,7 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 				entry = known.Decision
 			}
 			for _, c := range w.MatchConditions {
-				// What our own says, the decision says too: mirror_pod.
+				// The decision covers our own condition, with the reason mirror_pod.
 				if !own[c.Expression] {
 					e.NotEvaluated = append(e.NotEvaluated, c.Name+": "+c.Expression)
 				}
@@ -131,7 +132,7 @@ func podLabels(t inject.Template) labels.Set {
 	return set
 }
 
-// asked describes whose label asks.
+// asked says whose label asks for injection.
 func asked(by inject.Asker) string {
 	switch by {
 	case inject.AskedByPod:
@@ -142,7 +143,7 @@ func asked(by inject.Asker) string {
 	return "by nobody"
 }
 
-// joinMost lists names for a line.
+// joinMost lists names in a line, up to a number of them.
 func joinMost(names []string, most int) string {
 	if len(names) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)

@@ -1,5 +1,6 @@
 // Package explain describes how a decision on a pod comes about. It gathers what the webhook would know, lets inject.Decide
-// decide, and orders the decision, its trace and the related state of the cluster as a person would ask for them.
+// decide, and puts the decision, its trace and the related state of the cluster in the order in which a person would ask for
+// them.
 package explain
 
 import (
@@ -51,7 +52,7 @@ const (
 type Explanation struct {
 	// Subject is the object that is explained, as Kind namespace/name.
 	Subject string `json:"subject"`
-	// Judged is what the decision was made on, if that is not the subject as it is.
+	// Judged says what the decision was made on, if not on the subject itself.
 	Judged string `json:"judged,omitempty"`
 	// Outcome, Decision and Reason are the verdict, and Message is the verdict's sentence with its remedy.
 	Outcome  Outcome         `json:"outcome"`
@@ -69,7 +70,7 @@ type Explanation struct {
 	// ContainersBy says what names the containers; empty if the rule for the system does.
 	ContainersBy string                  `json:"containersBy,omitempty"`
 	Containers   []inject.ContainerTrace `json:"containers,omitempty"`
-	// Engines are those among which one was chosen; none where there was no choice.
+	// Engines are those among which one was chosen; none if there was no choice.
 	EngineChoices []inject.EngineChoice   `json:"engines,omitempty"`
 	Transports    []inject.TransportTrace `json:"transports,omitempty"`
 	// Engine is what was known of an engine in the cluster.
@@ -95,7 +96,7 @@ type job struct {
 	namespace      inject.Namespace
 	namespaceKnown bool
 	excluded       bool             // no pod of the namespace is sent to the webhook
-	policies       *inject.Policies // nil where the policy cannot be read
+	policies       *inject.Policies // nil if the policy cannot be read
 	trace          inject.Trace
 	plan           *inject.Plan
 }

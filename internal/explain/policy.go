@@ -30,7 +30,7 @@ type Field struct {
 // always are fields that are shown even if their value is a default.
 var always = []string{"engine.transport", "onError"}
 
-// sections have the fields that decide, whichever transport is taken.
+// sections have the deciding fields for every transport.
 var sections = []string{
 	"engine.discover", "engine.transport", "cli", "wait", "scheduling", "containers", "onError", "namespaces", "podSecurity",
 }
@@ -44,7 +44,7 @@ var section = map[config.Transport]string{
 	config.TransportSidecar: "engine.sidecar",
 }
 
-// policy returns the policy that holds for the pod, nil where it cannot be read.
+// policy returns the policy that holds for the pod, or nil if it cannot be read.
 func (j *job) policy(pod rawjson.Value) *Policy {
 	if j.policies == nil {
 		return nil

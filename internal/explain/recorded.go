@@ -10,7 +10,7 @@ import (
 
 // Recorded is the status annotation of an existing pod, compared with what would happen now.
 type Recorded struct {
-	// Status is the annotation as it is; nil where the pod has none.
+	// Status is the annotation itself; nil if the pod has none.
 	Status json.RawMessage `json:"status,omitempty"`
 	// Problem says why the annotation cannot be read.
 	Problem string `json:"problem,omitempty"`
@@ -25,8 +25,8 @@ type Difference struct {
 	Now    json.RawMessage `json:"now,omitempty"`
 }
 
-// compare compares the pod's annotation with what it would be now. Anyone can write that annotation: it is shown, and no
-// decision depends on it.
+// compare compares the pod's annotation with what it would be now. Anyone can write that annotation, so it is only shown, and
+// no decision depends on it.
 func (j *job) compare(annotation string) *Recorded {
 	r := &Recorded{}
 	if annotation == "" {

@@ -18,13 +18,13 @@ import (
 
 // Scheduling is what is added for scheduling, and the nodes that match now.
 type Scheduling struct {
-	// Tolerations, NodeSelector and NodeAffinity are what is added; NodeAffinity says only that something is.
+	// Tolerations and NodeSelector are what is added. NodeAffinity is true if node affinity is added.
 	Tolerations  []corev1.Toleration `json:"tolerations,omitempty"`
 	NodeSelector map[string]string   `json:"nodeSelector,omitempty"`
 	NodeAffinity bool                `json:"nodeAffinity,omitempty"`
-	// Nodes is nil where nodes cannot be read.
+	// Nodes is nil if nodes cannot be read.
 	Nodes *Nodes `json:"nodes,omitempty"`
-	// ReadyEngines are the names of the engine's pods that are ready, nil where they cannot be read.
+	// ReadyEngines are the names of the engine's pods that are ready, nil if they cannot be read.
 	ReadyEngines []string `json:"readyEngines,omitempty"`
 	// EngineOnNode is true if the pod needs the engine of its own node.
 	EngineOnNode bool `json:"engineOnNode,omitempty"`
@@ -43,7 +43,7 @@ type Nodes struct {
 	Left []string `json:"left,omitempty"`
 }
 
-// podFields are what scheduling is decided by, in a pod's spec and in legacy ARC's RunnerSpec alike.
+// podFields are the fields that scheduling depends on. A pod's spec and legacy ARC's RunnerSpec have them alike.
 type podFields struct {
 	Spec struct {
 		NodeName     string              `json:"nodeName"`
@@ -129,7 +129,7 @@ func (j *job) matchNodes(s *Scheduling, pod *podFields, engineNodes map[string]b
 	}
 }
 
-// left returns why the scheduler would not choose a node, or empty if nothing known about the pod speaks against it.
+// left returns why the scheduler would not choose a node, or "" if nothing known about the pod excludes it.
 func left(node *corev1.Node, pod *podFields) string {
 	if name := pod.Spec.NodeName; name != "" && name != node.Name {
 		return "the pod names the node " + name

@@ -52,15 +52,15 @@ func (e *Explainer) Pod(ctx context.Context, namespace, name string) (*Explanati
 	return e.explain(ctx, s), nil
 }
 
-// template reconstructs the pod as its creator sent it, as well as possible, and says from what. A controller's template has
-// the spec, but not all of the labels that pods are recognised by: those come from the pod.
+// template reconstructs the pod that its creator sent, as well as possible, and says from what. A controller's template has
+// the spec, but lacks some of the labels by which pods are recognised: those come from the pod.
 func (e *Explainer) template(ctx context.Context, pod *unstructured.Unstructured) (inject.Template, string, error) {
 	var status inject.Status
-	// Anyone can write the annotation: what it names wrongly is only missing from this explanation.
+	// Anyone can write the annotation. A wrong name in it only spoils this explanation.
 	_ = json.Unmarshal([]byte(pod.GetAnnotations()[inject.AnnotationStatus]), &status)
 	own := pod.DeepCopy()
 	without(own.Object, &status)
-	unstructured.RemoveNestedField(own.Object, "spec", "nodeName") // the scheduler's, and not there at creation
+	unstructured.RemoveNestedField(own.Object, "spec", "nodeName") // set by the scheduler, after the creation
 	unstructured.RemoveNestedField(own.Object, "metadata", "managedFields")
 	judged := "the pod itself, less what injection is recognised to have added, and not scheduled yet"
 	owner := metav1.GetControllerOf(pod)
@@ -83,7 +83,7 @@ func (e *Explainer) template(ctx context.Context, pod *unstructured.Unstructured
 	return t, judged, err
 }
 
-// ownersSpec returns the pod spec of an owner's template, nil where it has none that is a pod's.
+// ownersSpec returns the pod spec in an owner's template, or nil if the owner has no pod template.
 func (e *Explainer) ownersSpec(ctx context.Context, namespace string, owner *metav1.OwnerReference) (any, error) {
 	var object unstructured.Unstructured
 	object.SetAPIVersion(owner.APIVersion)
@@ -114,7 +114,7 @@ func parse(object map[string]any) (rawjson.Value, error) {
 	if err != nil {
 		return rawjson.Value{}, err
 	}
-	// The values point into an index of their own: nothing else is parsed into it.
+	// The values point into this Document, into which nothing else is parsed.
 	return new(rawjson.Document).Parse(string(text))
 }
 
@@ -123,7 +123,7 @@ func parsePod(object map[string]any) (inject.Template, error) {
 	return inject.Template{Pod: pod}, err
 }
 
-// runner is a CI job's pod like many: a runner of ARC's.
+// runner returns a typical CI job's pod, a runner of ARC.
 func runner(namespace, name string, labels map[string]string) (inject.Template, error) {
 	all := map[string]string{"actions-ephemeral-runner": "True"}
 	for key, value := range labels {

@@ -1,11 +1,13 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
 
@@ -61,10 +63,32 @@ func (p *page) verdict(e *Explanation) {
 	_ = terminal.Line(&p.b, "  %s", e.Message)
 }
 
+// chain writes how the decision came about, in the order of its steps.
 func (p *page) chain(e *Explanation) {
-	for _, entry := range e.Entries {
+	p.entries(e.Entries)
+	p.line("asked", "%s", asked(e.AskedBy))
+	p.policy(e.Policy)
+	if len(e.Containers) > 0 {
+		p.line("recognised", "as %s", cmp.Or(string(e.System), "no CI system"))
+	}
+	p.containers(e)
+	p.choices(e)
+	p.engine(e.Engine)
+	p.scheduling(e.Scheduling)
+	p.adds(e.Status)
+	for _, warning := range e.Warnings {
+		p.line("warning", "%s", strings.TrimPrefix(warning, inject.WarningPrefix))
+	}
+	p.recorded(e.Recorded, e.Outcome)
+	for _, what := range e.Unreadable {
+		p.line("unknown", "cannot be read: %s", what)
+	}
+}
+
+func (p *page) entries(entries []Entry) {
+	for _, entry := range entries {
 		name := entry.Name
-		if entry.Configuration != "dagger-inject" {
+		if entry.Configuration != registration.ConfigurationName {
 			name += " of " + entry.Configuration
 		}
 		if entry.Called {
@@ -76,43 +100,16 @@ func (p *page) chain(e *Explanation) {
 			p.line("called", "  its match condition is not evaluated here: %s", condition)
 		}
 	}
-	p.line("asked", "%s", asked(e.AskedBy))
-	p.policy(e.Policy)
-	if len(e.Containers) > 0 {
-		system := string(e.System)
-		if system == "" {
-			system = "no CI system"
-		}
-		p.line("recognised", "as %s", system)
-	}
-	p.containers(e)
+}
+
+// choices writes which engines and transports were considered, and which one was taken.
+func (p *page) choices(e *Explanation) {
+	word := map[bool]string{true: "taken", false: "left"}
 	for _, choice := range e.EngineChoices {
-		word := "left"
-		if choice.Taken {
-			word = "taken"
-		}
-		p.line("engines", "%s: %s: %s", strings.TrimSpace(choice.Workload+" "+choice.Version), word, choice.Because)
+		p.line("engines", "%s: %s: %s", strings.TrimSpace(choice.Workload+" "+choice.Version), word[choice.Taken], choice.Because)
 	}
 	for _, t := range e.Transports {
-		word := "left"
-		if t.Taken {
-			word = "taken"
-		}
-		engine := ""
-		if t.Engine != "" {
-			engine = " " + t.Engine
-		}
-		p.line("transport", "%s%s: %s: %s", t.Transport, engine, word, t.Because)
-	}
-	p.engine(e.Engine)
-	p.scheduling(e.Scheduling)
-	p.adds(e.Status)
-	for _, warning := range e.Warnings {
-		p.line("warning", "%s", strings.TrimPrefix(warning, inject.WarningPrefix))
-	}
-	p.recorded(e.Recorded, e.Outcome)
-	for _, what := range e.Unreadable {
-		p.line("unknown", "cannot be read: %s", what)
+		p.line("transport", "%s: %s: %s", strings.TrimSpace(string(t.Transport)+" "+t.Engine), word[t.Taken], t.Because)
 	}
 }
 
@@ -131,7 +128,7 @@ func (p *page) policy(policy *Policy) {
 	}
 }
 
-// mostContainers is how many are written of a pod that has very many.
+// mostContainers is how many containers of a pod are written at most.
 const mostContainers = 32
 
 func (p *page) containers(e *Explanation) {

@@ -14,10 +14,10 @@ import (
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
-// shown are the members of the status that stand elsewhere in the explanation.
+// shown are the members of the status that the explanation shows elsewhere.
 var shown = []string{"version", "containers", "left", "readFrom", "transport", "engine"}
 
-// adds writes whatever else the status annotation would say.
+// adds writes the other members of the status annotation.
 func (p *page) adds(s *inject.Status) {
 	if s == nil {
 		return
@@ -78,7 +78,8 @@ func orNothing(value json.RawMessage) string {
 	return plain(value)
 }
 
-// Text writes what jobs in the namespace get: the verdicts, then how the one came about that the namespace is meant for.
+// Text writes what jobs in the namespace get: both verdicts, then how the more important one came about: that of a job without
+// the label if the namespace asks for injection.
 func (n *Namespace) Text(w io.Writer) error {
 	var p page
 	p.verdict(n.Unlabelled)

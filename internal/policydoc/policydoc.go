@@ -95,7 +95,7 @@ func build(dir string) (*field, error) {
 	return root, nil
 }
 
-// fill describes a field by its value in a policy that sets nothing. Whole is true where a document replaces the field together
+// fill describes a field by its value in a policy that sets nothing. Whole is true if a document replaces the field together
 // with what holds it, so that what it leaves out is empty and has no default.
 func (b *builder) fill(f *field, value reflect.Value, whole bool) {
 	t := value.Type()
@@ -172,7 +172,7 @@ var neverAccepted = map[string]bool{
 	"env[].valueFrom.resourceFieldRef": true,
 }
 
-// doc returns a field's doc. A type's own doc that goes on where the field's ends replaces it.
+// doc returns a field's doc. If the doc of the field's type begins with the same words and goes on, it replaces the field's.
 func (b *builder) doc(t reflect.Type, member reflect.StructField, name string) string {
 	if swagger, ok := reflect.Zero(t).Interface().(interface{ SwaggerDoc() map[string]string }); ok {
 		return swagger.SwaggerDoc()[name]
@@ -219,7 +219,7 @@ func (b *builder) ask(f *field, t reflect.Type) {
 	f.pattern = patterns(b.source)[f.path]
 }
 
-// candidates are the values that a field can have, or one of its kind where they are without number.
+// candidates are the values that a field can have, or one example of its kind if there is no end of them.
 func (f *field) candidates() []any {
 	if len(f.values) > 0 {
 		all := make([]any, len(f.values))

@@ -197,9 +197,14 @@ func TestConstantsAreAccepted(t *testing.T) {
 	s, err := readSource(filepath.Join(repository, "config"))
 	require.NoError(t, err)
 	require.Len(t, s.constants, 6)
-	for path, typ := range map[string]string{"engine.transport": "Transport", "cli.delivery": "Delivery", "wait.onTimeout": "OnTimeout",
+	for path, typ := range map[string]string{
+		"engine.transport":    "Transport",
+		"cli.delivery":        "Delivery",
+		"wait.onTimeout":      "OnTimeout",
 		"onError":             "OnError",
-		"namespaces.podLabel": "PodLabel", "podSecurity.default": "PodSecurityLevel"} {
+		"namespaces.podLabel": "PodLabel",
+		"podSecurity.default": "PodSecurityLevel",
+	} {
 		require.Equal(t, accepted(path, "?"), s.constants[typ], path)
 	}
 }

@@ -101,8 +101,8 @@ func concrete(path string) string {
 
 const notYet = "not supported yet: "
 
-// notSupported returns what to do instead where a value is one that package config does not act on yet. It says so at the
-// field or at one that holds it.
+// notSupported returns what to do instead if package config does not act on a value yet. It says so at the field or at one
+// that holds it.
 func notSupported(path string, value any) (instead string, refused bool) {
 	at := concrete(path)
 	for _, e := range refusals(with(path, value)) {
@@ -121,7 +121,7 @@ var (
 	atMost         = regexp.MustCompile(`at most (\d+)`)
 )
 
-// accepted returns the values that the refusal of a value names, nil where it names none.
+// accepted returns the values that the refusal of a value names, nil if it names none.
 func accepted(path string, value any) []string {
 	for _, e := range try(path, value) {
 		if m := acceptedValues.FindStringSubmatch(e.Problem); m != nil {

@@ -141,7 +141,7 @@ const (
 )
 
 // patterns are what a schema can know of the texts that package config validates by code. They refuse nothing that the code
-// accepts, but for brackets around a name in an address.
+// accepts, except for brackets around a name in an address.
 func patterns(s *source) map[string]string {
 	return map[string]string{
 		"engine.socket.hostPath":               absolutePattern,

@@ -18,8 +18,8 @@ var causes = map[inject.Reason]string{
 		"The pod belongs to no such system, or its controller does not set the marks that [runner systems](runners.md) lists.",
 	inject.ReasonWindows:   "`spec.os.name` or the node selector says Windows.",
 	inject.ReasonMirrorPod: "The kubelet read the pod from a file of its node, and shows it in the API.",
-	inject.ReasonRunnerController: "The label was set on everything that the runner controller's chart creates, including its " +
-		"controller or listener.",
+	inject.ReasonRunnerController: "The label was set on everything that the runner controller's chart creates, " +
+		"including its controller or listener.",
 	inject.ReasonNoTargetContainer: "The pod is recognised, but has no container with the name that its CI system gives to " +
 		"those that run jobs. " +
 		"Or the annotation `dagger.io/containers` or the policy's `containers` match no container, or only containers that never " +

@@ -7,7 +7,7 @@ import (
 	"github.com/pmezard/go-difflib/difflib"
 )
 
-// Unified returns the unified diff from before to after with three lines of context, empty where they are equal.
+// Unified returns the unified diff from before to after with three lines of context, empty if they are equal.
 func Unified(beforeName, before, afterName, after string) (string, error) {
 	return difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
 		A: strings.SplitAfter(before, "\n"), B: strings.SplitAfter(after, "\n"),

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// File is one entry of an image's file system. Everything is root's, so that whoever the image runs as cannot change it.
+// File is one entry of an image's file system. Everything belongs to root, so that another user cannot change it when the
+// image runs.
 type File struct {
 	// Path is absolute and clean, as in /usr/bin/tool. Folders above it are made with mode 0755 unless they are listed.
 	Path string

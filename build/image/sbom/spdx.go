@@ -1,4 +1,4 @@
-// Package sbom says what a Go executable is made of, by its own account: the modules that the linker recorded in it.
+// Package sbom describes what a Go executable consists of: the modules that the linker recorded in it.
 package sbom
 
 import (
@@ -18,7 +18,7 @@ import (
 
 // Subject is the executable that a document is about.
 type Subject struct {
-	// Name, Version, License (an SPDX expression) and Source (where its source is had from) describe the program.
+	// Name, Version, License (an SPDX expression) and Source (where its source can be found) describe the program.
 	Name, Version, License, Source string
 	// Created is the document's time: the commit's, so that the document is reproducible.
 	Created time.Time

@@ -29,8 +29,8 @@ type explanation struct {
 	remedy   string
 }
 
-// explanations holds exit codes that neither this program's own (1, 2) nor a shell's and a runtime's (from 125 on) collide
-// with. People match on them: a code is never given to another cause.
+// explanations has exit codes that differ from this program's own (1, 2) and from those of shells and container runtimes (from
+// 125 on). Users match on them, so a code must never be reused for another cause.
 var explanations = map[Cause]explanation{
 	CauseNoSocket: {10, "There is no engine socket at this path.",
 		"Either no engine runs on this node, or its socket is elsewhere: compare the path with the engine's own."},
@@ -66,7 +66,7 @@ func (c Cause) Sentence() string { return explanations[c].sentence }
 // Remedy says what to do about it.
 func (c Cause) Remedy() string { return explanations[c].remedy }
 
-// ExitCode is that of a program that gives up for this cause.
+// ExitCode is the exit code of a program that gives up for this cause.
 func (c Cause) ExitCode() int { return explanations[c].exitCode }
 
 // Error says why an engine cannot be used.
@@ -74,7 +74,7 @@ type Error struct {
 	Cause Cause
 	// Detail is what was seen, as a clause.
 	Detail string
-	// remedy is what to do where it is known better than by the cause alone.
+	// remedy, if set, is more specific than the cause's own.
 	remedy string
 	err    error
 }
@@ -102,7 +102,7 @@ func failure(cause Cause, prefix string, err error) *Error {
 // maxDetail bounds what a server can make us print.
 const maxDetail = 300
 
-// oneLine makes text from elsewhere fit for a line of a log.
+// oneLine makes text from another program fit for one line of a log.
 func oneLine(text string) string {
 	short := truncate.Text(text, maxDetail)
 	cut := short != text

@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// connect opens a connection, and with a tls URL shakes hands on it.
+// connect opens a connection, and does the TLS handshake if the URL is a tls URL.
 func connect(ctx context.Context, h Host) (net.Conn, *Error) {
 	network := "tcp"
 	if h.scheme == schemeUnix {
@@ -45,7 +45,7 @@ func explainDial(ctx context.Context, h Host, err error) *Error {
 	return failure(CauseUnreachable, "", err)
 }
 
-// shakeHands makes a connection one of TLS. It owns the connection.
+// shakeHands does the TLS handshake on a connection. It closes the connection if that fails.
 func shakeHands(ctx context.Context, h Host, conn net.Conn) (net.Conn, *Error) {
 	config, failed := h.tlsConfig()
 	if failed != nil {
@@ -98,8 +98,8 @@ func (h Host) tlsConfig() (*tls.Config, *Error) {
 	return config, nil
 }
 
-// patient leaves it to the reader to find that the other side has closed the connection: what it said last, such as a TLS
-// alert about our certificate, can still be unread when a write fails.
+// patient hides from writers that the other side has closed the connection, so that the reader finds out: when a write fails,
+// the last bytes from the other side, such as a TLS alert about our certificate, may still be unread.
 type patient struct{ net.Conn }
 
 func (p patient) Write(b []byte) (int, error) {
@@ -110,7 +110,7 @@ func (p patient) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// hungUp reports whether an error is the other side's end of the connection.
+// hungUp reports whether an error means that the other side has closed the connection.
 func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -17,7 +17,7 @@ const (
 	schemeTLS  = "tls"
 )
 
-// maxSocketPath is the room that the kernel has for the path of a socket, less its final zero.
+// maxSocketPath is the kernel's limit for the path of a socket, without the final zero byte.
 const maxSocketPath = 107
 
 // Host is where an engine is: the value of a client's _EXPERIMENTAL_DAGGER_RUNNER_HOST.
@@ -37,8 +37,8 @@ type tlsFiles struct{ ca, cert, key string }
 // String returns the URL as it was given.
 func (h Host) String() string { return h.raw }
 
-// ParseHost reads a URL of one of the schemes unix, tcp and tls. It is strict where a client would read something else
-// than was meant, or nothing at all: such a client is silent for ten minutes.
+// ParseHost parses a URL of the scheme unix, tcp or tls. It rejects what a client would misread or could not read: such a
+// client is silent for ten minutes.
 func ParseHost(raw string) (Host, error) {
 	h, err := parseHost(raw)
 	if err != nil {
@@ -64,7 +64,7 @@ func parseHost(raw string) (Host, error) {
 	if err != nil {
 		var bad *url.Error
 		if errors.As(err, &bad) {
-			err = bad.Err // The URL is named already.
+			err = bad.Err // The message already names the URL.
 		}
 		return Host{}, fmt.Errorf("%w (an IPv6 address is written in brackets)", err)
 	}
@@ -98,7 +98,7 @@ func parseUnix(raw, file string) (Host, error) {
 	case !strings.HasPrefix(file, "/"):
 		return Host{}, fmt.Errorf("the path of the socket is relative: did you mean unix:///%s?", file)
 	case strings.ContainsAny(file, "?#%\x00"):
-		// A client that reads a URL and one that cuts off the scheme would differ about these.
+		// Clients that parse the URL and clients that cut off its scheme read these differently.
 		return Host{}, errors.New("the path of a socket cannot contain ?, #, % or a zero, and a unix URL has no query")
 	case path.Clean(file) != file:
 		return Host{}, fmt.Errorf("the path is not clean: want unix://%s", path.Clean(file))
@@ -127,7 +127,7 @@ func parseQuery(scheme, raw string) (tlsFiles, error) {
 	for key := range query {
 		keys = append(keys, key)
 	}
-	slices.Sort(keys) // So that the same URL always gets the same error.
+	slices.Sort(keys) // The same URL always gets the same error.
 	for _, key := range keys {
 		field, values := known[key], query[key]
 		switch {

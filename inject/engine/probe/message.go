@@ -11,14 +11,14 @@ import (
 
 const (
 	frameHeader = 5
-	// maxMessage is far above the 100 or so bytes of a real answer: whatever listens there can send anything.
+	// maxMessage bounds an answer, since any server may listen at the address. A real answer has about 100 bytes.
 	maxMessage = 64 << 10
 	maxString  = 1 << 10
 )
 
 // Info is what an engine says about itself.
 type Info struct {
-	// Package is the Go package that the server was built from: the only thing that tells an engine from another buildkitd.
+	// Package is the Go package that the server was built from: nothing else distinguishes an engine from another buildkitd.
 	Package string
 	Version string
 	// Revision is the name of the engine's pod in a cluster.
@@ -40,7 +40,8 @@ func parseAnswer(body []byte) (Info, error) {
 	return parseInfoResponse(message)
 }
 
-// parseInfoResponse reads moby.buildkit.v1.InfoResponse by hand: three strings are not worth the generated code of buildkit.
+// parseInfoResponse decodes moby.buildkit.v1.InfoResponse by hand: three strings do not justify a dependency on buildkit's
+// generated code.
 func parseInfoResponse(message []byte) (Info, error) {
 	var info Info
 	err := eachBytesField(message, func(number protowire.Number, value []byte) error {

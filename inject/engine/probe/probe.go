@@ -1,7 +1,7 @@
-// Package probe asks a Dagger Engine who it is, and says why where none answers.
+// Package probe asks a Dagger Engine for its version, and says why if none answers.
 //
-// The engine listens only once it is fully up, and the call needs no session, so that an answer means ready. The protocol is
-// unary gRPC, moby.buildkit.v1.Control/Info, unchanged from v0.11 to 1.0: net/http speaks enough HTTP/2 for it.
+// The engine listens only once it is fully up, and the call needs no session, so an answer means that the engine is ready. The
+// protocol is unary gRPC, moby.buildkit.v1.Control/Info, unchanged from v0.11 to 1.0: net/http speaks enough HTTP/2 for it.
 package probe
 
 import (
@@ -23,8 +23,8 @@ const (
 	enginePackage = "github.com/dagger/dagger"
 )
 
-// Probe makes one attempt to ask the engine at a host, over a connection of its own. It is for the context to bound its
-// time; what a server can make it read is bounded. Every error is an *Error.
+// Probe makes one attempt to ask the engine at a host, over a new connection. The context bounds its time, and Probe itself
+// bounds what it reads. Every error is an *Error.
 func Probe(ctx context.Context, h Host) (Info, error) {
 	info, failed := probe(ctx, h)
 	if failed != nil { // A nil *Error in an error would not be nil.
@@ -55,13 +55,13 @@ func ask(ctx context.Context, h Host, conn net.Conn) (Info, *Error) {
 	target := url.URL{Scheme: "http", Host: h.address, Path: method}
 	switch h.scheme {
 	case schemeUnix:
-		target.Host = "localhost:80" // What clients say for a socket, and a port, which net/http insists on.
+		target.Host = "localhost:80" // the host that clients send over a socket, with the port that net/http requires
 	case schemeTLS:
 		target.Scheme = "https"
 	}
 	heard := &listener{Conn: conn}
-	// The connection is made before, so that its errors keep their cause. HTTP/2 is agreed on by then, with TLS too: to
-	// net/http a connection that is no *tls.Conn is an unencrypted one.
+	// The connection is opened before, so that its errors keep their cause. A TLS handshake has then agreed on HTTP/2:
+	// net/http sees no *tls.Conn here, and so takes the connection for an unencrypted one.
 	dial := func(context.Context, string, string) (net.Conn, error) { return heard, nil }
 	transport := &http.Transport{DialContext: dial, DialTLSContext: dial, Protocols: new(http.Protocols),
 		DisableCompression: true, MaxResponseHeaderBytes: maxMessage}
@@ -102,7 +102,7 @@ func ask(ctx context.Context, h Host, conn net.Conn) (Info, *Error) {
 	return info, nil
 }
 
-// judgeHeader looks at what comes before the body: whether it is gRPC at all.
+// judgeHeader checks the header: whether the answer is gRPC at all.
 func judgeHeader(response *http.Response) *Error {
 	switch response.StatusCode {
 	case http.StatusOK:
@@ -118,7 +118,7 @@ func judgeHeader(response *http.Response) *Error {
 	return nil
 }
 
-// judgeStatus looks at the outcome, which gRPC sends after the body, or in the header where there is no body.
+// judgeStatus checks the status, which gRPC sends after the body, or in the header if there is no body.
 func judgeStatus(response *http.Response) *Error {
 	status, message := response.Trailer.Get("Grpc-Status"), response.Trailer.Get("Grpc-Message")
 	if status == "" {
@@ -140,8 +140,8 @@ func judgeStatus(response *http.Response) *Error {
 	return &Error{Cause: CauseNotAnEngine, Detail: fmt.Sprintf("it answers with gRPC status %s: %q", oneLine(status), oneLine(message))}
 }
 
-// listener remembers what net/http does not tell: the first bytes, which show what the other side speaks, and the error that
-// ended the reading.
+// listener records what net/http does not report: the first bytes, which show the protocol of the other side, and the error
+// that ended reading.
 type listener struct {
 	net.Conn
 	mu    sync.Mutex // net/http reads in a goroutine of its own.
@@ -158,13 +158,13 @@ func (l *listener) Read(p []byte) (int, error) {
 	if missing := frameHeaderHTTP2 - len(l.first); missing > 0 {
 		l.first = append(l.first, p[:min(n, missing)]...)
 	}
-	if l.err == nil && !errors.Is(err, net.ErrClosed) { // Closed is what net/http does after an error of its own.
+	if l.err == nil && !errors.Is(err, net.ErrClosed) { // net/http closes the connection after an error of its own
 		l.err = err
 	}
 	return n, err
 }
 
-// explain finds the cause of an error on a connection that was made.
+// explain finds the cause of an error on an open connection.
 func (l *listener) explain(ctx context.Context, err error) *Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// explainSocket finds the cause of an error on connecting to a socket, by the error's number and by what is there.
+// explainSocket finds the cause of an error on connecting to a socket, by the error's number and by the files at the path.
 func explainSocket(ctx context.Context, file string, err error) *Error {
 	info, statErr := os.Stat(file)
 	switch {
@@ -25,7 +25,7 @@ func explainSocket(ctx context.Context, file string, err error) *Error {
 	case errors.Is(err, syscall.EAGAIN):
 		return &Error{Cause: CauseNoAnswer, Detail: "the queue of connections of " + file + " is full", err: err}
 	case statErr == nil && info.Mode().Type() != fs.ModeSocket:
-		// A container runtime makes a directory where a hostPath that names the file finds none.
+		// If a hostPath volume names the socket's file and there is none, the container runtime creates a directory.
 		return &Error{Cause: CauseNoSocket, Detail: fmt.Sprintf("%s is %s", file, typeName(info.Mode())), err: err}
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
 		return &Error{Cause: CauseRefused,
@@ -44,8 +44,8 @@ func typeName(mode fs.FileMode) string {
 	return "not a socket"
 }
 
-// missing says what is there in place of a file: an empty directory is a node without an engine, one with another socket is
-// a wrong name, and none at all is a wrong path or a mount that is not there.
+// missing says what exists in place of the file. An empty directory means a node without an engine, a directory with another
+// socket a wrong name, and no directory a wrong path or a missing mount.
 func missing(file string) string {
 	dir := filepath.Dir(file)
 	entries, err := os.ReadDir(dir)
@@ -69,17 +69,17 @@ func missing(file string) string {
 	return fmt.Sprintf("the directory %s has no file %s, but a socket %s", dir, filepath.Base(file), oneLine(strings.Join(sockets, ", ")))
 }
 
-// explainPermission names both sides: what the socket wants, and what this process has.
+// explainPermission names the permissions of the socket and the identity of this process.
 func explainPermission(file string, err error) *Error {
 	failed := &Error{Cause: CausePermission, err: err}
-	groups, _ := os.Getgroups() // Without them the line still says the rest.
+	groups, _ := os.Getgroups() // Without the groups, the line still says the rest.
 	slices.Sort(groups)
 	process := fmt.Sprintf("this process has uid %d, gid %d and the groups %v", os.Getuid(), os.Getgid(), groups)
 	subject := file
 	info, statErr := os.Stat(file)
 	wanted := fs.FileMode(0o222)
 	for statErr != nil && errors.Is(statErr, fs.ErrPermission) && subject != filepath.Dir(subject) {
-		// It is a directory on the way that cannot be entered.
+		// A directory in the path cannot be entered.
 		subject, wanted = filepath.Dir(subject), 0o111
 		info, statErr = os.Stat(subject)
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// Compatible is engine.Compatible, with an Error for a pair that does not work together.
+// Compatible is engine.Compatible with an Error of this package for a pair that does not work together.
 func Compatible(version, client string) (note string, err error) {
 	note, err = engine.Compatible(version, client)
 	var bad *engine.IncompatibleError

@@ -19,8 +19,8 @@ import (
 // tool is one program that a module's go.mod names.
 type tool struct {
 	name, pkg string
-	// module is the module that has the package; its version is that of the program. A module that names a package of its own
-	// has none: a hash of its files stands for it.
+	// module is the module that has the package; its version is that of the program. A package of the naming module itself has
+	// no version: a hash of that module's files stands for it.
 	module, version string
 }
 
@@ -67,7 +67,7 @@ var noName = regexp.MustCompile(`(/server)?(/v[0-9]+)?$`)
 // base returns what a program or a module is called: the last part of its path that is a name. etcd's own is ".../etcd/server/v3".
 func base(pkg string) string { return path.Base(noName.ReplaceAllString(pkg, "")) }
 
-// goCommand runs go in a folder. It is a module of its own; flags and workspaces meant for another do not fit it.
+// goCommand runs go in a folder, which is another module: flags and workspaces meant for this one are left out.
 func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")

@@ -24,7 +24,7 @@ import (
 	"strings"
 )
 
-// controlPlane is what is built where nothing is named: what setup-envtest knows too.
+// controlPlane is what is built if the command line names nothing: what setup-envtest knows too.
 var controlPlane = []string{"etcd", "kube-apiserver"}
 
 func main() {
@@ -62,7 +62,7 @@ func assets(ctx context.Context, progress io.Writer, module string, names []stri
 		if missing < 0 {
 			return dir, nil
 		}
-		// setup-envtest has the control plane alone: what else is asked for is built.
+		// setup-envtest has only the control plane: other programs are built.
 		if len(names) == 0 {
 			return "", fmt.Errorf("KUBEBUILDER_ASSETS is %q, but it has no %s", dir, wanted[missing])
 		}

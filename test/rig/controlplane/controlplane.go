@@ -56,7 +56,7 @@ type ControlPlane struct {
 	users sync.Mutex
 }
 
-// patience is how long anything is waited for. A start takes three seconds on an idle machine; tests share theirs.
+// patience is the time limit of every wait. A start takes three seconds on an idle machine, but tests share theirs.
 const patience = time.Minute
 
 // Start starts a control plane and waits until it is ready for pods. Cancelling the context stops it as Stop does.
@@ -172,7 +172,7 @@ func (cp *ControlPlane) prepare(ctx context.Context) error {
 	if cp.admin, err = cp.UserConfig("admin", "system:masters"); err != nil {
 		return err
 	}
-	// controller-runtime's client would log the API server's warnings, and complain aloud where no logger is set.
+	// controller-runtime's client would log the API server's warnings, and complain if no logger is set.
 	quiet := rest.CopyConfig(cp.admin)
 	quiet.WarningHandler = rest.NoWarnings{}
 	plain, err := rest.HTTPClientFor(quiet)
@@ -234,7 +234,7 @@ func (cp *ControlPlane) Folder(name string) (string, error) {
 // log returns the path of a process's log.
 func (cp *ControlPlane) log(name string) string { return filepath.Join(cp.dir, name+".log") }
 
-// soon waits for what takes milliseconds.
+// soon waits for something that takes milliseconds.
 func soon(ctx context.Context, what string, try func(context.Context) error) error {
 	return poll.Until(ctx, what, 5*time.Millisecond, patience, try)
 }

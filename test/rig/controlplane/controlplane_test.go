@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,7 +19,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/testmain"
 )
 
 // shared is what all tests use that do not start or stop one themselves.
@@ -33,25 +33,15 @@ rules: [{level: Metadata}]
 `
 
 func TestMain(m *testing.M) {
-	log.SetLogger(logr.New(log.NullLogSink{}))
 	if os.Getenv(crashing) != "" {
 		crash()
 	}
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	var err error
-	if shared, err = Start(context.Background(), Options{Output: os.Stderr, AuditPolicy: auditEverything}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	code := m.Run()
-	if err := shared.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+	os.Exit(testmain.Run(m, func(ctx context.Context) (stop func() error, err error) {
+		if shared, err = Start(ctx, Options{Output: os.Stderr, AuditPolicy: auditEverything}); err != nil {
+			return nil, err
+		}
+		return shared.Stop, nil
+	}))
 }
 
 func TestServerVersion(t *testing.T) {

@@ -102,8 +102,8 @@ func probes(configurations []client.Object) ([]client.Object, error) {
 	return found, nil
 }
 
-// settle returns once the API server has seen every change so far to configurations of the probes' kinds. It learns of
-// changes from one watch a kind, late but in order: where a probe created now is in effect, they are.
+// settle returns once the API server has seen every change so far to configurations of the probes' kinds. It learns of changes
+// from one watch a kind, late but in order: once a probe created now is in effect, so are they.
 func (cp *ControlPlane) settle(ctx context.Context, probes []client.Object) error {
 	for _, probe := range probes {
 		name := probe.GetName()

@@ -1,5 +1,4 @@
-// Package forward passes TCP connections on, as kube-proxy does: it knows nothing of what goes over them, and tries nothing
-// twice.
+// Package forward passes TCP connections on, as kube-proxy does: it does not look at the data, and never retries.
 package forward
 
 import (
@@ -9,8 +8,8 @@ import (
 )
 
 // Serve passes each connection that a listener gets on to the backend that choose names for it, until the listener is closed.
-// Choose's second result is called once the connection has ended. Where choose names none ("") or the backend cannot be
-// reached, the client's connection is reset, as it would have been refused had the client reached the backend itself.
+// Choose's second result is called once the connection has ended. If choose names none ("") or the backend cannot be reached,
+// Serve resets the client's connection: the backend itself would have refused it.
 func Serve(listener net.Listener, choose func() (backend string, ended func())) {
 	for {
 		connection, err := listener.Accept()

@@ -1,4 +1,4 @@
-// Package golden compares what comes out with files, and writes those files when a test is run with -update (`make golden`).
+// Package golden compares output with files, and writes those files when a test is run with -update (`make golden`).
 package golden
 
 import (

@@ -25,18 +25,18 @@ import (
 	"github.com/dagger-inject/dagger-inject/test/rig/localcluster/kubelet"
 )
 
-// balancer stands for kube-proxy: it listens on the address of each Service and passes each connection to one ready
-// pod, chosen by chance. It knows nothing of what goes over a connection, and never tries a second pod.
+// balancer stands for kube-proxy: it listens on the address of each Service and passes each connection to one ready pod,
+// chosen by chance. It does not look at the data of a connection, and never tries a second pod.
 type balancer struct {
 	delay    time.Duration
 	output   io.Writer
 	services corelisters.ServiceLister
 	slices   discoverylisters.EndpointSliceLister
-	// changed says that something is to be looked at.
+	// changed signals that a Service or an EndpointSlice has changed.
 	changed chan struct{}
 
 	mu sync.RWMutex
-	// backends are the addresses of the processes behind each address that is listened on.
+	// backends are the addresses of the processes behind each address that the balancer listens on.
 	backends  map[string][]string
 	listeners map[string]net.Listener
 	// open is how many connections to each backend are open.
@@ -110,8 +110,8 @@ func (b *balancer) state() map[string][]string {
 	return state
 }
 
-// backends returns where connections may go: to the ready pods, or, as with kube-proxy, where there is none, to those
-// that are terminating and still serve.
+// backends returns where connections may go: to the ready pods or, as with kube-proxy, if no pod is ready, to those that are
+// terminating and still serve.
 func backends(all []*discoveryv1.EndpointSlice, port string) []string {
 	var ready, terminating []string
 	for _, slice := range all {
@@ -136,7 +136,7 @@ func backends(all []*discoveryv1.EndpointSlice, port string) []string {
 	return terminating
 }
 
-// apply makes a state hold: new connections follow it, open ones stay.
+// apply makes a state current: new connections follow it, open ones stay.
 func (b *balancer) apply(ctx context.Context, state map[string][]string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -42,7 +42,7 @@ func (m *certManager) waitReady(ctx context.Context) error {
 	}
 }
 
-// Renew has a Certificate issued anew, as cmctl renew does, and returns once its Secret has the new certificate.
+// Renew makes cert-manager reissue a Certificate, as cmctl renew does, and returns once its Secret has the new certificate.
 func (c *Cluster) Renew(ctx context.Context, namespace, certificate string) error {
 	cmd := exec.CommandContext(ctx, c.programs.certManager, "renew", "--kubeconfig", c.Kubeconfig, "--namespace", namespace, certificate)
 	out, err := cmd.CombinedOutput()

@@ -24,7 +24,7 @@ func (c *Cluster) Helm(ctx context.Context, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// ReleaseValues are the chart's values that fit it to this cluster: the image, and ports that nobody has.
+// ReleaseValues returns the chart's values that fit it to this cluster: the image, and free ports.
 func (c *Cluster) ReleaseValues() string {
 	p := c.network.ports
 	return fmt.Sprintf(`image: {registry: %s, repository: %s, tag: %s}

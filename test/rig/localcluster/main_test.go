@@ -9,46 +9,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/test/rig/testmain"
 )
 
 // shared is the cluster of all tests. One of them at a time has the chart installed.
 var shared *Cluster
 
 func TestMain(m *testing.M) {
-	log.SetLogger(logr.New(log.NullLogSink{}))
-	os.Exit(runTests(m))
-}
-
-func runTests(m *testing.M) int {
-	var err error
-	if shared, err = Start(context.Background(), Options{Output: os.Stderr}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	// The chart grants the webhook to read engines there.
-	if err := shared.CreateNamespace(context.Background(), "dagger", nil, nil); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	code := m.Run()
-	if err := shared.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+	os.Exit(testmain.Run(m, func(ctx context.Context) (stop func() error, err error) {
+		if shared, err = Start(ctx, Options{Output: os.Stderr}); err != nil {
+			return nil, err
+		}
+		// The chart grants the webhook to read engines there.
+		return shared.Stop, shared.CreateNamespace(ctx, "dagger", nil, nil)
+	}))
 }
 
 // chart is the chart's folder.
 const chart = "../../../charts/dagger-inject"
 
-// patience is how long anything is waited for; it takes seconds on an idle machine.
+// patience is the time limit of every wait, which takes seconds on an idle machine.
 const patience = 3 * time.Minute
 
 // policy names an engine, so that none has to run.

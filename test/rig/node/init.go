@@ -124,7 +124,7 @@ type supervisor struct {
 	running map[int]process
 }
 
-// start holds the lock until the process is known, lest its end is seen before.
+// start holds the lock until the process is known, so that supervise does not see its end before.
 func (s *supervisor) start(p process) {
 	s.Lock()
 	defer s.Unlock()

@@ -68,7 +68,7 @@ func (a *authority) writeKey(name string, key crypto.PrivateKey) ([]byte, error)
 	return text, os.WriteFile(a.keyFile(name), text, 0o600)
 }
 
-// sign writes a certificate, and its key, for a client or, where it has names or addresses, a server.
+// sign writes a certificate and its key: for a server if names or addresses are given, else for a client.
 func (a *authority) sign(file string, subject pkix.Name, names []string, addresses []net.IP) (certificate, key []byte, err error) {
 	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/test/rig/tools"
 )
 
-// patience is how long anything is waited for. A start takes half a minute on an idle machine of two cores.
+// patience is the time limit of every wait. A start takes half a minute on an idle machine of two cores.
 const patience = 5 * time.Minute
 
 // waitReady gives the node its images and waits until pods can run on it.

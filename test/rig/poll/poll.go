@@ -1,4 +1,4 @@
-// Package poll waits, in rigs and in tests, for what takes its time.
+// Package poll waits until a condition holds, in rigs and in tests.
 package poll
 
 import (
@@ -11,12 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// fatal is an error after which there is nothing to wait for.
+// fatal is an error that no further try can change.
 type fatal struct{ error }
 
 func (f fatal) Unwrap() error { return f.error }
 
-// Fatal marks an error of a try that no other try will mend. Nil stays nil.
+// Fatal marks an error that no further try can change: Until then returns at once. Nil stays nil.
 func Fatal(err error) error {
 	if err == nil {
 		return nil
@@ -24,8 +24,8 @@ func Fatal(err error) error {
 	return fatal{err}
 }
 
-// Until tries until there is no error, every so often and within a limit. Its error says what was waited for and how the last
-// try failed.
+// Until calls try until it returns no error, at an interval and within a time limit. Its error names the condition and the
+// error of the last try.
 func Until(ctx context.Context, what string, every, limit time.Duration, try func(context.Context) error) error {
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, every, limit, true, func(ctx context.Context) (bool, error) {

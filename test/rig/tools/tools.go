@@ -1,4 +1,4 @@
-// Package tools finds the programs of others that tests and demos start: those of the nested modules below test, which
+// Package tools finds the third-party programs that tests and demos start: those of the nested modules below test, which
 // test/rig/binaries builds once.
 package tools
 

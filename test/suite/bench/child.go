@@ -31,60 +31,68 @@ type child struct {
 const patience = 30 * time.Second
 
 // startChild starts this program again as a server and returns once it answers.
-func startChild(ctx context.Context, server, certs string, client *http.Client) (_ *child, err error) {
-	self, err := os.Executable()
+func startChild(ctx context.Context, server, certs string, client *http.Client) (*child, error) {
+	c, stdout, err := launch(ctx, server, certs)
 	if err != nil {
 		return nil, err
+	}
+	if err := c.waitReady(ctx, client, bufio.NewReader(stdout)); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the server %s: %w", server, err), c.stop())
+	}
+	return c, nil
+}
+
+// launch starts the process and returns its standard output.
+func launch(ctx context.Context, server, certs string) (*child, io.Reader, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
 	}
 	// controller-runtime's server cannot be asked for any port.
 	ports, err := program.FreePorts(1)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	command := exec.CommandContext(ctx, self, "serve", server, certs, strconv.Itoa(ports[0]))
 	stdin, err := command.StdinPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stdout, err := command.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := command.Start(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	c := &child{
-		server: server, command: command, stdin: stdin,
-		url: "https://" + program.Loopback(ports[0]),
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("starting the server %s: %w", server, err), c.stop())
-		}
-	}()
-	said := bufio.NewReader(stdout)
-	address, err := said.ReadString('\n')
-	address = strings.TrimSpace(address)
+	return &child{server: server, command: command, stdin: stdin, url: "https://" + program.Loopback(ports[0])}, stdout, nil
+}
+
+// waitReady reads the control endpoint, which the server prints first, and waits until the server answers.
+func (c *child) waitReady(ctx context.Context, client *http.Client, stdout *bufio.Reader) error {
+	line, err := stdout.ReadString('\n')
+	address := strings.TrimSpace(line)
 	if _, _, notOne := net.SplitHostPort(address); err != nil || notOne != nil {
-		return nil, fmt.Errorf("it said %q", address)
+		return fmt.Errorf("it said %q", address)
 	}
 	c.control = "http://" + address
 	ended := make(chan string, 1)
 	go func() {
-		rest, _ := io.ReadAll(said)
+		rest, _ := io.ReadAll(stdout)
 		ended <- string(rest)
 	}()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		if err = get(ctx, client, c.url, io.Discard); err == nil {
-			return c, nil
+		err := get(ctx, client, c.url, io.Discard)
+		if err == nil {
+			return nil
 		}
 		select {
 		case rest := <-ended:
-			return nil, fmt.Errorf("it ended and said %q", strings.TrimSpace(rest))
+			return fmt.Errorf("it ended and said %q", strings.TrimSpace(rest))
 		case <-ctx.Done():
-			return nil, err
+			return err
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

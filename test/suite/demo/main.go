@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// say prints a step, so that a person sees what is happening and what is waited for.
+// say prints a step, so that the user sees what is happening.
 func say(format string, args ...any) {
 	text := "\n== " + fmt.Sprintf(format, args...)
 	if term.IsTerminal(int(os.Stdout.Fd())) {

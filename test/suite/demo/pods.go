@@ -19,7 +19,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/test/rig/localcluster"
 )
 
-// demo is one pod that is created before people's eyes.
+// demo is one pod that the demo creates and shows.
 type demo struct {
 	title     string
 	fixture   string
@@ -108,7 +108,7 @@ func (d *demo) create(ctx context.Context, cluster *localcluster.Cluster, dryRun
 	shown.ManagedFields, shown.UID, shown.ResourceVersion = nil, "", ""
 	shown.CreationTimestamp.Reset()
 	text, err := yaml.Marshal(shown)
-	// What a reader of this need not see: a random name, and a status that nothing has filled yet.
+	// Left out for the reader: a random name, and a status that is still empty.
 	return strings.TrimSuffix(strings.ReplaceAll(string(text), token, "kube-api-access"), "status: {}\n"), err
 }
 

@@ -157,7 +157,7 @@ func put(t *testing.T, cm *corev1.ConfigMap) {
 	require.NoError(t, err)
 }
 
-// host returns the engine that a created pod was given, empty where it was given none.
+// host returns the engine that a created pod was given, empty if it was given none.
 func host(c creation) string {
 	for _, container := range c.pod.Spec.Containers {
 		for _, e := range container.Env {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,18 +18,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/require"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/rig/controlplane"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
+	"github.com/dagger-inject/dagger-inject/test/rig/testmain"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
@@ -42,39 +42,28 @@ var shared struct {
 var temporary string
 
 func TestMain(m *testing.M) {
-	log.SetLogger(logr.New(log.NullLogSink{}))
-	os.Exit(run(m))
+	os.Exit(testmain.Run(m, startShared))
 }
 
-func run(m *testing.M) int {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+func startShared(ctx context.Context) (stop func() error, err error) {
 	audit, err := auditPolicy()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return nil, err
 	}
-	cp, err := controlplane.Start(ctx, controlplane.Options{Output: os.Stderr, AuditPolicy: audit})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	if shared.ControlPlane, err = controlplane.Start(ctx, controlplane.Options{Output: os.Stderr, AuditPolicy: audit}); err != nil {
+		return nil, err
 	}
-	defer func() { _ = cp.Stop() }()
 	if temporary, err = os.MkdirTemp("", "integration-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return shared.Stop, err
 	}
-	defer func() { _ = os.RemoveAll(temporary) }()
-	defer stopLive()
-	shared.ControlPlane = cp
-	if shared.server, err = startServer(ctx, cp, temporary); err == nil {
-		err = cp.RegisterWebhooks(ctx, shared.configuration())
+	stop = func() error {
+		stopLive()
+		return errors.Join(os.RemoveAll(temporary), shared.Stop())
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	if shared.server, err = startServer(ctx, shared.ControlPlane, temporary); err != nil {
+		return stop, err
 	}
-	return m.Run()
+	return stop, shared.RegisterWebhooks(ctx, shared.configuration())
 }
 
 // auditPolicy is the documented one, and one rule more: what the live webhook asks of the API server.

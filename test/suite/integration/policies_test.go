@@ -150,8 +150,8 @@ func TestARefusedPodSucceedsOnceThePolicyIsMended(t *testing.T) {
 	})
 	require.True(t, apierrors.IsServiceUnavailable(err), "%v", err)
 	require.ErrorContains(t, err, `admission webhook "pod.inject.dagger.io" denied the request`)
-	require.ErrorContains(t, err, "ConfigMap live-mended/dagger-inject-policy, key policy.yaml: line 5: engine.tranport: unknown field: did "+
-		"you mean transport?")
+	require.ErrorContains(t, err, "ConfigMap live-mended/dagger-inject-policy, key policy.yaml: line 5: "+
+		"engine.tranport: unknown field: did you mean transport?")
 	require.ErrorContains(t, err, "line 4: engine.socket.hostPath: locked: the cluster's policy does not let namespaces set it")
 
 	put(t, policyMap("live-mended", tcpPolicy("mended:1")))

@@ -243,7 +243,7 @@ func TestAReplicaWaitsForWhatItNeeds(t *testing.T) {
 		for _, name := range []string{"caches", "certificate", "listening"} {
 			require.Contains(t, checks, "[-]"+name+" failed")
 		}
-		require.Contains(t, get(t, waiting.probes+"/readyz/certificate"), "tls.crt and tls.key are waited for")
+		require.Contains(t, get(t, waiting.probes+"/readyz/certificate"), "tls.crt and tls.key")
 	}
 	require.NoError(t, early.Stop(), "it ends when asked to, all the same")
 

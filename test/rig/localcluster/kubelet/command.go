@@ -16,7 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// command is what a pod's container comes to as a process.
+// command is a pod's container in the form of a process.
 type command struct {
 	container *corev1.Container
 	launcher  string
@@ -80,7 +80,7 @@ func replacePaths(text string, paths map[string]string) string {
 
 var reference = regexp.MustCompile(`\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)`)
 
-// expand replaces references to variables as Kubernetes does: $(NAME), where there is one of that name, and $$ is a $.
+// expand replaces references to variables as Kubernetes does: $(NAME), if there is a variable of that name, and $$ is a $.
 func expand(text string, values map[string]string) string {
 	return reference.ReplaceAllStringFunc(text, func(found string) string {
 		if found == "$$" {
@@ -127,8 +127,8 @@ func (p *pod) field(path string) (string, error) {
 	return "", fmt.Errorf("this kubelet knows no field %s", path)
 }
 
-// kubeconfig writes a kubeconfig with a token of the pod's service account, bound to the pod, and returns its path: what
-// the pod may do is what RBAC grants that account.
+// kubeconfig writes a kubeconfig with a token of the pod's service account, bound to the pod, and returns its path: the pod
+// may do what RBAC grants that account.
 func (p *pod) kubeconfig(ctx context.Context) (string, error) {
 	account := p.object.Spec.ServiceAccountName
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{

@@ -15,8 +15,8 @@ import (
 
 // runContainer runs the container, again as often as the restart policy says, until the pod is deleted or done.
 func (p *pod) runContainer(ctx context.Context, command *command) error {
-	// As a kubelet's: the first restart comes with the next look at the processes, the others after a back-off that a
-	// container resets that ran for ten minutes.
+	// As for a kubelet, the first restart follows the next look at the processes, and the others a back-off. A container that
+	// ran for ten minutes resets the back-off.
 	const relist, firstBackoff, maxBackoff, reset = time.Second, 10 * time.Second, 5 * time.Minute, 10 * time.Minute
 	pause := relist
 	for !p.isDeleted() {
@@ -67,7 +67,7 @@ func (p *pod) start(command *command) error {
 // signalRunning sends a signal to the process, which ignores it if it has just ended: supervise sees that by itself.
 func (p *pod) signalRunning(s os.Signal) { _ = p.process.Signal(s) }
 
-// supervise returns when the process has ended. Meanwhile it probes it, and ends it where the pod is deleted or a
+// supervise returns when the process has ended. Meanwhile it probes the process, and ends it if the pod is deleted or a
 // liveness probe fails: preStop, SIGTERM, and, once the grace period is over, SIGKILL.
 func (p *pod) supervise(ctx context.Context, container *corev1.Container) {
 	ctx, stop := context.WithCancel(ctx)
@@ -118,7 +118,7 @@ func preStop(container *corev1.Container) time.Duration {
 	return 0
 }
 
-// ended notes how the process ended and returns its exit code.
+// ended records how the process ended and returns its exit code.
 func (p *pod) ended(began time.Time) int32 {
 	p.mu.Lock()
 	finished := p.process
@@ -133,7 +133,7 @@ func (p *pod) ended(began time.Time) int32 {
 	if state.ExitCode != 0 {
 		state.Reason = "Error"
 		if p.object.Spec.Containers[0].TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
-			// 2,048 bytes of log are what a kubelet takes.
+			// A kubelet takes the last 2,048 bytes of the log.
 			log := finished.Output()
 			state.Message = log[max(0, len(log)-2048):]
 		}
@@ -145,7 +145,7 @@ func (p *pod) ended(began time.Time) int32 {
 	return state.ExitCode
 }
 
-// done says whether the container is not run again, and what the pod's phase is then.
+// done reports whether the container is not restarted, and then sets the pod's phase.
 func (p *pod) done(code int32) bool {
 	policy := p.object.Spec.RestartPolicy
 	if !p.isDeleted() && (policy == corev1.RestartPolicyAlways || policy == corev1.RestartPolicyOnFailure && code != 0) {

@@ -8,8 +8,8 @@ import (
 	"net/http/httptest"
 )
 
-// serveLogs answers for the kubelet of each node what "kubectl logs" asks for, until the context ends: what Helm prints of
-// a hook comes from there.
+// serveLogs serves the logs that "kubectl logs" reads from the kubelet of each node, until the context ends. Helm reads a
+// hook's output there.
 func (k *Kubelet) serveLogs(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", func(w http.ResponseWriter, r *http.Request) {
@@ -25,7 +25,7 @@ func (k *Kubelet) serveLogs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// The API server verifies a kubelet's certificate only where it is told to.
+		// The API server verifies a kubelet's certificate only if a flag says so.
 		server := httptest.NewUnstartedServer(mux)
 		_ = server.Listener.Close()
 		server.Listener = listener

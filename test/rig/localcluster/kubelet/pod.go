@@ -16,7 +16,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/test/rig/localcluster/process"
 )
 
-// pod is the life of one pod: the kubelet's pod worker. Its fields belong to run, but for those below mu.
+// pod is the kubelet's worker for one pod. Only run uses its fields, except for those below mu.
 type pod struct {
 	kubelet *Kubelet
 	object  *corev1.Pod
@@ -24,7 +24,7 @@ type pod struct {
 	ip      string
 	status  corev1.PodStatus
 
-	// deleted is closed when the pod is to end, within grace; killed when its object is gone.
+	// deleted is closed when the pod must end, within grace; killed when its object is gone.
 	deleted, killed chan struct{}
 
 	mu      sync.Mutex
@@ -48,7 +48,7 @@ func (k *Kubelet) logFile(namespace, name string) string {
 	return filepath.Join(k.opts.Folder, namespace+"_"+name+".log")
 }
 
-// delete has the pod end within a grace period. Only the first call counts.
+// delete makes the pod end within a grace period. Only the first call counts.
 func (p *pod) delete(grace time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,7 +91,7 @@ func (p *pod) signal(s os.Signal) error {
 	return p.process.Signal(s)
 }
 
-// run runs the pod until its end, and deletes the object where that was asked for.
+// run runs the pod until its end, and removes its object once it is deleted.
 func (p *pod) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -156,7 +156,7 @@ func retry(ctx context.Context, call func() error) error {
 	return wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(context.Context) (bool, error) { return call() == nil, nil })
 }
 
-// ignoreGone returns nil where the object that a call is about does not exist any more, or is another of that name.
+// ignoreGone returns nil if the object of a call no longer exists, or another one has taken its name.
 func ignoreGone(err error) error {
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil

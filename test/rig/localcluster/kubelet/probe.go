@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// startProbes probes a container until the context ends: at once, and then every period. The channels tell changes;
-// that of a probe that the container does not have is nil. A startup probe holds the others back.
+// startProbes probes a container until the context ends: at once, and then every period. The channels report changes; the
+// channel of a probe that the container does not have is nil. The others start after a startup probe has succeeded.
 func (p *pod) startProbes(ctx context.Context, container *corev1.Container) (readiness, liveness <-chan bool) {
 	started := make(chan struct{})
 	if probe := container.StartupProbe; probe != nil {
@@ -44,7 +44,7 @@ func (p *pod) startProbes(ctx context.Context, container *corev1.Container) (rea
 	return start(container.ReadinessProbe, false), start(container.LivenessProbe, true)
 }
 
-// probe runs one probe and tells each change of its verdict, which is value at first.
+// probe runs one probe and reports each change of its verdict, which is value at first.
 func (p *pod) probe(ctx context.Context, container *corev1.Container, probe *corev1.Probe, value bool, changes chan<- bool) {
 	select {
 	case <-time.After(time.Duration(probe.InitialDelaySeconds) * time.Second):
@@ -83,7 +83,7 @@ func (p *pod) probe(ctx context.Context, container *corev1.Container, probe *cor
 // probeClient opens a connection for each probe, as a kubelet does.
 var probeClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// try makes one attempt. Probes that are neither of HTTP nor of TCP fail.
+// try makes one attempt. Probes other than HTTP and TCP fail.
 func (p *pod) try(ctx context.Context, container *corev1.Container, probe *corev1.Probe) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(probe.TimeoutSeconds)*time.Second)
 	defer cancel()
@@ -110,7 +110,7 @@ func (p *pod) try(ctx context.Context, container *corev1.Container, probe *corev
 	return false
 }
 
-// portNumber returns the number of a port that a probe names; zero where the container has none of that name.
+// portNumber returns the number of a port that a probe names; zero if the container has no port of that name.
 func portNumber(container *corev1.Container, port intstr.IntOrString) int32 {
 	for _, p := range container.Ports {
 		if port.Type == intstr.String && p.Name == port.StrVal {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// initStatus is a bound pod's status before anything of it runs.
+// initStatus sets the status of a bound pod that does not run yet.
 func (p *pod) initStatus() {
 	now := metav1.Now()
 	host := ""
@@ -26,7 +26,7 @@ func (p *pod) initStatus() {
 	p.ready(false)
 }
 
-// container is the status of the one container.
+// container returns the status of the only container.
 func (p *pod) container() *corev1.ContainerStatus { return &p.status.ContainerStatuses[0] }
 
 func (p *pod) condition(kind corev1.PodConditionType, value bool) {

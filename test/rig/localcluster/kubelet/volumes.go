@@ -23,7 +23,7 @@ func newVolumes(p *pod) *volumes {
 	return &volumes{pod: p, written: map[string]map[string][]byte{}}
 }
 
-// paths returns where a container's mounts are, by the path that it believes them at.
+// paths returns the folders of a container's mounts, by their paths in the container.
 func (v *volumes) paths(container *corev1.Container) map[string]string {
 	paths := map[string]string{}
 	for _, m := range container.VolumeMounts {
@@ -34,15 +34,14 @@ func (v *volumes) paths(container *corev1.Container) map[string]string {
 
 func (v *volumes) folder(name string) string { return filepath.Join(v.pod.folder, name) }
 
-// keep brings the files up to date until the context ends. A kubelet takes up to a minute and a half; one second makes for
-// tests that end.
+// keep updates the files until the context ends. A kubelet takes up to a minute and a half, which is too long for tests.
 func (v *volumes) keep(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			// What cannot be read now is read the next time; a volume keeps what it had.
+			// After an error, a volume keeps its files until the next update.
 			_ = v.update(ctx)
 		case <-ctx.Done():
 			return
@@ -100,8 +99,8 @@ func (v *volumes) content(ctx context.Context, volume corev1.Volume) (map[string
 	return nil, fmt.Errorf("this kubelet has no volumes of that kind")
 }
 
-// writeAtomically replaces the files of a folder as a kubelet does: all at once, by renaming one link that the links to
-// the files go through. Who watches the folder sees what it would see in a container.
+// writeAtomically replaces the files of a folder as a kubelet does: all at once, by renaming one link that the links to the
+// files go through. A program that watches the folder sees the same changes as in a container.
 func writeAtomically(folder string, content map[string][]byte) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err

@@ -37,7 +37,7 @@ type server struct {
 	process *program.Process
 	pid     int
 	url     string
-	heap    string // address of the heap profile, where the server is a copy of this program
+	heap    string // address of the heap profile, if the server is a copy of this program
 	client  *http.Client
 	review  string
 }
@@ -65,23 +65,17 @@ func start(ctx context.Context, cp *controlplane.ControlPlane, dir string, profi
 	if err != nil {
 		return nil, 0, err
 	}
-	path, err := os.Executable()
-	metrics, health := program.Loopback(ports[1]), program.Loopback(ports[2])
-	args := []string{serveCommand, kubeconfig, strconv.Itoa(ports[0]), dir, metrics, health}
-	if !profiled {
-		// As it is released: a C library would be resident too.
-		if err := os.Setenv("CGO_ENABLED", "0"); err != nil {
-			return nil, 0, err
-		}
-		path, err = program.Build(ctx, dir)
-		args = []string{
-			"webhook", "--kubeconfig", kubeconfig, "--release-namespace", releaseNamespace, "--bind-address", "127.0.0.1",
-			"--port", strconv.Itoa(ports[0]), "--cert-dir", dir, "--metrics-bind-address", metrics,
-			"--health-probe-bind-address", health, "--drain-quiet-period", "0s",
-		}
-	}
+	port, metrics, health := strconv.Itoa(ports[0]), program.Loopback(ports[1]), program.Loopback(ports[2])
+	path, err := buildServer(ctx, dir, profiled)
 	if err != nil {
 		return nil, 0, err
+	}
+	args := []string{
+		"webhook", "--kubeconfig", kubeconfig, "--release-namespace", releaseNamespace, "--bind-address", "127.0.0.1", "--port", port,
+		"--cert-dir", dir, "--metrics-bind-address", metrics, "--health-probe-bind-address", health, "--drain-quiet-period", "0s",
+	}
+	if profiled {
+		args = []string{serveCommand, kubeconfig, port, dir, metrics, health}
 	}
 	s := &server{url: "https://" + program.Loopback(ports[0]) + registration.PathPod, client: client, review: string(review)}
 	if profiled {
@@ -99,6 +93,18 @@ func start(ctx context.Context, cp *controlplane.ControlPlane, dir string, profi
 		return nil, 0, errors.Join(err, s.process.Stop())
 	}
 	return s, took, nil
+}
+
+// buildServer returns the path of the program to run: this one if it is profiled, else dagger-inject as it is released, without
+// a C library, which would be resident too.
+func buildServer(ctx context.Context, dir string, profiled bool) (string, error) {
+	if profiled {
+		return os.Executable()
+	}
+	if err := os.Setenv("CGO_ENABLED", "0"); err != nil {
+		return "", err
+	}
+	return program.Build(ctx, dir)
 }
 
 // inject sends the review of a pod in a namespace and returns the patch.
