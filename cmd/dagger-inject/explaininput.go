@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -26,6 +28,8 @@ func clusterClient(kubeconfig string) (client.Client, error) {
 		return nil, err
 	}
 	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
+	// Without a logger the library complains into the output of a command that runs for half a minute, as engine --watch does.
+	log.SetLogger(logr.Discard())
 	return client.New(restConfig, client.Options{Scheme: cluster.Scheme})
 }
 
