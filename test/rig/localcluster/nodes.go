@@ -23,15 +23,23 @@ const heartbeat = 10 * time.Second
 // registerNodes creates the nodes and keeps their leases fresh until the context ends.
 func registerNodes(ctx context.Context, client kubernetes.Interface, network network) error {
 	for i, name := range nodeNames {
-		if _, err := client.CoreV1().Nodes().Create(ctx, node(i, name, network), metav1.CreateOptions{}); err != nil {
-			return fmt.Errorf("registering the node %s: %w", name, err)
+		if err := registerNode(ctx, client, node(i, name, network)); err != nil {
+			return err
 		}
-		lease := &coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Namespace: corev1.NamespaceNodeLease, Name: name},
-			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &name, LeaseDurationSeconds: ptr.To[int32](40)},
-		}
-		go keepLease(ctx, client, lease)
 	}
+	return nil
+}
+
+func registerNode(ctx context.Context, client kubernetes.Interface, node *corev1.Node) error {
+	name := node.Name
+	if _, err := client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("registering the node %s: %w", name, err)
+	}
+	lease := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: corev1.NamespaceNodeLease, Name: name},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &name, LeaseDurationSeconds: ptr.To[int32](40)},
+	}
+	go keepLease(ctx, client, lease)
 	return nil
 }
 
