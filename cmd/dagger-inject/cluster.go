@@ -1,9 +1,11 @@
 package main
 
 import (
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
@@ -34,5 +36,7 @@ func clusterClient(kubeconfig string) (client.Client, error) {
 		return nil, err
 	}
 	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
+	// Without a logger the library complains into the output of a command that runs for half a minute, as engine --watch does.
+	log.SetLogger(logr.Discard())
 	return client.New(restConfig, client.Options{Scheme: cluster.Scheme})
 }

@@ -41,10 +41,13 @@ func newNetwork() (network, error) {
 // nodes are two, each in a zone, so that replicas can be spread. Their kubelet answers at their addresses.
 func (n network) nodes() []kubelet.Node {
 	return []kubelet.Node{
-		{Name: "node-1", Zone: "zone-1", IP: fmt.Sprintf("127.%d.0.1", n.second)},
-		{Name: "node-2", Zone: "zone-2", IP: fmt.Sprintf("127.%d.0.2", n.second)},
+		{Name: "node-1", Zone: "zone-1", IP: n.node(0)},
+		{Name: "node-2", Zone: "zone-2", IP: n.node(1)},
 	}
 }
+
+// node returns the address of the kubelet of the i-th node, counted from 0.
+func (n network) node(i int) string { return fmt.Sprintf("127.%d.0.%d", n.second, i+1) }
 
 // newPod returns the address of a new pod.
 func (n network) newPod() string {

@@ -88,7 +88,7 @@ func (s *soak) create(ctx context.Context, client *kubernetes.Clientset, e entry
 			return
 		}
 		if err == nil {
-			phase.count(e, time.Since(began), pod.Annotations[inject.AnnotationStatus] != "")
+			phase.count(e, time.Since(began), &pod)
 			made <- &pod
 			return
 		}
@@ -137,19 +137,21 @@ type phaseRun struct {
 
 	mu    sync.Mutex
 	tally map[entry]*tally
+	given given
 }
 
 func newPhaseRun(p phase) *phaseRun {
 	return &phaseRun{phase: p, began: time.Now(), tally: map[entry]*tally{byLabel: {}, byNamespace: {}}}
 }
 
-func (r *phaseRun) count(e entry, took time.Duration, injected bool) {
+func (r *phaseRun) count(e entry, took time.Duration, pod *corev1.Pod) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.tally[e]
 	t.latencies = append(t.latencies, took)
-	if injected {
+	if pod.Annotations[inject.AnnotationStatus] != "" {
 		t.injected++
+		r.given.note(pod)
 		return
 	}
 	t.missed++

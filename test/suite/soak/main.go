@@ -1,6 +1,6 @@
 // Command soak creates pods at a steady rate, on both entries of the webhook, while its replicas are rolled, killed and
-// frozen, its certificates renewed, its policy edited, and its chart upgraded and rolled back. It counts what was created,
-// injected, refused and missed, and fails where the objectives are not met. It stops by itself.
+// frozen, its certificates renewed, its policy edited, its chart upgraded and rolled back, and the engine upgraded. It counts what was
+// created, injected, refused and missed, and fails where the objectives are not met. It stops by itself.
 package main
 
 import (
@@ -33,6 +33,8 @@ type settings struct {
 	calm time.Duration
 	// rounds is how often a disturbance is repeated.
 	rounds int
+	// step is how many pods each entry has to get at each step of an engine's upgrade.
+	step int
 	// hostile is how long a hostile tenant does what it can.
 	hostile time.Duration
 	// only names the phases that are run, by a part of their names; empty for all.
@@ -42,8 +44,10 @@ type settings struct {
 }
 
 var (
-	full  = settings{rate: 100, clients: 6, rolling: 10000, calm: 20 * time.Second, rounds: 3, hostile: time.Minute, limit: 25 * time.Minute}
-	quick = settings{rate: 50, clients: 4, rolling: 0, calm: 5 * time.Second, rounds: 1, hostile: 20 * time.Second, limit: 8 * time.Minute}
+	full = settings{rate: 100, clients: 6, rolling: 10000, calm: 20 * time.Second, rounds: 3, step: 500, hostile: time.Minute,
+		limit: 25 * time.Minute}
+	quick = settings{rate: 50, clients: 4, rolling: 0, calm: 5 * time.Second, rounds: 1, step: 50, hostile: 20 * time.Second,
+		limit: 8 * time.Minute}
 )
 
 func main() {

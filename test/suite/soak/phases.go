@@ -33,6 +33,8 @@ func (s *soak) phases() []phase {
 		kept("policy edits", s.editPolicies),
 		kept("hostile tenant", s.hostileTenant),
 		kept("upgrade and roll-back", s.upgradeAndRollBack),
+		kept("engine never ready", s.engineNeverReady),
+		kept("engine upgrade", s.upgradeEngine),
 		kept("steady again", func(ctx context.Context, _ *phaseRun) error { return pause(ctx, s.settings.calm) }),
 	}
 }
@@ -71,6 +73,9 @@ func (r *phaseRun) problems() []string {
 		if n := r.tally[e].refused; n > 0 {
 			problems = append(problems, fmt.Sprintf("%s: %d pods of the entry %s were refused, the last with: %s", r.name, n, e, r.tally[e].refusal))
 		}
+	}
+	if n := len(r.given.mixed); n > 0 {
+		problems = append(problems, fmt.Sprintf("%s: %d pods are not of one engine, the last: %s", r.name, n, r.given.mixed[n-1]))
 	}
 	if r.peak > memoryLimit {
 		problems = append(problems, fmt.Sprintf("%s: a replica had %d MiB of memory, more than the chart's limit of %d", r.name, r.peak>>20,

@@ -31,14 +31,18 @@ func (s *soak) print(w io.Writer) {
 	_ = out.Flush()
 	for _, r := range s.runs {
 		if r.peak > 0 {
-			_, _ = fmt.Fprintf(w, "\n%s: no replica had more than %d MiB of memory, of %d. What became of it:\n  %s\n",
-				r.name, r.peak>>20, memoryLimit>>20, strings.Join(r.notes, "\n  "))
+			_, _ = fmt.Fprintf(w, "\n%s: no replica had more than %d MiB of memory, of %d. What became of it:", r.name, r.peak>>20, memoryLimit>>20)
+		} else if len(r.notes) > 0 {
+			_, _ = fmt.Fprintf(w, "\n%s:", r.name)
+		}
+		if len(r.notes) > 0 {
+			_, _ = fmt.Fprintf(w, "\n  %s\n", strings.Join(r.notes, "\n  "))
 		}
 	}
 	_, _ = fmt.Fprint(w, `
 CREATED counts pods, REFUSED attempts: who is refused tries again. MISSED are pods created without being injected. Latencies are
 from the first attempt to the pod's creation, as a client sees them. UNTIL NORMAL is, for each time that a replica was hurt, the
-time until the last pod that was refused or missed.
+time until the last pod that was refused or missed. Every pod of every phase has the CLI and the socket of the engine that it was given.
 `)
 }
 

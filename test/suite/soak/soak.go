@@ -9,10 +9,13 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/test/rig/enginechart"
 	"github.com/dagger-inject/dagger-inject/test/rig/localcluster"
+	"github.com/dagger-inject/dagger-inject/test/rig/program"
 )
 
 // soak is a cluster with the chart installed.
@@ -21,14 +24,16 @@ type soak struct {
 	settings settings
 	clients  []*kubernetes.Clientset
 	folder   string
-	current  current
-	runs     []*phaseRun
+	// program is dagger-inject, as an operator runs it.
+	program string
+	// nodes are those that have engines, two of them only while engines are upgraded.
+	nodes   []string
+	current current
+	runs    []*phaseRun
 }
 
-// policy names an engine, so that none has to run.
+// policy leaves the engine to be read off its workload. Nothing runs in the pods that could wait for it.
 const policy = `policy:
-  engine: {transport: tcp, tcp: {address: dagger-engine.dagger.svc:1234}}
-  cli: {image: registry.dagger.io/engine:v0.21.8}
   wait: {enabled: false}
 `
 
@@ -41,6 +46,16 @@ func newSoak(ctx context.Context, cluster *localcluster.Cluster, settings settin
 	}
 	if s.folder, err = cluster.Folder("soak"); err != nil {
 		return nil, err
+	}
+	if s.program, err = program.Build(ctx, s.folder); err != nil {
+		return nil, err
+	}
+	var nodes corev1.NodeList
+	if err := cluster.Client().List(ctx, &nodes); err != nil {
+		return nil, err
+	}
+	for _, node := range nodes.Items {
+		s.nodes = append(s.nodes, node.Name)
 	}
 	if err := os.WriteFile(filepath.Join(s.folder, "values.yaml"), []byte(policy+cluster.ReleaseValues()), 0o600); err != nil {
 		return nil, err
@@ -55,7 +70,10 @@ func newSoak(ctx context.Context, cluster *localcluster.Cluster, settings settin
 		}
 	}
 	// The chart grants the webhook to read engines there.
-	if err := cluster.CreateNamespace(ctx, "dagger", nil, nil); err != nil {
+	if err := cluster.CreateNamespace(ctx, enginechart.Namespace, nil, nil); err != nil {
+		return nil, err
+	}
+	if err := s.installEngine(ctx, oldEngine); err != nil {
 		return nil, err
 	}
 	began := time.Now()

@@ -23,16 +23,35 @@ const heartbeat = 10 * time.Second
 // registerNodes creates the nodes and keeps their leases fresh until the context ends.
 func registerNodes(ctx context.Context, client kubernetes.Interface, nodes []Node, port int32) error {
 	for _, n := range nodes {
-		if _, err := client.CoreV1().Nodes().Create(ctx, n.object(port), metav1.CreateOptions{}); err != nil {
-			return fmt.Errorf("registering the node %s: %w", n.Name, err)
+		if err := registerNode(ctx, client, n.object(port)); err != nil {
+			return err
 		}
-		lease := &coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Namespace: corev1.NamespaceNodeLease, Name: n.Name},
-			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &n.Name, LeaseDurationSeconds: ptr.To[int32](40)},
-		}
-		go keepLease(ctx, client, lease)
 	}
 	return nil
+}
+
+func registerNode(ctx context.Context, client kubernetes.Interface, node *corev1.Node) error {
+	name := node.Name
+	if _, err := client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("registering the node %s: %w", name, err)
+	}
+	lease := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: corev1.NamespaceNodeLease, Name: name},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &name, LeaseDurationSeconds: ptr.To[int32](40)},
+	}
+	go keepLease(ctx, client, lease)
+	return nil
+}
+
+// AddNode adds a node until the context ends, and keeps it alive. Nothing is scheduled to it but the pods of DaemonSets, so that what
+// tests do with other pods is as without it.
+func (k *Kubelet) AddNode(ctx context.Context, n Node) error {
+	added := n.object(k.opts.Port)
+	added.Spec.Unschedulable = true
+	// Nobody spreads replicas over what they cannot go to.
+	delete(added.Labels, corev1.LabelHostname)
+	delete(added.Labels, corev1.LabelTopologyZone)
+	return registerNode(ctx, k.opts.Client, added)
 }
 
 // keepLease renews a lease until the context ends. Failures are tried again with the next heartbeat, as a kubelet's.
