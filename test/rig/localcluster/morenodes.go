@@ -6,7 +6,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/test/rig/localcluster/kubelet"
 )
@@ -35,7 +34,7 @@ func (c *Cluster) RemoveNode(ctx context.Context, name string) error {
 	for i := range pods.Items {
 		pod := &pods.Items[i]
 		now := metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0), Preconditions: metav1.NewUIDPreconditions(string(pod.UID))}
-		if err := client.IgnoreNotFound(c.clientset.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, now)); err != nil {
+		if err := kubelet.IgnoreGone(c.clientset.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, now)); err != nil {
 			return err
 		}
 	}

@@ -137,7 +137,7 @@ func (k *Kubelet) runs(pod *corev1.Pod) bool {
 func (k *Kubelet) remove(ctx context.Context, object *corev1.Pod) {
 	now := metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0), Preconditions: metav1.NewUIDPreconditions(string(object.UID))}
 	_ = retry(ctx, func() error {
-		return ignoreGone(k.opts.Client.CoreV1().Pods(object.Namespace).Delete(ctx, object.Name, now))
+		return IgnoreGone(k.opts.Client.CoreV1().Pods(object.Namespace).Delete(ctx, object.Name, now))
 	})
 }
 

@@ -156,8 +156,8 @@ func retry(ctx context.Context, call func() error) error {
 	return wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(context.Context) (bool, error) { return call() == nil, nil })
 }
 
-// ignoreGone returns nil if the object of a call no longer exists, or another one has taken its name.
-func ignoreGone(err error) error {
+// IgnoreGone returns nil if the object of a call no longer exists, or another one has taken its name.
+func IgnoreGone(err error) error {
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil
 	}

@@ -73,6 +73,6 @@ func (p *pod) report(ctx context.Context) {
 	_ = retry(ctx, func() error {
 		pods := p.kubelet.opts.Client.CoreV1().Pods(p.object.Namespace)
 		_, err := pods.Patch(ctx, p.object.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
-		return ignoreGone(err)
+		return IgnoreGone(err)
 	})
 }
