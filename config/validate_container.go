@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -40,24 +39,6 @@ func (v *validator) cli(c *CLI) {
 	v.absolute("cli.path", c.Path)
 	v.image("cli.image", c.Image)
 	v.resources("cli.resources", &c.Resources)
-}
-
-func (v *validator) sidecar(s *Sidecar) {
-	v.image("engine.sidecar.image", s.Image)
-	v.resources("engine.sidecar.resources", &s.Resources)
-	c := &s.CacheVolume
-	for at, size := range map[string]*resource.Quantity{"sizeLimit": c.SizeLimit, "claimSize": c.ClaimSize} {
-		if size != nil && size.Sign() <= 0 {
-			v.fail("engine.sidecar.cacheVolume."+at, "want more than zero, got %s", size.String())
-		}
-	}
-	if c.StorageClassName == "" {
-		return
-	}
-	v.all("engine.sidecar.cacheVolume.storageClassName", validation.IsDNS1123Subdomain(c.StorageClassName))
-	if c.ClaimSize == nil {
-		v.fail("engine.sidecar.cacheVolume.storageClassName", "is the claim's: set claimSize too")
-	}
 }
 
 // The bounds of wait.timeout: a runner's slot is taken all the while.
@@ -106,23 +87,6 @@ const SpareFolder = "/dagger-inject"
 
 // CLIImagePath is where an image volume with the CLI is mounted in containers.
 const CLIImagePath = "/opt/dagger/bin"
-
-// seLinux refuses what no SELinux policy has: the API server lets everything through, and the runtime then starts no container.
-func (v *validator) seLinux(at string, o *corev1.SELinuxOptions) {
-	for _, part := range []struct{ name, value string }{{"user", o.User}, {"role", o.Role}, {"type", o.Type}} {
-		if part.value != "" && !seLinuxName.MatchString(part.value) {
-			v.fail(at+"."+part.name, "want a name of letters, digits, underscores, dots and hyphens, as in spc_t, got %.60q", part.value)
-		}
-	}
-	if o.Level != "" && !seLinuxLevel.MatchString(o.Level) {
-		v.fail(at+".level", "want an MLS or MCS level, as in s0 or s0:c123,c456, got %.60q", o.Level)
-	}
-}
-
-var (
-	seLinuxName  = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,255}$`)
-	seLinuxLevel = regexp.MustCompile(`^[A-Za-z0-9:,.-]{1,255}$`)
-)
 
 func (v *validator) quantities(at string, list corev1.ResourceList) {
 	for _, name := range slices.Sorted(maps.Keys(list)) {

@@ -23,13 +23,13 @@ type source struct {
 	values map[string]string // a constant's value, by its name
 }
 
-// readSource reads the two files of package config that types and patterns are written in.
+// readSource reads the files of package config that types and patterns are written in.
 func readSource(dir string) (*source, error) {
 	s := &source{
 		types: map[string]string{}, fields: map[string]map[string]string{}, constants: map[string][]string{},
 		notes: map[string]string{}, values: map[string]string{},
 	}
-	for _, name := range []string{"types.go", "validate_container.go"} {
+	for _, name := range []string{"types.go", "engine.go", "validate_container.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, parser.ParseComments)
 		if err != nil {
 			return nil, err
