@@ -31,7 +31,7 @@ func newRequirement(r corev1.NodeSelectorRequirement, field bool) requirement {
 	return requirement{r, field, requirementID(&r, field), mustMarshal(r)}
 }
 
-// requirementID joins what makes a requirement with a byte that no valid part contains.
+// requirementID joins the parts of a requirement with a byte that no valid part contains.
 func requirementID(r *corev1.NodeSelectorRequirement, field bool) string {
 	list := "expression"
 	if field {
@@ -91,9 +91,9 @@ func (pl *placement) selectsNodes() bool {
 	return len(pl.nodeSelector)+len(pl.required) > 0
 }
 
-// contradiction returns what keeps the placement from being added to the pod's own node selection, empty for nothing. That there
-// is nothing is remembered of one placement: the one by which the pod's engine was chosen is then added. Its loop looks up at most
-// maxOfEngine and 64 labels in the pod's nodeSelector.
+// contradiction returns why the placement cannot be added to the pod's own node selection, or nil. It remembers the last placement
+// that fits, because the choice of an engine asks first and addNodeSelection asks again. Its loop looks up at most maxOfEngine and
+// 64 labels in the pod's nodeSelector.
 func (pl *placement) contradiction(p *pod, stop interruption) *obstacle {
 	if pl.problem != "" {
 		return &obstacle{ReasonContradiction, pl.problem}
@@ -132,16 +132,18 @@ func (p *pod) requiredTerms() []podTerm {
 	return p.terms
 }
 
-// tooLarge says that the pod's node selection is too large to be combined with the policy's. With one term of the policy's, the
-// work grows with the pod alone; with more, it grows with the product, which this bounds.
+// tooLarge returns an obstacle if the pod's node selection is too large to be combined with the policy's. If the policy has one
+// term, the work grows with the pod alone. If it has more, the work grows with the product, which tooLarge bounds.
 func (pl *placement) tooLarge(p *pod, terms rawjson.Value) *obstacle {
 	if n := terms.Len() * len(pl.required); n > maxTerms {
-		return obstructf(ReasonPodTooLarge, "the pod's %d nodeSelectorTerms and the policy's %d combine to more than %d", terms.Len(), len(pl.required),
+		return obstructf(ReasonPodTooLarge, "the pod's %d nodeSelectorTerms and the policy's %d combine to more than %d", terms.Len(),
+			len(pl.required),
 			maxTerms)
 	}
 	bytes := len(terms.Text()) + len(p.nodeSelector.Text())
 	if len(pl.required) > 1 && bytes*len(pl.required) > maxTermBytes {
-		return obstructf(ReasonPodTooLarge, "the pod's node selection of %d bytes and the policy's %d nodeSelectorTerms combine to more than %d bytes",
+		return obstructf(ReasonPodTooLarge,
+			"the pod's node selection of %d bytes and the policy's %d nodeSelectorTerms combine to more than %d bytes",
 			bytes, len(pl.required), maxTermBytes)
 	}
 	return nil
@@ -162,10 +164,10 @@ const (
 	fieldPreferred = "preferredDuringSchedulingIgnoredDuringExecution"
 )
 
-// addRequiredTerms ANDs the policy's terms into the pod's. Terms are ORed, so the result is the cross product: each of the
-// pod's terms gains the requirements of the policy's first term where it stands, and a copy of it is appended for each
-// further one. A term that already holds all of one of the policy's stays as it is; an empty term matches no node, and
-// must not begin to. See tooLarge for what bounds it.
+// addRequiredTerms ANDs the policy's terms into the pod's. Terms are ORed, so the result is the cross product. Each of the pod's
+// terms gains the requirements of the policy's first term, and for each further term a copy is appended. A pod's term that already
+// has all requirements of one of the policy's stays as it is. An empty term matches no node, so it must stay empty. tooLarge bounds
+// the size of the result.
 func (pl *placement) addRequiredTerms(p *pod, terms []podTerm, spec *patch.Cursor, stop interruption) {
 	if len(pl.required) == 0 {
 		return

@@ -8,24 +8,23 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// choice is that of the engine that one pod is given, and of how the pod reaches it.
+// choice chooses the engine for one pod, and how the pod reaches it.
 //
-// An engine that an earlier call connected the pod to stays its engine. Else the first of these that leaves one decides:
+// If an earlier call connected the pod to an engine, the pod keeps it. Otherwise these rules apply in order, until one engine is left:
 //
 //  1. What the pod's annotation dagger.io/engine asks for, else engine.discover.version: a version, or, in the annotation, the
-//     name of a workload. Where there is none such, the pod gets no engine.
-//  2. Engines that are not draining, unless one is asked for by its name or its whole version. Where all are, the pod gets none.
-//  3. Engines that offer a transport that can work for the pod; where that leads to the engine of the pod's own node, those
-//     whose nodes do not contradict the pod's nodeSelector and node affinity. Where there is none such, the pod gets none.
-//  4. The newest of which at least half of the replicas that its roll-out wants are ready, else the newest of which any is, else
-//     the newest (engine.Compare).
-//  5. Of those that are alike so far, one whose taints the pod tolerates of its own accord: of two pools' engines it is meant
-//     for that one.
+//     name of a workload. If there is no such engine, the pod gets none.
+//  2. Engines that are not draining, unless the pod or the policy asks for one by its name or its whole version. If all are
+//     draining, the pod gets none.
+//  3. Engines with a transport that can work for the pod. If the transport leads to the engine of the pod's own node, the engine's
+//     nodes must also fit the pod's nodeSelector and node affinity. If no engine is left, the pod gets none.
+//  4. The newest version that has at least half of the replicas of its rollout ready; else the newest that has one ready; else the
+//     newest (engine.Compare).
+//  5. Among equals, an engine whose taints the pod tolerates itself: of two pools, the pod is meant for that one.
 //  6. The first by name.
 //
-// Nothing of this depends on when something happened: the same pod is given the same engine by every replica that knows the same
-// workloads. An engine of which nothing is ready comes after each that has something ready, so that adding one changes nothing
-// for pods that are given one of those.
+// Nothing here depends on the order of events: every replica that knows the same workloads gives the same pod the same engine. An
+// engine with no ready replica comes after every engine with one, so adding it changes nothing for pods that get a ready engine.
 type choice struct {
 	policy *Policy
 	in     *Input
@@ -87,12 +86,12 @@ func (c *choice) choose(targets []*container) (*compiledEngine, *connection) {
 	var candidate, reachable *compiledEngine
 	for i, e := range engines {
 		if i > 0 && c.stop.now() {
-			break // what was found is not asked for
+			break // the caller ends the decision
 		}
 		if !c.asksFor(e) {
 			continue
 		}
-		// Of several that cannot be reached, one whose socket cannot be had says best why.
+		// If no engine can be reached, one whose socket the pod may not use explains it best.
 		if candidate == nil || c.forbids+c.sandbox(e) != "" && candidate.socket == nil && e.socket != nil {
 			candidate = e
 		}
@@ -108,7 +107,7 @@ func (c *choice) choose(targets []*container) (*compiledEngine, *connection) {
 		}
 	}
 	if reachable != nil {
-		return reachable, c.connect(reachable) // its placement says what the contradiction is
+		return reachable, c.connect(reachable) // adding its placement reports the contradiction
 	}
 	return candidate, nil
 }
@@ -123,7 +122,7 @@ func (c *choice) connect(e *compiledEngine) *connection { return c.judge(e).firs
 
 func (c *choice) sandbox(e *compiledEngine) string { return sandbox(c.pod, e, c.policy.runtimeClasses) }
 
-// canGoTo reports whether the pod can run where the connection works. Tolerations that it lacks it is given.
+// canGoTo reports whether the pod can run where the connection works. It ignores taints: the pod gets the tolerations that it lacks.
 func (c *choice) canGoTo(e *compiledEngine, connection *connection) bool {
 	if !connection.nodeLocal || c.pod.nodeName != "" {
 		return true
@@ -173,7 +172,7 @@ func (c *choice) tolerates(e *compiledEngine, connection *connection) bool {
 	return true
 }
 
-// asker names who asks for what is wanted.
+// asker names what asks for certain engines: the pod's annotation or the policy's field.
 func (c *choice) asker() string {
 	if c.byPod {
 		return "the annotation " + AnnotationEngine
@@ -184,7 +183,7 @@ func (c *choice) asker() string {
 // mostNamed is how many engines a message names.
 const mostNamed = 8
 
-// noneWanted says why none of the engines is one for the pod.
+// noneWanted says why no engine is what the pod or the policy asks for.
 func (c *choice) noneWanted() string {
 	if first := c.engines[0]; first.workload == "" {
 		because := "of the engine that the policy names, no version is known"

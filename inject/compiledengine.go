@@ -11,7 +11,7 @@ import (
 type compiledEngine struct {
 	*engineFacts
 
-	// The connections that it offers; nil for what it does not. Of replicas, each pod is given one by tcp.
+	// The connections that the engine offers; nil for one that it does not. If it has replicas, tcp gives each pod one of them.
 	socket, nodeTCP, nodeTCP6, tcp, tls *connection
 	replicas                            *engine.Replicas
 
@@ -20,7 +20,8 @@ type compiledEngine struct {
 	cli  *cliTemplates  // nil where there is no image
 	wait *waitTemplates // nil where there is no image
 
-	// onNode is what is added to a pod that is to run on the engine's nodes, and nodes all that is known of where those are.
+	// onNode is added to a pod that must run on the engine's nodes. nodes is all that is known of those nodes, and the same unless
+	// the policy says not to copy it.
 	onNode, nodes *placement
 }
 
@@ -33,17 +34,16 @@ type engineFacts struct {
 	notCopied  []string
 	// tolerations are those that the engine runs with and pods are given.
 	tolerations int
-	// skew is what is wrong between the version of cli.image and that of the engine that was read, empty for nothing.
+	// skew says why the version of cli.image does not fit the discovered engine's; empty if it fits.
 	skew string
-	// pullSecrets are those that the engine's own image is pulled with, where that is the CLI's image too.
+	// pullSecrets are the Secrets that the engine's pods pull the CLI's image with, if that is the engine's own image.
 	pullSecrets []string
 }
 
 // maxPullSecrets bounds how many of an engine's are compared with a pod's, to warn of one that the pod lacks.
 const maxPullSecrets = 16
 
-// compileEngines compiles the engines that are discovered, each under what the policy says of all. The policy like is one to
-// share memory with.
+// compileEngines compiles the discovered engines under a policy. It shares memory with the policy like.
 func compileEngines(policy *Policy, effective *config.Effective, engines Engines, like *Policy) {
 	var found *engine.Found
 	if found, policy.discoverErr = engines.find(&effective.Policy.Engine.Discover); found == nil {
@@ -100,7 +100,7 @@ func compileEngine(policy *Policy, c *config.InjectionPolicy, e *engine.Engine) 
 	return compiled
 }
 
-// share returns the other engine where it is the same, and else one of which the parts that are the same are the other's.
+// share returns the other engine if the two are equal, and otherwise takes the equal parts from it.
 func (c *compiledEngine) share(other *compiledEngine) *compiledEngine {
 	c.engineFacts = same(c.engineFacts, other.engineFacts)
 	c.replicas = same(c.replicas, other.replicas)

@@ -52,8 +52,8 @@ type connection struct {
 	// mountPath is where it is mounted, and mountJSON the mount.
 	mountPath string
 	mountJSON json.RawMessage
-	// spare is where it is mounted below a folder of our own where that path is taken, and mountedAt makes the same connection
-	// with the volume mounted elsewhere.
+	// spare is the path below a folder of our own at which the volume is mounted if mountPath is taken. mountedAt returns the same
+	// connection with the volume mounted elsewhere.
 	spare     string
 	mountedAt func(mountPath string) *connection
 }
@@ -94,7 +94,7 @@ func sameConnection(made, other *connection) *connection {
 	return made
 }
 
-// isSocket reports whether the engine is reached by a Unix socket: that of the node's, or of the pod's own.
+// isSocket reports whether the pod reaches the engine by a Unix socket, be it of the node's engine or of the pod's own.
 func (c *connection) isSocket() bool {
 	return c.transport == config.TransportSocket || c.transport == config.TransportSidecar
 }
@@ -152,8 +152,8 @@ func (c *connection) mount(volume, mountPath string, source corev1.VolumeSource)
 	c.mountPath, c.mountJSON = mountPath, mustMarshal(corev1.VolumeMount{Name: volume, MountPath: mountPath, ReadOnly: true})
 }
 
-// connectionFor returns what a container gets. Its volume is at a path that the container's own mounts neither hide nor obstruct:
-// the variable names the path, so that any will do.
+// connectionFor returns what a container gets. It mounts the volume at a path that the container's own mounts neither hide nor
+// obstruct. Any path will do, because a variable names it.
 func (i *injection) connectionFor(c *container) (*connection, place) {
 	shared := i.connection
 	if shared.volume == "" {
@@ -166,11 +166,13 @@ func (i *injection) connectionFor(c *container) (*connection, place) {
 	return shared.mountedAt(where.at), where
 }
 
-// wiredByHand returns why a container is left as it is, empty where it is not: a person has connected it to an engine. That is
-// so if the container sets the runner host, or the node's address that ours would refer to, to something else than it would get
-// (the very value that it would get is ours from an earlier call, or as good as ours). It is also so if the container mounts a
-// hostPath volume at the path of the socket's directory, or of the socket. Any other mount in the way is not an engine of the
-// node's, and the socket's directory goes elsewhere.
+// wiredByHand returns why a container stays as it is, or empty. It does if a person has connected it to an engine:
+//
+//   - The container sets the runner host, or the node's address that our runner host refers to, to another value than it would get.
+//     The same value is ours from an earlier call, or as good as ours.
+//   - The container mounts a hostPath volume at the path of the socket's directory, or of the socket.
+//
+// Any other mount at that path is no engine of the node's, and the socket's directory is mounted elsewhere.
 func (i *injection) wiredByHand(c *container, conn *connection, where place, vars *envVars) string {
 	if vars.runnerHost.IsSet() {
 		if value, ok := vars.runnerHost.Get("value").Str(); !ok || value != conn.host {

@@ -242,8 +242,9 @@ func TestAPodFullOfAnnotationsGetsNoMore(t *testing.T) {
 
 func TestTheStatusIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 	full := Status{
-		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", EngineImage: "j", CLI: "none", CLIBecause: "old",
-		CLIImage: "i", CLIStorage: "s", Wait: "on",
+		Version: `v"1`, Policy: PolicyStatus{Source: "é\\", Hash: "h"}, Transport: "socket", Engine: "unix://x", EngineImage: "j", CLI: "none",
+		CLIBecause: "old",
+		CLIImage:   "i", CLIStorage: "s", Wait: "on",
 		Containers: []string{"a", "b"}, Left: []LeftContainer{{"c", "d"}}, Moved: []MovedMount{{"m", "n", "o"}}, InitContainers: []string{"e"},
 		Volumes:  []string{"f", "g"},
 		ReadFrom: "DaemonSet a/b", SELinux: "type=t", HookTemplate: "k", NotCopied: []string{"h"},

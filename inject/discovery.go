@@ -11,11 +11,12 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
-// Engines tells what is known of the engines of a cluster; nil knows of none. The namespace is empty where they are looked
-// for in the pod's own.
+// Engines returns what is known of the engines in a namespace; nil knows of none. The namespace is empty if the policy looks for
+// engines in the pod's own.
 type Engines func(namespace string, selector labels.Selector) (*engine.Found, error)
 
-// ErrOwnNamespaceOff is why there is no engine where a policy looks for one in the pod's own namespace, and those are not read.
+// ErrOwnNamespaceOff is the reason for no engine if a policy looks for one in the pod's own namespace, and the webhook does not read
+// those.
 var ErrOwnNamespaceOff = errors.New("engine.discover.ownNamespace: engines in the pod's own namespace are looked for only where the " +
 	"chart's value " +
 	"discover.ownNamespace is true (the webhook's flag --discover-own-namespace)")

@@ -111,7 +111,8 @@ func decideOn(t testing.TB, policies *Policies, pod string, interrupted func() b
 	root, err := d.Parse(pod)
 	require.NoError(t, err)
 	return Decide(Input{
-		Pod: root, Namespace: Namespace{Name: "ci"}, Policies: policies, Version: "test", Cluster: Cluster{ImageVolumes: true}, Interrupted: interrupted,
+		Pod: root, Namespace: Namespace{Name: "ci"}, Policies: policies, Version: "test", Cluster: Cluster{ImageVolumes: true},
+		Interrupted: interrupted,
 	})
 }
 

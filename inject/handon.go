@@ -92,7 +92,8 @@ func (i *injection) hookTemplate() json.RawMessage {
 		} `json:"metadata"`
 	}
 	template.Metadata.Labels = map[string]string{LabelInject: InjectOptional}
-	for _, name := range [...]string{AnnotationPolicy, AnnotationEngine, AnnotationTransport, AnnotationCLI, AnnotationWait, AnnotationContainers} {
+	for _, name := range [...]string{AnnotationPolicy, AnnotationEngine, AnnotationTransport, AnnotationCLI, AnnotationWait,
+		AnnotationContainers} {
 		value, set := i.pod.annotation(name)
 		if !set || name == AnnotationContainers && !slices.Contains(splitNames(value), "job") {
 			continue

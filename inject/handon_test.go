@@ -73,8 +73,9 @@ func TestWhereNoOptInIsHandedOn(t *testing.T) {
 	const runner = "{metadata: {labels: {dagger.io/inject: 'true', actions-ephemeral-runner: ''}%s}, spec: {containers: [{name: runner, " +
 		"env: [{name: ACTIONS_RUNNER_CONTAINER_HOOKS, value: /k8s/index.js}%s]}]}}"
 	for name, pod := range map[string]string{
-		"the user has a template":             fmt.Sprintf(runner, "", ", {name: "+EnvHookTemplate+", value: /mine}"),
-		"the user has one by reference":       fmt.Sprintf(runner, "", ", {name: "+EnvHookTemplate+", valueFrom: {configMapKeyRef: {name: a, key: b}}}"),
+		"the user has a template": fmt.Sprintf(runner, "", ", {name: "+EnvHookTemplate+", value: /mine}"),
+		"the user has one by reference": fmt.Sprintf(runner, "",
+			", {name: "+EnvHookTemplate+", valueFrom: {configMapKeyRef: {name: a, key: b}}}"),
 		"the annotation is for another":       fmt.Sprintf(runner, ", annotations: {"+AnnotationHookTemplate+": mine}", ""),
 		"the pod has no room for annotations": fmt.Sprintf(runner, ", annotations: {a: '"+strings.Repeat("x", maxAnnotations)+"'}", ""),
 	} {

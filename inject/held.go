@@ -21,8 +21,8 @@ type runnerHost struct {
 	tlsAt        string // where the client's certificates are mounted, empty for nowhere
 }
 
-// holds finds the engine that an earlier call connected the pod to, by what the pod has: another call of the same admission may
-// know other engines, or prefer another, and must not give the pod a second one.
+// holds finds the engine that an earlier call connected the pod to, by what the pod has. Another call of the same admission may know
+// or prefer other engines, and must not give the pod a second one.
 func (c *choice) holds(targets []*container) {
 	if !c.pod.bearsMarks() {
 		return
@@ -75,8 +75,8 @@ func (p *pod) additions(targets []*container) *additions {
 	return a
 }
 
-// likeness tells how much of an engine the pod has: 0 where it is not connected to it. Two engines may have the same address on
-// different nodes: the CLI's image, then the labels that the pod selects tell them apart.
+// likeness says how well what the pod has matches an engine; 0 means that the pod is not connected to it. Two engines may have the
+// same address on different nodes. The CLI's image tells them apart, or else the labels that the pod selects.
 func (c *choice) likeness(e *compiledEngine, have *additions) (likeness int, replica int32) {
 	connected, replica := c.isConnected(e, have)
 	if !connected {
@@ -120,7 +120,8 @@ func (c *choice) isConnected(e *compiledEngine, have *additions) (connected bool
 		if host.mountsSocket && e.socket != nil && e.socket.isVolume(have.socket) && strings.HasSuffix(host.value, "/"+e.unixSocket.File) {
 			return true, noReplica
 		}
-		if own := e.sidecar.offers(); own != nil && host.mountsSocket && own.isVolume(have.socket) && strings.HasSuffix(host.value, "/"+engineSocket) {
+		if own := e.sidecar.offers(); own != nil && host.mountsSocket && own.isVolume(have.socket) &&
+			strings.HasSuffix(host.value, "/"+engineSocket) {
 			return true, noReplica
 		}
 		for _, own := range [...]*connection{e.nodeTCP, e.nodeTCP6, e.tcp, e.tls} {
@@ -134,7 +135,7 @@ func (c *choice) isConnected(e *compiledEngine, have *additions) (connected bool
 
 // hostIn returns the runner host of a connection in a container that may have the certificates in a spare folder.
 func (c *connection) hostIn(have *runnerHost) string {
-	const longest = 64 // of a spare folder's; who else writes one does not have it compared
+	const longest = 64 // no spare folder's path is longer, so a longer one is not compared
 	if c.volume == "" || have.tlsAt == c.mountPath || len(have.tlsAt) > longest || !strings.HasPrefix(have.tlsAt, config.SpareFolder) {
 		return c.host
 	}

@@ -7,17 +7,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// initContainer is one of our init containers, encoded once: an object in two halves, between which fields of one pod fit.
-// Its fields are those of Kubernetes 0.26, as the webhook of legacy ARC drops newer ones; a sidecar's restartPolicy is not.
+// initContainer is one of our init containers, encoded once, in two halves: the fields that depend on the pod go between them. All
+// fields exist in Kubernetes 0.26, because the webhook of legacy ARC drops newer ones. The exception is a sidecar's restartPolicy.
 type initContainer struct {
 	image     string
 	resources corev1.ResourceList
-	// security is the same for every pod in a sidecar, and nil where the pod's own decides.
+	// security is a sidecar's, the same for every pod. It is nil if the pod's own security context decides.
 	security *corev1.SecurityContext
 
 	start json.RawMessage
-	// ends are the other half in the shapes that a pod's security decides between (see initContainerUser), with the resources
-	// and for a BestEffort pod.
+	// ends and bestEffortEnds are the second half, for each user that initContainerUser returns, with the resources and without
+	// those that a BestEffort pod must not have.
 	ends, bestEffortEnds [users]json.RawMessage
 }
 
@@ -45,8 +45,8 @@ func newSidecarContainer(start *initContainerStart, resources corev1.ResourceLis
 	return t
 }
 
-// encodeEnd has kubectl describe show why a container failed that did not write a message of its own: a copy that finds
-// no room, or a wait of another version that does not know a flag.
+// encodeEnd encodes the second half. Its terminationMessagePolicy has kubectl describe show why a container failed that wrote no
+// message itself: a copy that finds no room, or a wait of another version that does not know a flag.
 func (t *initContainer) encodeEnd(u user, requests, limits corev1.ResourceList, options *corev1.SELinuxOptions) json.RawMessage {
 	security := t.security
 	if security == nil {
@@ -66,8 +66,8 @@ func (t *initContainer) encodeEnd(u user, requests, limits corev1.ResourceList, 
 	return text
 }
 
-// fit returns the init container for a pod. The fields are JSON members of that pod's own, each after a comma; the options are
-// nil for none.
+// fit returns the init container for a pod. The fields are JSON members that depend on the pod, each after a comma. The options may be
+// nil.
 func (t *initContainer) fit(p *pod, ns *Namespace, fields []byte, options *corev1.SELinuxOptions) json.RawMessage {
 	return slices.Concat(t.start, fields, t.end(p, ns, options))
 }
@@ -125,8 +125,8 @@ func (u user) securityContext() *corev1.SecurityContext {
 		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 	}
 	if u == userOpenShift {
-		// runAsNonRoot is the constraint's too: under one that leaves the uid to the image, it would keep the container from
-		// starting, as the engine's image names no user.
+		// The constraint also decides runAsNonRoot. If it leaves the uid to the image, runAsNonRoot would keep the container from
+		// starting, because the engine's image names no user.
 		return sc
 	}
 	sc.RunAsNonRoot = &yes

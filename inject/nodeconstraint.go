@@ -12,8 +12,8 @@ type nodeField struct {
 	field bool // it is named by matchFields
 }
 
-// constraint is what all requirements of a policy's term ask of one label together. It holds sets, so that a pod's requirement
-// is compared with all of them by one look-up for each of its values, however many there are on either side.
+// constraint merges all requirements of a policy's term on one label. It holds sets: comparing a pod's requirement with it takes one
+// look-up for each of the requirement's values, however many values the policy has.
 type constraint struct {
 	in             map[string]int // the values that are left, by their index; nil for any value
 	notIn          map[string]struct{}

@@ -22,8 +22,8 @@ type Policies struct {
 }
 
 // NewPolicies layers and compiles the cluster's documents and a namespace's, nil for none, with what is known of engines. It
-// always returns Policies: what is invalid is a Policy under which every pod that asks ends with ReasonPolicyInvalid, and never
-// an older or laxer one.
+// always returns Policies. Under an invalid policy every pod that asks ends with ReasonPolicyInvalid: it is never replaced by an older
+// or laxer one.
 func NewPolicies(cluster, namespace *config.Documents, engines Engines) *Policies {
 	return newPolicies(cluster, namespace, engines, &Policies{standard: &Policy{}})
 }
@@ -104,8 +104,8 @@ func (p *Policies) resolve(profile string, like *Policy) *Policy {
 	return invalid
 }
 
-// Problems returns what is wrong with the policies of all profiles, each problem once. Where the namespace has documents, what
-// is wrong with the cluster's alone is left out: it is not theirs to mend.
+// Problems returns what is wrong with the policies of all profiles, each problem once. If the namespace has documents, it leaves out
+// what is wrong with the cluster's alone, which the namespace's owner cannot correct.
 func (p *Policies) Problems() config.Errors {
 	var problems config.Errors
 	seen := map[config.FieldError]bool{}
@@ -141,8 +141,7 @@ func (p *Policies) Ignored() config.Errors { return p.ignored }
 // Err returns what is wrong with the default policy, nil for nothing.
 func (p *Policies) Err() error { return p.standard.err }
 
-// MostAdded returns how many bytes Decide can add to a pod of that many containers at most, whatever its profile: an upper bound
-// that costs nothing to work out.
+// MostAdded returns an upper bound on the bytes that Decide adds to a pod with that many containers, whatever its profile.
 func (p *Policies) MostAdded(containers int) int {
 	const fixed = 4 << 10 // what a container and the pod get besides env
 	return min(maxAdded, fixed+min(containers, maxTargets)*(fixed+p.envBytes))

@@ -15,26 +15,26 @@ import (
 )
 
 // Policy is a policy compiled for decisions: everything that does not depend on the pod is worked out once. A Policy is
-// never changed after it was made, and is safe for concurrent use. There may be one for each of 10,000 namespaces: it keeps what
-// decisions read and nothing else, and parts that come out as the cluster's do are the cluster's.
+// never changed after it was made, and is safe for concurrent use. There may be one for each of 10,000 namespaces, so it keeps only
+// what decisions read, and shares with the cluster's policy the parts that are equal.
 type Policy struct {
 	source string
 	hash   string
-	err    error // the policy is invalid, and the rest is empty, onError apart
+	err    error // why the policy is invalid; then only onError and the rules for namespaces are set
 
 	transport        config.Transport
 	include, exclude []string // patterns of containers' names
 	waits            bool     // wait.enabled
 	*settings
 
-	// engines are those that pods may be given, the preferred first: never none, as the policy may name what it takes to reach
-	// one, of which nothing else is known.
+	// engines are those that pods may get, the preferred first. There is always one: if none is discovered, it is the one that the
+	// policy names, of which nothing else is known.
 	engines []*compiledEngine
-	// sidecars are engines of their own that pods may be given, by the transport sidecar; none where nobody may ask for one.
+	// sidecars are the engines that a pod may get for itself by the transport sidecar. There is none if nobody may ask for one.
 	sidecars []*compiledEngine
-	// beyond is how many engines there are that are not considered.
+	// beyond is how many further engines there are, which decisions do not consider.
 	beyond int
-	// discoverErr is why no engine was read off the cluster; nil where one was, or where none was looked for.
+	// discoverErr is why discovery found no engine; nil if it found one, or if the policy does not discover engines.
 	discoverErr error
 
 	env      []envAddition
@@ -111,7 +111,7 @@ func newSettings(c *config.InjectionPolicy) *settings {
 	return s
 }
 
-// share replaces parts that are the same in another policy by that policy's, so that they are in memory once.
+// share takes equal parts from another policy, so that memory holds them once.
 func (policy *Policy) share(like *Policy) {
 	policy.settings = same(policy.settings, like.settings)
 	if policy.discoverErr != nil && like.discoverErr != nil && policy.discoverErr.Error() == like.discoverErr.Error() {
@@ -119,7 +119,7 @@ func (policy *Policy) share(like *Policy) {
 	}
 }
 
-// same returns the other value where it is deeply equal.
+// same returns the other value if the two are deeply equal.
 func same[T any](made, other *T) *T {
 	if reflect.DeepEqual(made, other) {
 		return other
@@ -127,7 +127,7 @@ func same[T any](made, other *T) *T {
 	return made
 }
 
-// shortEnv is up to where a search is faster than an index, and takes no memory.
+// shortEnv is the length up to which a search is faster than an index.
 const shortEnv = 8
 
 func (policy *Policy) indexEnv() {
@@ -153,7 +153,7 @@ func (policy *Policy) envNamed(name string) (int, bool) {
 // podMaySet reports whether a pod's annotation may set a field.
 func (policy *Policy) podMaySet(field string) bool { return config.Permits(policy.fromPods, field) }
 
-// admitsNamespace applies what the cluster's policy says of namespaces, and returns what keeps the pod out.
+// admitsNamespace applies the cluster's rules for namespaces, and returns why they keep the pod out, or nil.
 func (policy *Policy) admitsNamespace(ns *Namespace, asked optIn) *obstacle {
 	if policy.namespaces != nil && !policy.namespaces.Matches(labels.Set(ns.Labels)) {
 		return obstruct(ReasonNamespaceNotSelected)
@@ -172,7 +172,7 @@ func envJSON(name, value string) json.RawMessage {
 	return append(dst, '}')
 }
 
-// mustMarshal encodes values of types that always can be.
+// mustMarshal encodes values whose types cannot fail to encode.
 func mustMarshal(v any) json.RawMessage {
 	data, err := json.Marshal(v)
 	if err != nil {

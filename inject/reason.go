@@ -106,8 +106,9 @@ var explanations = map[Reason]explanation{
 		"The pod is isolated from its node so that the engine's socket would be of no use to it, and the engine offers nothing else.",
 		"Give the policy an engine.nodeTCP.port or an engine.tcp.address; or, where the pod's runtime class shares the node's kernel, name it " +
 			"in engine.socket.runtimeClasses."},
-	ReasonPrivilegedForbidden: {ClassCannot, "An engine of the pod's own needs a privileged container, which the namespace's Pod Security level " +
-		"forbids.",
+	ReasonPrivilegedForbidden: {ClassCannot,
+		"An engine of the pod's own needs a privileged container, which the namespace's Pod Security level " +
+			"forbids.",
 		"Run the jobs in a namespace whose level is privileged, or give the policy another engine.transport."},
 	ReasonSidecarStripped: {ClassCannot, "The webhook of legacy ARC strips from its pods what makes an engine of the pod's own a sidecar.",
 		"Give these runners another engine.transport by a profile of theirs, or move them to a runner scale set."},

@@ -10,8 +10,8 @@ import (
 // tcpScheme begins the runner host of an engine that is reached by an address.
 const tcpScheme = "tcp://"
 
-// replicaOf returns the pod's connection to one of an engine's replicas: the one that it has already, else one by the pod's own
-// identity, so that every replica of this program says the same and pods are spread evenly.
+// replicaOf returns the pod's connection to one of an engine's replicas. It is the one that the pod already has, or else one that a
+// hash of the pod's identity chooses: every replica of this program chooses the same, and pods are spread evenly.
 func (c *choice) replicaOf(e *compiledEngine) *connection {
 	n := c.replica
 	if c.held != e || n == noReplica {
@@ -25,8 +25,8 @@ func (c *choice) replicaOf(e *compiledEngine) *connection {
 // annotationJobIndex tells the pods of an indexed Job apart.
 const annotationJobIndex = "batch.kubernetes.io/job-completion-index"
 
-// identity is a hash of what tells the pod from others before it is created: where a controller leaves the name to the API
-// server, that is its prefix, the owner, and for an indexed Job the index. All of it is there in every call.
+// identity hashes what distinguishes the pod from others before it is created. If a controller leaves the name to the API server,
+// that is the name's prefix, the owner, and for an indexed Job the index. Every call has all of these.
 func (p *pod) identity(namespace string) uint64 {
 	index, _ := p.annotation(annotationJobIndex)
 	h := fnv.New64a()
@@ -37,8 +37,8 @@ func (p *pod) identity(namespace string) uint64 {
 	return mix(h.Sum64())
 }
 
-// mix spreads the bits of a hash: those of FNV change little with a text's last letters, in which names differ (the finalizer of
-// MurmurHash3).
+// mix spreads the bits of a hash with the finalizer of MurmurHash3. FNV's high bits hardly depend on the last letters of a text, and
+// names differ in those.
 func mix(h uint64) uint64 {
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd

@@ -44,7 +44,8 @@ func TestAPodsClassOfServiceSurvivesASidecar(t *testing.T) {
 		"{requests: {cpu: 1, memory: 1Gi}, limits: {cpu: 1, memory: 1Gi}}}]}}")
 	require.Equal(t, guaranteed.Requests, guaranteed.Limits)
 	require.Equal(t, "2Gi", guaranteed.Requests.Memory().String())
-	shared := resources("{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {resources: {limits: {memory: 1Gi}}, containers: [{name: job}]}}")
+	shared := resources("{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {resources: {limits: {memory: 1Gi}}, containers: " +
+		"[{name: job}]}}")
 	require.NotContains(t, shared.Requests, corev1.ResourceMemory, "the pod has it as a whole")
 	require.Contains(t, shared.Requests, corev1.ResourceCPU)
 }
@@ -58,7 +59,8 @@ func TestWhoMayChooseASidecar(t *testing.T) {
 	in.Policies = NewPolicies(cluster("{fromNamespaces: [engine.transport]}"), namespace, nil)
 	plan := Decide(in)
 	require.Equal(t, ReasonPolicyInvalid, plan.Reason)
-	require.Contains(t, plan.Detail, "namespace: line 3: engine.transport: locked: the cluster's policy does not let namespaces choose sidecar")
+	require.Contains(t, plan.Detail,
+		"namespace: line 3: engine.transport: locked: the cluster's policy does not let namespaces choose sidecar")
 
 	in.Policies = NewPolicies(cluster("{fromNamespaces: [engine.transport, engine.sidecar]}"), namespace, nil)
 	require.Equal(t, ReasonInjected, Decide(in).Reason)

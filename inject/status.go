@@ -93,7 +93,8 @@ func (s *Status) appendJSON(dst []byte) []byte {
 	dst = appendMember(dst, ",", "hash", s.Policy.Hash)
 	dst = append(dst, '}')
 	for _, m := range [...]struct{ name, value string }{
-		{"transport", s.Transport}, {"engine", s.Engine}, {"engineImage", s.EngineImage}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause}, {"cliImage", s.CLIImage},
+		{"transport", s.Transport}, {"engine", s.Engine}, {"engineImage", s.EngineImage}, {"cli", s.CLI}, {"cliBecause", s.CLIBecause},
+		{"cliImage", s.CLIImage},
 		{"cliStorage", s.CLIStorage}, {"wait", s.Wait},
 	} {
 		if m.value != "" {

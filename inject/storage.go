@@ -13,9 +13,8 @@ import (
 func CLISizeLimit() resource.Quantity { return cliSizeLimit.DeepCopy() }
 
 // StorageLimit returns how much of its node's disk a pod may use, the copy of the CLI included, before the kubelet evicts it, and
-// whether there is such a limit: the sum of its containers' limits of ephemeral-storage, those without one adding nothing, or
-// an init container's that is higher (k8s.io/kubernetes, pkg/kubelet/eviction, podEphemeralStorageLimitEviction). What our own
-// init containers have does not count.
+// whether there is such a limit. The limit is the sum of the containers' limits of ephemeral-storage, or that of an init container
+// if it is higher (k8s.io/kubernetes, pkg/kubelet/eviction, podEphemeralStorageLimitEviction). It leaves out our own init containers.
 func StorageLimit(raw rawjson.Value) (resource.Quantity, bool) {
 	p, err := readPod(raw, false)
 	if err != nil {

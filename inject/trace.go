@@ -92,8 +92,8 @@ func (t *Trace) container(c *container, reached bool, because string) {
 	}
 }
 
-// settle records the containers whose own settings keep them, or a part of them, as they are, and those that have something
-// elsewhere than at its usual path.
+// settle records the containers that stay as they are, or in part, because of their own settings, and those in which something is
+// mounted elsewhere than at its usual path.
 func (t *Trace) settle(s *Status) {
 	if t == nil {
 		return

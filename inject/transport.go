@@ -2,8 +2,8 @@ package inject
 
 import "github.com/dagger-inject/dagger-inject/config"
 
-// autoOrder is the order in which transports are tried where the policy leaves the choice: the node's own engine first, and
-// what needs nothing of the namespace last. A sidecar is never taken unless it is asked for.
+// autoOrder is the order in which auto tries the transports: the node's own engine first, and what needs nothing of the namespace
+// last. auto never takes the sidecar.
 var autoOrder = [...]config.Transport{config.TransportSocket, config.TransportNodeTCP, config.TransportTCP, config.TransportTLS,
 	config.TransportSidecar}
 

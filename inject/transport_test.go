@@ -76,7 +76,8 @@ func TestTransports(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			policy := policiesOf(t, "engine: {"+c.engine+"}\n"+c.extra).standard
-			d := &decision{in: &Input{Namespace: c.namespace}, plan: &Plan{}, pod: &pod{}, policy: policy, choices: choices{transport: policy.transport}}
+			d := &decision{in: &Input{Namespace: c.namespace}, plan: &Plan{}, pod: &pod{}, policy: policy,
+				choices: choices{transport: policy.transport}}
 			_, chosen, none := chooseEngine(d)
 			if c.reason != "" {
 				require.Equal(t, c.reason, none.reason)

@@ -82,7 +82,8 @@ func Configuration(client func(path string) admissionregistrationv1.WebhookClien
 	// of a failed call.
 	pod.FailurePolicy = ptr.To(admissionregistrationv1.Fail)
 	pod.NamespaceSelector = selector(excluded)
-	pod.ObjectSelector = selector(label(metav1.LabelSelectorOpExists), label(metav1.LabelSelectorOpNotIn, inject.InjectFalse, inject.InjectOptional))
+	pod.ObjectSelector = selector(label(metav1.LabelSelectorOpExists),
+		label(metav1.LabelSelectorOpNotIn, inject.InjectFalse, inject.InjectOptional))
 
 	namespace := entry(EntryNameNamespace, client(PathNamespace))
 	namespace.FailurePolicy = ptr.To(admissionregistrationv1.Ignore)
