@@ -46,5 +46,5 @@ func TestTheAPIServerAcceptsTheSamples(t *testing.T) {
 			accepted[u.GetKind()]++
 		}
 	}
-	require.Subset(t, accepted, map[string]int{"Deployment": 2, "Service": 3, "NetworkPolicy": 3, "PersistentVolumeClaim": 1, "Secret": 1})
+	require.Subset(t, accepted, map[string]int{"Deployment": 2, "Service": 3, "NetworkPolicy": 3, "PersistentVolumeClaim": 1, "Secret": 2})
 }
