@@ -44,11 +44,12 @@ func TestOptingInThroughTheAPIServer(t *testing.T) {
 		injected  bool
 		called    bool
 	}{
-		"nobody asks":              {"opt-plain", "", false, false},
-		"the pod asks":             {"opt-plain", "true", true, true},
-		"the namespace asks":       {"opt-in", "", true, true},
-		"the pod opts out":         {"opt-in", "false", false, false},
-		"a value that is not ours": {"opt-in", "yes", false, true},
+		"nobody asks":               {"opt-plain", "", false, false},
+		"the pod asks":              {"opt-plain", "true", true, true},
+		"the namespace asks":        {"opt-in", "", true, true},
+		"the pod asks if it can be": {"opt-plain", "optional", true, true},
+		"the pod opts out":          {"opt-in", "false", false, false},
+		"a value that is not ours":  {"opt-in", "yes", false, true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -102,6 +103,10 @@ func TestAPanicIsLikeAWebhookThatCannotBeReached(t *testing.T) {
 	ignored := create(t, "panics", runner("by-namespace", nil), "")
 	require.Equal(t, http.StatusCreated, ignored.code, ignored.status.Message)
 	require.False(t, injected(ignored))
+
+	optional := create(t, "panics", runner("optional", map[string]string{inject.LabelInject: inject.InjectOptional}), "")
+	require.Equal(t, http.StatusCreated, optional.code, optional.status.Message)
+	require.False(t, injected(optional))
 
 	failed := create(t, "panics", runner("by-pod", optedIn), "")
 	require.Equal(t, http.StatusInternalServerError, failed.code, "neither 403 nor 422")
