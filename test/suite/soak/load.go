@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,21 +20,28 @@ import (
 	"github.com/dagger-inject/dagger-inject/test/rig/localcluster"
 )
 
-// entry is one of the two ways to ask for injection.
+// entry is one of the ways to ask for injection, each with an entry of the webhook's configuration.
 type entry int
 
 const (
 	byLabel entry = iota
 	byNamespace
+	optionally
 )
 
-var entries = []entry{byLabel, byNamespace}
+var entries = []entry{byLabel, byNamespace, optionally}
 
-func (e entry) String() string { return [...]string{"label", "namespace"}[e] }
+func (e entry) String() string { return [...]string{"label", "namespace", "optional"}[e] }
 
 func (e entry) namespace() string { return "soak-" + e.String() }
 
-func (e entry) pod() *corev1.Pod { return localcluster.RunnerPod(e.namespace(), e == byLabel) }
+func (e entry) pod() *corev1.Pod {
+	pod := localcluster.RunnerPod(e.namespace(), e == byLabel)
+	if e == optionally {
+		pod.Labels[inject.LabelInject] = inject.InjectOptional
+	}
+	return pod
+}
 
 // load creates pods until it is stopped, and deletes them in the background.
 type load struct {
@@ -141,7 +149,11 @@ type phaseRun struct {
 }
 
 func newPhaseRun(p phase) *phaseRun {
-	return &phaseRun{phase: p, began: time.Now(), tally: map[entry]*tally{byLabel: {}, byNamespace: {}}}
+	r := &phaseRun{phase: p, began: time.Now(), tally: map[entry]*tally{}}
+	for _, e := range entries {
+		r.tally[e] = &tally{}
+	}
+	return r
 }
 
 func (r *phaseRun) count(e entry, took time.Duration, pod *corev1.Pod) {
@@ -174,16 +186,22 @@ func (r *phaseRun) refuse(e entry, err error) {
 func (r *phaseRun) created() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return min(len(r.tally[byLabel].latencies), len(r.tally[byNamespace].latencies))
+	fewest := math.MaxInt
+	for _, t := range r.tally {
+		fewest = min(fewest, len(t.latencies))
+	}
+	return fewest
 }
 
 // lastTrouble returns when a pod of any entry last suffered.
 func (r *phaseRun) lastTrouble() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last := r.tally[byLabel].lastTrouble
-	if t := r.tally[byNamespace].lastTrouble; t.After(last) {
-		last = t
+	var last time.Time
+	for _, t := range r.tally {
+		if t.lastTrouble.After(last) {
+			last = t.lastTrouble
+		}
 	}
 	return last
 }

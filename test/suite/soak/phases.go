@@ -22,7 +22,7 @@ func (s *soak) phases() []phase {
 	// Who meets a replica that was killed is refused under Fail, and creates the pod again; under Ignore it is admitted as it
 	// is, which is what Ignore means.
 	hurt := func(name string, act func(context.Context, *phaseRun) error) phase {
-		return phase{name: name, act: act, unmissed: []entry{byLabel}, unrefused: nil}
+		return phase{name: name, act: act, unmissed: []entry{byLabel}, unrefused: []entry{optionally}}
 	}
 	return []phase{
 		kept("steady", func(ctx context.Context, _ *phaseRun) error { return pause(ctx, s.settings.calm) }),
