@@ -78,7 +78,7 @@ bench: ## Measure requests against other servers, and policies of 1,000 and 10,0
 	  go run ./test/suite/bench/policies -namespaces 1000 && go run ./test/suite/bench/policies
 
 .PHONY: soak
-soak: ## Roll, kill, freeze, renew and upgrade the webhook while pods are created (SOAKFLAGS=-quick: in two minutes)
+soak: ## Roll, kill, freeze, renew and upgrade the webhook while pods are created (SOAKFLAGS=-quick: in three minutes)
 	go run ./test/suite/soak $(SOAKFLAGS)
 
 # Minimizing an input that leads to new code takes up to a minute by default, in which nothing else is tried.

@@ -1,13 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
@@ -17,12 +13,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/enginechart"
 )
 
 // engineNamespace is where the default policy looks for the engine.
-const engineNamespace = "dagger"
+const engineNamespace = enginechart.Namespace
 
 // defaultEngine is what the chart deploys without values.
 const defaultEngine = "v0.21.8-default"
@@ -40,28 +37,27 @@ func deployEngine(t *testing.T, name string, change func(*appsv1.DaemonSet)) {
 		return
 	}
 	needsOurNode(t, "it needs an engine of its own")
+	deployRelease(t, name, enginechart.DefaultRelease, change)
+}
+
+// deployRelease deploys the same manifests as a release of that name, so that several stand side by side.
+func deployRelease(t *testing.T, name, release string, change func(*appsv1.DaemonSet)) {
+	t.Helper()
 	// After the deletions below: what is asked for last is done first.
-	t.Cleanup(func() {
-		eventually(t, "the engine's pods are gone", func(ctx context.Context) error {
-			return none(enginePods(ctx))
-		})
-	})
-	text, err := os.ReadFile(filepath.Join("../../data/engines", name, "manifests.yaml"))
+	t.Cleanup(func() { goneEngine(t, release) })
+	objects, err := enginechart.Release(name, release)
 	require.NoError(t, err)
-	documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := documents.Decode(object)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		require.NoError(t, err)
-		if object.Object == nil {
-			continue
-		}
-		object.SetNamespace(engineNamespace)
+	for _, object := range objects {
 		create(t, changed(t, object, change))
 	}
+}
+
+// goneEngine waits until a release has no pods any more.
+func goneEngine(t *testing.T, release string) {
+	t.Helper()
+	eventually(t, "the engine's pods are gone", func(ctx context.Context) error {
+		return none(enginePods(ctx, release))
+	})
 }
 
 // changed applies a change to the object if it is the DaemonSet.
@@ -85,33 +81,38 @@ func gated(set *appsv1.DaemonSet) {
 }
 
 // openGate lets a gated engine start.
-func openGate(t *testing.T) {
+func openGate(t *testing.T, release ...string) {
 	t.Helper()
-	kubectl(t, "exec", "-n", engineNamespace, runningEngine(t), "--", "touch", "/go")
+	kubectl(t, "exec", "-n", engineNamespace, runningEngine(t, release...), "--", "touch", "/go")
 }
 
-func enginePods(ctx context.Context) ([]corev1.Pod, error) {
+// enginePods returns the pods of a release, or of all where none is named.
+func enginePods(ctx context.Context, release ...string) ([]corev1.Pod, error) {
+	selector := client.MatchingLabels{"app.kubernetes.io/part-of": "dagger-helm"}
+	for _, name := range release {
+		selector["app.kubernetes.io/instance"] = name
+	}
 	var pods corev1.PodList
-	err := cluster.List(ctx, &pods, client.InNamespace(engineNamespace), client.MatchingLabels{"app.kubernetes.io/part-of": "dagger-helm"})
+	err := cluster.List(ctx, &pods, client.InNamespace(engineNamespace), selector)
 	return pods.Items, err
 }
 
 // readyEngine waits for the engine and returns the name of its pod, by which it answers.
-func readyEngine(t *testing.T) string {
+func readyEngine(t *testing.T, release ...string) string {
 	t.Helper()
-	return awaitEngine(t, "is ready", func(s corev1.ContainerStatus) bool { return s.Ready })
+	return awaitEngine(t, "is ready", func(s corev1.ContainerStatus) bool { return s.Ready }, release)
 }
 
 // runningEngine waits for the engine's container and returns the name of its pod.
-func runningEngine(t *testing.T) string {
+func runningEngine(t *testing.T, release ...string) string {
 	t.Helper()
-	return awaitEngine(t, "runs", func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
+	return awaitEngine(t, "runs", func(s corev1.ContainerStatus) bool { return s.State.Running != nil }, release)
 }
 
-func awaitEngine(t *testing.T, what string, done func(corev1.ContainerStatus) bool) (name string) {
+func awaitEngine(t *testing.T, what string, done func(corev1.ContainerStatus) bool, release []string) (name string) {
 	t.Helper()
 	eventually(t, "the engine "+what, func(ctx context.Context) error {
-		pods, err := enginePods(ctx)
+		pods, err := enginePods(ctx, release...)
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,8 @@ func main() {
 	log.SetLogger(logr.New(log.NullLogSink{}))
 	flags := flag.NewFlagSet("soak", flag.ExitOnError)
 	flags.Usage = func() {
-		_, _ = fmt.Fprint(flags.Output(), `Creates pods while the webhook is rolled, killed, frozen, renewed and upgraded, and counts what is missed.
+		_, _ = fmt.Fprint(flags.Output(), `Creates pods while the webhook is rolled, killed, frozen, renewed and upgraded, and its engine is upgraded, and counts
+what is missed.
 The exit code is 1 if an objective is not met.
 
 Example:
@@ -64,7 +65,7 @@ Flags:
 `)
 		flags.PrintDefaults()
 	}
-	short := flags.Bool("quick", false, "one round of everything, in about two minutes")
+	short := flags.Bool("quick", false, "one round of everything, in about three minutes")
 	rate := flags.Float64("rate", 0, "pods created a second, on both entries together (default: 100, or 50 with -quick)")
 	only := flags.String("phase", "", "run only phases with this in their name")
 	// ExitOnError: an error does not come back.

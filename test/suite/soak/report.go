@@ -42,7 +42,8 @@ func (s *soak) print(w io.Writer) {
 	_, _ = fmt.Fprint(w, `
 CREATED counts pods, REFUSED attempts: who is refused tries again. MISSED are pods created without being injected. Latencies are
 from the first attempt to the pod's creation, as a client sees them. UNTIL NORMAL is, for each time that a replica was hurt, the
-time until the last pod that was refused or missed. Every pod of every phase has the CLI and the socket of the engine that it was given.
+time until the last pod that was refused or missed; of an engine's upgrade, from when half of the new one was ready until the last
+job that was given the old one. Every pod of every phase has the CLI and the socket of the engine that it was given.
 `)
 }
 
