@@ -2,8 +2,6 @@ package inject
 
 import (
 	"encoding/json"
-	"strings"
-
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
@@ -27,8 +25,7 @@ type injection struct {
 	usesCLI  bool // a container is to have the CLI
 	cramped  bool // the CLI's copy has little room
 	defeated defeatedContainers
-	// emptyDirs are the volumes that must not keep a node from being drained.
-	emptyDirs []string
+	copies   bool // an init container copies the CLI to an emptyDir
 }
 
 func newInjection(d *decision) *injection {
@@ -252,7 +249,7 @@ func (i *injection) addCLIVolume(spec, volumes *patch.Cursor) *obstacle {
 func (i *injection) addCLIContainer(spec *patch.Cursor) *obstacle {
 	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
 	i.noteStorage()
-	i.emptyDirs = append(i.emptyDirs, volumeCLI)
+	i.copies = true
 	if i.pod.containerNamed(initContainerCLI) != nil {
 		return conflict("a container %s", initContainerCLI)
 	}
@@ -269,10 +266,18 @@ func (i *injection) addCLIContainer(spec *patch.Cursor) *obstacle {
 // letEvict tells the cluster autoscaler that our volumes hold nothing that must be kept: it does not drain a node with a pod that
 // has an emptyDir otherwise.
 func (i *injection) letEvict(annotations *patch.Cursor) {
-	if len(i.emptyDirs) == 0 {
+	emptyDirs := ""
+	switch sidecar := i.connection.transport == config.TransportSidecar; {
+	case sidecar && i.copies:
+		emptyDirs = volumeCLI + "," + volumeSocket + "," + volumeCache
+	case sidecar:
+		emptyDirs = volumeSocket + "," + volumeCache
+	case i.copies:
+		emptyDirs = volumeCLI
+	default:
 		return
 	}
 	if _, set := i.pod.annotation(AnnotationSafeToEvict); !set && len(i.pod.annotations.Text()) <= maxAnnotations {
-		annotations.Member(AnnotationSafeToEvict).Set(patch.String(strings.Join(i.emptyDirs, ",")))
+		annotations.Member(AnnotationSafeToEvict).Set(patch.String(emptyDirs))
 	}
 }

@@ -127,7 +127,6 @@ func (i *injection) addSidecar(spec, volumes *patch.Cursor) *obstacle {
 	s := i.engine.sidecar
 	i.status.InitContainers = append(i.status.InitContainers, initContainerEngine)
 	i.status.EngineImage = s.container.image
-	i.emptyDirs = append(i.emptyDirs, volumeSocket, volumeCache)
 	if i.pod.containerNamed(initContainerEngine) != nil {
 		return conflict("a container %s", initContainerEngine)
 	}
