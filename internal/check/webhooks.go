@@ -35,16 +35,19 @@ func (c *checker) checkWebhooks() {
 	if err := c.Reader.List(c.ctx, &mutating); err != nil {
 		c.unreadable("MutatingWebhookConfigurations", err)
 	} else {
+		found := map[string]bool{}
 		for _, configuration := range mutating.Items {
 			for _, w := range configuration.Webhooks {
 				if entry, ours := registration.EntryNamed(w.Name); ours {
 					c.entry(configuration.Name, w.Name, entry.Path, w.ClientConfig)
+					found[w.Name] = true
 				}
 			}
 		}
-		if len(c.clients) == 0 {
-			c.add(Fail, install, "no MutatingWebhookConfiguration has the entries %s, %s and %s",
-				registration.EntryNamePod, registration.EntryNameNamespace, registration.EntryNameOptional)
+		for _, entry := range registration.Entries {
+			if !found[entry.Name] {
+				c.add(Fail, install, "no MutatingWebhookConfiguration has the entry %s", entry.Name)
+			}
 		}
 	}
 	if err := c.Reader.List(c.ctx, &validating); err != nil {
