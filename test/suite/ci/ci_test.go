@@ -100,7 +100,7 @@ func TestWhatThereIsNoTimeForIsLeftOut(t *testing.T) {
 		"a budget of one's own": {map[string]string{"make-test": "10 0"}, []string{"CI_BUDGET_MINUTES=5"},
 			[]string{"demo", "roll-out soak", e2e}, "10 min of the budget of 5 min have gone by"},
 		"a slow machine, by what it took so far": {map[string]string{"make-test": "50 0", "make-demo": "4 0", "make-soak": "4 0"}, nil,
-			[]string{e2e}, e2e + ": it would take about 37 min here, and 27 min are left"},
+			[]string{e2e}, e2e + ": it would take about 50 min here, and 27 min are left"},
 		"the limit ends a step": {map[string]string{"make-test": "30 0", "make-e2e": "57 0"}, nil, []string{e2e},
 			e2e + ": it was ended after 55 min, at the limit of 85 min"},
 	} {
