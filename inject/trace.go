@@ -35,6 +35,8 @@ const (
 	AskedByNobody    Asker = ""
 	AskedByPod       Asker = "pod"
 	AskedByNamespace Asker = "namespace"
+	// AskedOptionally is a pod whose label is optional.
+	AskedOptionally Asker = "optional"
 )
 
 // ContainerTrace is a container and whether injection reaches it.
@@ -62,7 +64,10 @@ func (t *Trace) asked(o optIn) {
 	if t == nil || !o.wanted {
 		return
 	}
-	if t.AskedBy = AskedByNamespace; o.byPod {
+	switch t.AskedBy = AskedByNamespace; {
+	case o.optional:
+		t.AskedBy = AskedOptionally
+	case o.byPod:
 		t.AskedBy = AskedByPod
 	}
 }

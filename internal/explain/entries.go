@@ -135,6 +135,8 @@ func podLabels(t inject.Template) labels.Set {
 // asked says whose label asks for injection.
 func asked(by inject.Asker) string {
 	switch by {
+	case inject.AskedOptionally:
+		return "by the pod's own label " + inject.LabelInject + "=" + inject.InjectOptional + ", which is never refused, whatever onError says"
 	case inject.AskedByPod:
 		return "by the pod's own label " + inject.LabelInject
 	case inject.AskedByNamespace:

@@ -61,7 +61,7 @@ type Explanation struct {
 	Message  string          `json:"message"`
 	// Entries are the webhook's entries, and whether the API server would call each.
 	Entries []Entry `json:"entries,omitempty"`
-	// AskedBy says whose label asks for injection: pod, namespace, or empty if neither does.
+	// AskedBy says whose label asks for injection: pod, optional (the pod's, with that value), namespace, or empty if neither does.
 	AskedBy inject.Asker `json:"askedBy,omitempty"`
 	// Policy is the policy that holds.
 	Policy *Policy `json:"policy,omitempty"`

@@ -12,6 +12,7 @@ import (
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
@@ -28,6 +29,8 @@ type Scheduling struct {
 	ReadyEngines []string `json:"readyEngines,omitempty"`
 	// EngineOnNode is true if the pod needs the engine of its own node.
 	EngineOnNode bool `json:"engineOnNode,omitempty"`
+	// EngineInPod is true if the pod has an engine of its own, which starts with it.
+	EngineInPod bool `json:"engineInPod,omitempty"`
 	// Problem says why the engine's pods are not known.
 	Problem string `json:"problem,omitempty"`
 }
@@ -72,8 +75,12 @@ func (j *job) scheduling(pod rawjson.Value) *Scheduling {
 	}
 	for _, t := range j.Transports {
 		s.EngineOnNode = s.EngineOnNode || t.Taken && t.NodeLocal
+		s.EngineInPod = s.EngineInPod || t.Taken && t.Transport == config.TransportSidecar
 	}
-	engineNodes := j.readyEngines(s)
+	var engineNodes map[string]bool
+	if !s.EngineInPod {
+		engineNodes = j.readyEngines(s)
+	}
 	j.matchNodes(s, &after, engineNodes)
 	return s
 }

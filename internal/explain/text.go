@@ -189,6 +189,8 @@ func (p *page) scheduling(s *Scheduling) {
 		}
 	}
 	switch {
+	case s.EngineInPod:
+		p.line("scheduling", "the engine is the pod's own, and starts with it")
 	case s.Problem != "":
 		p.line("scheduling", "whether an engine is ready is not known: %s", s.Problem)
 	case len(s.ReadyEngines) == 0:
