@@ -127,7 +127,12 @@ func createPod(t *testing.T, pod *corev1.Pod) {
 // awaitJob waits until the job container has ended, and returns the pod as it is then and what the job printed.
 func awaitJob(t *testing.T, pod *corev1.Pod, system string) (ended *corev1.ContainerStateTerminated, output string) {
 	t.Helper()
-	name := systems[system].job
+	return awaitEnd(t, pod, systems[system].job)
+}
+
+// awaitEnd is awaitJob for a container of any name.
+func awaitEnd(t *testing.T, pod *corev1.Pod, name string) (ended *corev1.ContainerStateTerminated, output string) {
+	t.Helper()
 	eventually(t, "the job has ended", func(ctx context.Context) error {
 		if err := cluster.Get(ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
 			return err
