@@ -99,6 +99,7 @@ lint: ## Check formatting and workflows, and run golangci-lint
 	go run $(ACTIONLINT)
 	go run $(GOLANGCI_LINT) run ./...
 	cd test/rig/binaries && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml .
+	cd test/rig/arc && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml .
 	cd test/rig/certmanager && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml .
 	@# with the flags that it is built with: its dependencies are compiled once
 	cd test/rig/gitlab && go run -exec 'env CGO_ENABLED=0 GOFLAGS=-trimpath' $(GOLANGCI_LINT) run --config ../../../.golangci.yml .

@@ -77,7 +77,17 @@ func Build(ctx context.Context, progress io.Writer, module string, names ...stri
 
 // CertManager returns the program of test/rig/certmanager, and the folder of cert-manager's custom resource definitions.
 func CertManager(ctx context.Context, progress io.Writer) (program, crds string, err error) {
-	dir, err := Build(ctx, progress, "rig/certmanager", "certmanager")
+	return withCRDs(ctx, progress, "certmanager", "github.com/cert-manager/cert-manager", "deploy/crds")
+}
+
+// ARC returns the program of test/rig/arc, and the folder of the actions-runner-controller's custom resource definitions.
+func ARC(ctx context.Context, progress io.Writer) (program, crds string, err error) {
+	return withCRDs(ctx, progress, "arc", "github.com/actions/actions-runner-controller", "config/crd/bases")
+}
+
+// withCRDs returns the program of a module below test/rig, and the folder of definitions in the module whose controllers it runs.
+func withCRDs(ctx context.Context, progress io.Writer, name, module, definitions string) (program, crds string, err error) {
+	dir, err := Build(ctx, progress, "rig/"+name, name)
 	if err != nil {
 		return "", "", err
 	}
@@ -85,14 +95,13 @@ func CertManager(ctx context.Context, progress io.Writer) (program, crds string,
 	if err != nil {
 		return "", "", err
 	}
-	const module = "github.com/cert-manager/cert-manager"
-	folder := filepath.Join(root, "test", "rig", "certmanager")
+	folder := filepath.Join(root, "test", "rig", name)
 	// The program may be older than the files of the modules that it was built from.
 	if _, err := Run(ctx, nil, folder, "go", "mod", "download", module); err != nil {
 		return "", "", err
 	}
 	source, err := Run(ctx, nil, folder, "go", "list", "-m", "-f", "{{.Dir}}", module)
-	return filepath.Join(dir, "certmanager"), filepath.Join(source, "deploy", "crds"), err
+	return filepath.Join(dir, name), filepath.Join(source, definitions), err
 }
 
 // Root returns the folder of this source tree.
