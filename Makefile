@@ -8,6 +8,8 @@ REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 # Flags for every go test, as in: make test TESTFLAGS=-race
 TESTFLAGS ?=
+# Whether make test also runs make runners
+RUNNERS ?= yes
 FUZZTIME ?= 30s
 SOAKFLAGS ?=
 
@@ -30,12 +32,26 @@ unit: ## Run what needs no control plane, with fewer rounds of the property test
 	go test -short $(TESTFLAGS) $$(go list ./... | grep -vE '$(NEEDS_MORE)')
 
 .PHONY: test
-test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens, real API server
+test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens, real API server, real runner systems
 	go vet ./...
-	cd test/rig/binaries && go run . -module ../gitlab gitlab >/dev/null # here, and not within the time that tests have
 	assets=$$(cd test/rig/binaries && go run .) && KUBEBUILDER_ASSETS=$$assets go test -timeout 30m $(TESTFLAGS) ./...
 	cd build/image && go test -timeout 30m $(TESTFLAGS) ./...
 	cd test/suite/chart && go test -timeout 30m ./... # nothing in it runs concurrently: Helm with the race detector would be built for nothing
+
+	@if [ "$(RUNNERS)" = yes ]; then $(MAKE) runners; fi
+
+# Runner systems whose own code creates pods in tests: modules below test/rig.
+RUNNER_MODULES := $(patsubst test/rig/%/main.go,%,$(wildcard test/rig/arc/main.go test/rig/gitlab/main.go test/rig/tekton/main.go test/rig/argo/main.go))
+
+.PHONY: runners
+runners: ## Have the runner systems' own code, built from their modules, create pods on a real API server
+	cd test/rig/binaries && for module in $(RUNNER_MODULES); do go run . -module ../$$module $$module >/dev/null || exit 1; done
+	assets=$$(cd test/rig/binaries && go run .) && KUBEBUILDER_ASSETS=$$assets RUNNERS=1 \
+	  go test -count=1 -timeout 40m -run 'ARC|GitLab|Tekton|Argo' ./test/suite/integration
+	@# With the flags that the programs are built with, so that their dependencies are compiled once.
+	for module in $(RUNNER_MODULES); do \
+	  (cd test/rig/$$module && go run -exec 'env CGO_ENABLED=0 GOFLAGS=-trimpath' $(GOLANGCI_LINT) run --config ../../../.golangci.yml .) || exit 1; \
+	done
 
 HELM_VERSION = $(shell cd test/suite/chart && go list -m -f '{{.Version}}' helm.sh/helm/v4)
 
@@ -99,12 +115,8 @@ lint: ## Check formatting and workflows, and run golangci-lint
 	go run $(ACTIONLINT)
 	go run $(GOLANGCI_LINT) run ./...
 	cd test/rig/binaries && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml .
-	cd test/rig/arc && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml .
 	cd test/rig/certmanager && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml .
-	@# with the flags that it is built with: its dependencies are compiled once
-	cd test/rig/gitlab && go run -exec 'env CGO_ENABLED=0 GOFLAGS=-trimpath' $(GOLANGCI_LINT) run --config ../../../.golangci.yml .
 	cd test/suite/chart && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml ./...
 	cd build/image && go run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
 	cd test/rig/images && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml ./...
 	cd test/rig/coredns && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml ./...
-	cd test/rig/tekton && go run $(GOLANGCI_LINT) run --config ../../../.golangci.yml ./...

@@ -37,9 +37,7 @@ var arcObstacles = map[string]arcObstacle{
 // a scale set's runners are of mid 2023 (chart 0.6): from 0.9.3 on a 403 marks a runner as failed for good (docs/runners.md), which
 // that version does not do yet.
 func TestARC(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds ARC's controllers from their module, which takes minutes the first time")
-	}
+	needsRunners(t)
 	a := startARC(t)
 	for kind, manifest := range arcRunners {
 		t.Run(kind, func(t *testing.T) {

@@ -36,9 +36,7 @@ const flowPatience = 2 * time.Minute
 // flowModule returns the folder of the module whose controllers a program of test/rig runs.
 func flowModule(t *testing.T, rig, module string) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("the controllers of " + module + " are built for it, which takes minutes the first time")
-	}
+	needsRunners(t)
 	root, err := tools.Root(t.Context())
 	require.NoError(t, err)
 	folder := filepath.Join(root, "test", "rig", rig)

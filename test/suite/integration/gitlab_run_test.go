@@ -77,9 +77,7 @@ type gitlabResult struct {
 // startGitLab starts GitLab Runner with a job.
 func startGitLab(t *testing.T, job gitlabJob) *gitlabRun {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("GitLab Runner is built for it, which takes minutes the first time")
-	}
+	needsRunners(t)
 	path, err := gitlabProgram()
 	require.NoError(t, err)
 	run := &gitlabRun{namespace: job.namespace, done: make(chan struct{})}

@@ -116,9 +116,7 @@ func TestGitLabRunnerTriesAgainAfterARefusal(t *testing.T) {
 
 // TestGitLabRunnerGivesUp never mends the policy: the client's ten retries are all there is.
 func TestGitLabRunnerGivesUp(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes the 50 seconds for which GitLab Runner tries again")
-	}
+	needsRunners(t)
 	t.Parallel()
 	const namespace = "gitlab-never-mended"
 	require.NoError(t, shared.CreateNamespace(t.Context(), namespace, nil, nil))
