@@ -193,6 +193,7 @@ func TestGitLabRunnerAndFailures(t *testing.T) {
 			run := startGitLab(t, gitlabJob{namespace: namespace, kubernetes: c.config})
 			ended := run.ended(t)
 			creations := run.creations()
+			require.NotEmpty(t, creations, ended.Error)
 			t.Logf("%d attempts, failed %.1f s after the first: %s", len(creations),
 				run.finished.Sub(creations[0].at).Seconds(), ended.Error)
 			require.Equal(t, "runner_system_failure", ended.Reason)
@@ -267,7 +268,8 @@ func registerFor(t *testing.T, namespace string, reached admissionregistrationv1
 // unreachable is a webhook whose port is closed, as that of a Service without endpoints is.
 func unreachable(t *testing.T) admissionregistrationv1.WebhookClientConfig {
 	t.Helper()
-	return admissionregistrationv1.WebhookClientConfig{URL: ptr.To("https://" + program.Loopback(ports(t, 1)[0]))}
+	// A port that nobody is given meanwhile.
+	return admissionregistrationv1.WebhookClientConfig{URL: ptr.To("https://" + program.Loopback(1))}
 }
 
 // unanswered is a webhook that hangs.
