@@ -79,7 +79,7 @@ cluster-down: ## Remove that cluster and all it kept, also after a crash
 e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFIG set, in that cluster as it is
 	@if [ -n "$$KUBECONFIG" ]; then E2E=1 go test -count=1 -timeout 60m -v $(TESTFLAGS) ./test/suite/e2e; exit; fi; \
 	state=$${XDG_CACHE_HOME:-$$HOME/.cache}/dagger-inject/e2e; trap 'go run ./test/rig/node --state '$$state' down' EXIT; \
-	use=$$(go run ./test/rig/node --state $$state up) && eval "$$use" && E2E=1 E2E_NODE=$$state go test -count=1 -p 1 -timeout 60m -v $(TESTFLAGS) ./test/rig/node ./test/suite/e2e
+	use=$$(go run ./test/rig/node --state $$state up) && eval "$$use" && E2E=1 RUNNERS=1 E2E_NODE=$$state go test -count=1 -p 1 -timeout 60m -v $(TESTFLAGS) ./test/rig/node ./test/suite/e2e
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs, the generated parts of docs, the schemas and references of policy and chart, the reasons
