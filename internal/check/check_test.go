@@ -51,7 +51,8 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		level  Level
 		want   string
 	}{
-		"nothing installed": {func(i *installation) { i.mutating.Webhooks = nil }, Fail, "no MutatingWebhookConfiguration has the entry pod.inject.dagger.io"},
+		"nothing installed": {func(i *installation) { i.mutating.Webhooks = nil }, Fail,
+			"no MutatingWebhookConfiguration has the entry pod.inject.dagger.io"},
 		"an entry of an older chart": {func(i *installation) { i.mutating.Webhooks = i.mutating.Webhooks[:2] }, Fail,
 			"no MutatingWebhookConfiguration has the entry optional.inject.dagger.io"},
 		"no validation": {func(i *installation) { i.validating.Webhooks = nil }, Warn, "policies are not validated"},

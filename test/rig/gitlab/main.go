@@ -7,7 +7,7 @@
 // Interrupted, it cancels the job and deletes its pod, as a runner does.
 //
 // What is left out is asking GitLab for jobs. Of four modules that GitLab Runner needs, the folder absent has declarations alone, since
-// Go's module proxy does not have them. They are about job inputs, the keyword run, schedules of pods in reserve, and new names of the
+// not every module proxy serves them. They are about job inputs, the keyword run, schedules of pods in reserve, and new names of the
 // log's fields: nothing that a job with a script comes by.
 package main
 

@@ -66,7 +66,9 @@ func run(ctx context.Context, source, output string) error {
 		User: "65535:65535"}); err != nil {
 		return err
 	}
-	if err := add(runnerName, oci.Config{Files: shell, Entrypoint: []string{"/bin/sh"}}); err != nil {
+	// The shell of GitLab Runner's helper image has a name of its own.
+	helper := oci.Binary("/usr/local/bin/gitlab-runner-build", []byte("#!/bin/sh\nexec /bin/sh\n"))
+	if err := add(runnerName, oci.Config{Files: append(shell, helper), Entrypoint: []string{"/bin/sh"}}); err != nil {
 		return err
 	}
 	engines, err := engineNames(source)
