@@ -101,6 +101,7 @@ func TestTekton(t *testing.T) {
 
 // testTektonTaskRun: the TaskRun follows what we added to its pod, from its start to its end, and the steps alone are its steps.
 func testTektonTaskRun(t *testing.T) {
+	t.Parallel()
 	require.NoError(t, shared.CreateNamespace(t.Context(), "tekton-run", nil, nil))
 	run := createFlow(t, "tekton-run", "run", tektonTaskRun)
 	pod := flowPod(t, "tekton-run", "tekton.dev/taskRun", "run")
