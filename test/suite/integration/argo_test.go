@@ -48,6 +48,7 @@ func (s argoStatus) node() (phase, message string) {
 // TestArgo lets the controller of Argo Workflows create pods.
 func TestArgo(t *testing.T) {
 	source := flowModule(t, "argo", "github.com/argoproj/argo-workflows/v3")
+	t.Parallel() // with the tests of the other controllers, which wait too
 	require.NoError(t, shared.CreateNamespace(t.Context(), "argo", nil, nil))
 	settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "argo", Name: "workflow-controller-configmap"}}
 	require.NoError(t, shared.Client().Create(t.Context(), settings))

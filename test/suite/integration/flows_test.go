@@ -252,6 +252,7 @@ func flowWebhook(t *testing.T, namespace string, port int) {
 		configuration.Webhooks[i].NamespaceSelector.MatchLabels = map[string]string{corev1.LabelMetadataName: namespace}
 	}
 	require.NoError(t, shared.RegisterWebhooks(t.Context(), configuration))
+	t.Cleanup(func() { require.NoError(t, shared.DeleteWebhooks(context.Background(), configuration)) })
 	require.NoError(t, shared.CreateNamespace(t.Context(), namespace, map[string]string{liveLabel: namespace}, nil))
 }
 

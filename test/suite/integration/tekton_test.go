@@ -64,6 +64,7 @@ func (s tektonStatus) succeeded() metav1.Condition {
 // TestTekton lets the controllers of Tekton Pipelines create pods.
 func TestTekton(t *testing.T) {
 	source := flowModule(t, "tekton", "github.com/tektoncd/pipeline")
+	t.Parallel() // with the tests of the other controllers, which wait too
 	const namespace = "tekton-pipelines"
 	require.NoError(t, shared.CreateNamespace(t.Context(), namespace, nil, nil))
 	for _, text := range flowFiles(t, filepath.Join(source, "config", "config-*.yaml")) {
