@@ -64,6 +64,7 @@ func TestArgo(t *testing.T) {
 	for obstacle, message := range map[string]string{
 		"policy": "The injection policy is invalid",
 		"outage": "connect: connection refused",
+		"quota":  "exceeded quota",
 	} {
 		t.Run("tried again, "+obstacle, func(t *testing.T) {
 			t.Parallel()

@@ -87,6 +87,12 @@ func TestTekton(t *testing.T) {
 		createFlow(t, "tekton-optional", "run", strings.Replace(tektonTaskRun, `"true"`, `"optional"`, 1))
 		require.Empty(t, flowTargets(t, flowPod(t, "tekton-optional", "tekton.dev/taskRun", "run")))
 	})
+	t.Run("a quota is waited for", func(t *testing.T) {
+		t.Parallel()
+		flowObstacles["quota"](t, "tekton-quota")
+		run := createFlow(t, "tekton-quota", "run", tektonTaskRun)
+		requireTekton(t, run, &tektonStatus{}, "Unknown", "ExceededResourceQuota") // and its pod is tried again every minute
+	})
 	for obstacle, want := range map[string]struct{ reason, message string }{
 		"policy":   {"PodCreationFailed", "The injection policy is invalid"},
 		"outage":   {"PodCreationFailed", "connect: connection refused"},
@@ -147,7 +153,8 @@ func testTektonTaskRun(t *testing.T) {
 	require.Equal(t, []string{"step-clone", "step-build"}, flowTargets(t, pod))
 }
 
-// testTektonFailsForGood: whatever refuses the pod, the TaskRun has failed. Its retries come at once, before anything can be mended.
+// testTektonFailsForGood: whatever but a quota refuses the pod, the TaskRun has failed. Its retries come at once, before anything can be
+// mended.
 func testTektonFailsForGood(t *testing.T, obstacle, reason, message string) {
 	namespace := "tekton-" + obstacle
 	mend := flowObstacles[obstacle](t, namespace)
@@ -172,10 +179,10 @@ func testTektonFailsForGood(t *testing.T, obstacle, reason, message string) {
 	requireTekton(t, run, &status, "False", reason)
 }
 
-// requireTekton waits until a TaskRun has ended with a reason.
+// requireTekton waits until a TaskRun is in a condition.
 func requireTekton(t *testing.T, run *unstructured.Unstructured, status *tektonStatus, succeeded, reason string) {
 	t.Helper()
-	flowSoon(t, "the TaskRun has ended", func(ctx context.Context) error {
+	flowSoon(t, "the TaskRun is "+reason, func(ctx context.Context) error {
 		*status = tektonStatus{}
 		if err := readFlow(ctx, run, status); err != nil {
 			return err
