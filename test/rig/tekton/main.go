@@ -5,8 +5,8 @@
 // The namespace must have the ConfigMaps of the module's folder config, and the cluster its custom resources.
 //
 // It is what the module's cmd/controller does, without leader election and without that program's servers for probes, metrics and
-// profiles, which listen on every address of the machine, at fixed ports. Those of the images that the release is built with are names
-// alone: nothing is pulled.
+// profiles, which listen on every address of the machine, at fixed ports. The images that a release is built with are placeholders here:
+// a kubelet could not pull them.
 package main
 
 import (

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
@@ -24,7 +26,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/registration"
-	"github.com/dagger-inject/dagger-inject/test/rig/forward"
+	"github.com/dagger-inject/dagger-inject/test/rig/controlplane"
 	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
 	"github.com/dagger-inject/dagger-inject/test/rig/tools"
@@ -206,23 +208,21 @@ var flowObstacles = map[string]func(t *testing.T, namespace string) (remove func
 		return func(*testing.T) { shared.setPolicies(namespace, nil) }
 	},
 	"outage": func(t *testing.T, namespace string) func(*testing.T) {
-		free, err := program.FreePorts(1)
-		require.NoError(t, err)
-		flowWebhook(t, namespace, free[0])
-		return func(t *testing.T) {
-			listener, err := net.Listen("tcp", program.Loopback(free[0]))
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = listener.Close() })
-			go forward.Serve(listener, func() (string, func()) { return program.Loopback(shared.port), func() {} })
-		}
+		return flowWebhook(t, namespace, 1) // a port that nobody listens on
 	},
 	"silence": func(t *testing.T, namespace string) func(*testing.T) {
 		listener, err := net.Listen("tcp", program.Loopback(0)) // connections are made, and nobody takes them
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = listener.Close() })
-		flowWebhook(t, namespace, listener.Addr().(*net.TCPAddr).Port)
-		return func(*testing.T) {
-			go forward.Serve(listener, func() (string, func()) { return program.Loopback(shared.port), func() {} })
+		return flowWebhook(t, namespace, listener.Addr().(*net.TCPAddr).Port)
+	},
+	"quota": func(t *testing.T, namespace string) func(*testing.T) {
+		require.NoError(t, shared.CreateNamespace(t.Context(), namespace, nil, nil))
+		none := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}
+		require.NoError(t, shared.CreateQuota(t.Context(), namespace, none))
+		return func(t *testing.T) {
+			quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: controlplane.Quota}}
+			require.NoError(t, shared.Client().Delete(t.Context(), quota))
 		}
 	},
 	"security": func(t *testing.T, namespace string) func(*testing.T) {
@@ -241,16 +241,21 @@ var flowObstacles = map[string]func(t *testing.T, namespace string) (remove func
 	},
 }
 
-// flowWebhook creates a namespace whose pods are for a webhook at a port of its own.
-func flowWebhook(t *testing.T, namespace string, port int) {
+// flowWebhook creates a namespace whose pods are for a webhook at a port, until our own is put in its place.
+func flowWebhook(t *testing.T, namespace string, port int) (remove func(t *testing.T)) {
 	t.Helper()
-	configuration := registration.Configuration(clientConfig(port, shared.ca), releaseNamespace)
-	configuration.Name += "-" + namespace
-	for i := range configuration.Webhooks {
-		configuration.Webhooks[i].NamespaceSelector.MatchLabels = map[string]string{corev1.LabelMetadataName: namespace}
+	at := func(port int) *admissionregistrationv1.MutatingWebhookConfiguration {
+		configuration := registration.Configuration(clientConfig(port, shared.ca), releaseNamespace)
+		configuration.Name += "-" + namespace
+		for i := range configuration.Webhooks {
+			configuration.Webhooks[i].NamespaceSelector.MatchLabels = map[string]string{corev1.LabelMetadataName: namespace}
+		}
+		return configuration
 	}
-	require.NoError(t, shared.RegisterWebhooks(t.Context(), configuration))
+	require.NoError(t, shared.RegisterWebhooks(t.Context(), at(port)))
+	t.Cleanup(func() { require.NoError(t, shared.DeleteWebhooks(context.Background(), at(port))) })
 	require.NoError(t, shared.CreateNamespace(t.Context(), namespace, map[string]string{liveLabel: namespace}, nil))
+	return func(t *testing.T) { require.NoError(t, shared.RegisterWebhooks(t.Context(), at(shared.port))) }
 }
 
 // flowIs is an error unless two values are equal.

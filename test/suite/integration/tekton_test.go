@@ -64,6 +64,7 @@ func (s tektonStatus) succeeded() metav1.Condition {
 // TestTekton lets the controllers of Tekton Pipelines create pods.
 func TestTekton(t *testing.T) {
 	source := flowModule(t, "tekton", "github.com/tektoncd/pipeline")
+	t.Parallel() // with the tests of the other controllers, which wait too
 	const namespace = "tekton-pipelines"
 	require.NoError(t, shared.CreateNamespace(t.Context(), namespace, nil, nil))
 	for _, text := range flowFiles(t, filepath.Join(source, "config", "config-*.yaml")) {
@@ -86,6 +87,12 @@ func TestTekton(t *testing.T) {
 		createFlow(t, "tekton-optional", "run", strings.Replace(tektonTaskRun, `"true"`, `"optional"`, 1))
 		require.Empty(t, flowTargets(t, flowPod(t, "tekton-optional", "tekton.dev/taskRun", "run")))
 	})
+	t.Run("a quota is waited for", func(t *testing.T) {
+		t.Parallel()
+		flowObstacles["quota"](t, "tekton-quota")
+		run := createFlow(t, "tekton-quota", "run", tektonTaskRun)
+		requireTekton(t, run, &tektonStatus{}, "Unknown", "ExceededResourceQuota") // and its pod is tried again every minute
+	})
 	for obstacle, want := range map[string]struct{ reason, message string }{
 		"policy":   {"PodCreationFailed", "The injection policy is invalid"},
 		"outage":   {"PodCreationFailed", "connect: connection refused"},
@@ -101,6 +108,7 @@ func TestTekton(t *testing.T) {
 
 // testTektonTaskRun: the TaskRun follows what we added to its pod, from its start to its end, and the steps alone are its steps.
 func testTektonTaskRun(t *testing.T) {
+	t.Parallel()
 	require.NoError(t, shared.CreateNamespace(t.Context(), "tekton-run", nil, nil))
 	run := createFlow(t, "tekton-run", "run", tektonTaskRun)
 	pod := flowPod(t, "tekton-run", "tekton.dev/taskRun", "run")
@@ -145,7 +153,8 @@ func testTektonTaskRun(t *testing.T) {
 	require.Equal(t, []string{"step-clone", "step-build"}, flowTargets(t, pod))
 }
 
-// testTektonFailsForGood: whatever refuses the pod, the TaskRun has failed. Its retries come at once, before anything can be mended.
+// testTektonFailsForGood: whatever but a quota refuses the pod, the TaskRun has failed. Its retries come at once, before anything can be
+// mended.
 func testTektonFailsForGood(t *testing.T, obstacle, reason, message string) {
 	namespace := "tekton-" + obstacle
 	mend := flowObstacles[obstacle](t, namespace)
@@ -170,10 +179,10 @@ func testTektonFailsForGood(t *testing.T, obstacle, reason, message string) {
 	requireTekton(t, run, &status, "False", reason)
 }
 
-// requireTekton waits until a TaskRun has ended with a reason.
+// requireTekton waits until a TaskRun is in a condition.
 func requireTekton(t *testing.T, run *unstructured.Unstructured, status *tektonStatus, succeeded, reason string) {
 	t.Helper()
-	flowSoon(t, "the TaskRun has ended", func(ctx context.Context) error {
+	flowSoon(t, "the TaskRun is "+reason, func(ctx context.Context) error {
 		*status = tektonStatus{}
 		if err := readFlow(ctx, run, status); err != nil {
 			return err
