@@ -169,10 +169,10 @@ func (r *Report) conclude(format string, args ...any) {
 // concludeOnUse says whether an engine can go that new pods no longer get, because it is draining or older than the one that
 // they get. An engine that is left for another reason may be the next one.
 func (r *Report) concludeOnUse() {
-	newest := ""
+	newest, ready := "", false
 	for _, e := range r.Engines {
 		if e.Default {
-			newest = e.Version
+			newest, ready = e.Version, e.Rollout.Readiness() > engine.NoneReady
 		}
 	}
 	for _, e := range r.Engines {
@@ -184,9 +184,12 @@ func (r *Report) concludeOnUse() {
 		if e.Version == "" {
 			name = e.Workload.String()
 		}
-		if pods := e.Pods.Running + e.Pods.Pending; pods > 0 {
+		switch pods := e.Pods.Running + e.Pods.Pending; {
+		case pods > 0:
 			r.conclude("%s is still used by %d %s", name, pods, map[bool]string{true: "pod", false: "pods"}[pods == 1])
-		} else {
+		case !ready:
+			r.conclude("%s is used by no pod, but the engine that new pods get is not known to be ready: keep it", name)
+		default:
 			r.conclude("%s is used by no pod: it can go", name)
 		}
 	}
