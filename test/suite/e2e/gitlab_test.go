@@ -17,7 +17,7 @@ import (
 // TestGitLabRunnerRunsAJobToItsEnd has GitLab Runner's own executor create the pod, run the script in it, and delete it. Its helper image
 // cannot be had, so the job does nothing that needs more of it than a shell: no repository, and the strategy that reads no log files.
 func TestGitLabRunnerRunsAJobToItsEnd(t *testing.T) {
-	if os.Getenv("RUNNERS") == "" {
+	if os.Getenv("RUNNERS") != "1" {
 		t.Skip("make e2e runs it: it builds GitLab Runner from its module, which takes minutes the first time")
 	}
 	needsOurNode(t, "the images of the job are ours")
