@@ -134,6 +134,7 @@ func TestRefusals(t *testing.T) {
 			"operator: In, values: ['NOT A NODE!']}]}]}}}", "matchFields[0].values[0]: a lowercase RFC 1123"},
 		"another field version": {header + "env: [{name: A, valueFrom: {fieldRef: {apiVersion: v7, fieldPath: metadata.name}}}]",
 			"fieldRef.apiVersion"},
+		"a path of the certificates": {header + "cli: {path: /etc/dagger-inject/hook}", "must lie apart: both are mounted"},
 		"a sidecar's image":       {header + "engine: {sidecar: {image: 'a b'}}", "engine.sidecar.image: want an image reference"},
 		"a cache of nothing":      {header + "engine: {sidecar: {cacheVolume: {sizeLimit: 0}}}", "sizeLimit: want more than zero, got 0"},
 		"a claim of less":         {header + "engine: {sidecar: {cacheVolume: {claimSize: -1}}}", "claimSize: want more than zero, got -1"},

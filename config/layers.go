@@ -117,7 +117,7 @@ func (l *Layer) root() (*yaml.Node, *FieldError) {
 // apply decodes one layer over those before it.
 func (e *Effective) apply(i int) Errors {
 	layer := &e.layers[i]
-	mayBeSet := e.Policy.Overrides.FromNamespaces
+	mayBeSet, before := e.Policy.Overrides.FromNamespaces, e.Policy.Engine.Transport
 	d := decoder{fields: map[string]field{}, ignoreUnknown: layer.IgnoreUnknown}
 	e.set[i] = d.fields
 	if len(layer.Document) > MaxSize {
@@ -134,7 +134,7 @@ func (e *Effective) apply(i int) Errors {
 		}
 		if layer.Origin == OriginNamespace {
 			d.errs = append(d.errs, locked(d.fields, mayBeSet)...)
-			d.errs = append(d.errs, lockedSidecar(d.fields, e.Policy, mayBeSet)...)
+			d.errs = append(d.errs, lockedSidecar(d.fields, before, e.Policy.Engine.Transport, mayBeSet)...)
 		}
 	}
 	for n := range d.errs {
@@ -163,15 +163,21 @@ func locked(fields map[string]field, mayBeSet []string) Errors {
 	return errs
 }
 
-// lockedSidecar refuses a namespace's choice of the transport sidecar without permission: a privileged container is more than
-// another way to the same engine.
-func lockedSidecar(fields map[string]field, policy *InjectionPolicy, mayBeSet []string) Errors {
+// lockedSidecar refuses a namespace that chooses the transport sidecar, or another in its place, without permission. A privileged
+// container is more than another way to the same engine; and jobs that are to have an engine of their own must not share one.
+func lockedSidecar(fields map[string]field, before, after Transport, mayBeSet []string) Errors {
 	const path = "engine.transport"
-	if _, set := fields[path]; !set || policy.Engine.Transport != TransportSidecar || Permits(mayBeSet, FieldSidecar) {
+	if !ChangesSidecar(before, after) || Permits(mayBeSet, FieldSidecar) {
 		return nil
 	}
 	return Errors{{Path: path, Line: fields[path].line,
-		Problem: "locked: the cluster's policy does not let namespaces choose sidecar (overrides.fromNamespaces: " + FieldSidecar + ")"}}
+		Problem: "locked: the cluster's policy does not let namespaces choose between sidecar and other transports " +
+			"(overrides.fromNamespaces: " + FieldSidecar + ")"}}
+}
+
+// ChangesSidecar reports whether one of two transports is an engine of the pod's own, and the other is not.
+func ChangesSidecar(before, after Transport) bool {
+	return (before == TransportSidecar) != (after == TransportSidecar)
 }
 
 // inLeaf reports whether a field is in one that is reported as a whole.

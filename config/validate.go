@@ -31,6 +31,9 @@ func validate(p *InjectionPolicy) Errors {
 	v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "cli.path", p.CLI.Path)
 	v.notSpare("engine.socket.mountPath", p.Engine.Socket.MountPath)
 	v.notSpare("cli.path", p.CLI.Path)
+	for at, path := range map[string]string{"engine.socket.mountPath": p.Engine.Socket.MountPath, "cli.path": p.CLI.Path} {
+		v.apart(at, path, "the certificates and templates", OwnFolder)
+	}
 	v.wait(&p.Wait)
 	if p.CLI.Delivery == DeliveryImageVolume || Permits(p.Overrides.FromPods, "cli.delivery") {
 		v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "the CLI's image volume", CLIImagePath)

@@ -85,6 +85,9 @@ func (v *validator) resources(at string, r *corev1.ResourceRequirements) {
 // SpareFolder is the folder in containers for what finds its usual path taken; where that is taken too, a number follows it.
 const SpareFolder = "/dagger-inject"
 
+// OwnFolder is where containers have the certificates of the transport tls, and a runner the template for its jobs' pods.
+const OwnFolder = "/etc/dagger-inject"
+
 // CLIImagePath is where an image volume with the CLI is mounted in containers.
 const CLIImagePath = "/opt/dagger/bin"
 

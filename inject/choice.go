@@ -114,7 +114,7 @@ func (c *choice) choose(targets []*container) (*compiledEngine, *connection) {
 
 // asksFor applies the first two rules.
 func (c *choice) asksFor(e *compiledEngine) bool {
-	return c.wanted.Matches(&e.Identity) && (!e.Draining || c.wanted.NamesOne())
+	return c.wanted.Matches(&e.Identity) && (!e.Draining || e.sidecar != nil || c.wanted.NamesOne())
 }
 
 // connect returns the pod's connection to an engine, nil where the pod can have none.
@@ -190,7 +190,7 @@ func (c *choice) noneWanted() string {
 		if first.Version != "" {
 			because = "engine.sidecar.image is of " + first.Version
 		}
-		if c.policy.discoverErr != nil {
+		if c.policy.discoverErr != nil && first.sidecar == nil {
 			because = c.policy.discoverErr.Error()
 		}
 		return fmt.Sprintf("%s asks for %.60s: %s", c.asker(), c.wanted, because)

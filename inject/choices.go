@@ -39,7 +39,7 @@ func readChoices(policy *Policy, pod *pod) (choices, *obstacle) {
 			return c, obstructf(ReasonAnnotationInvalid, "%s: %s", a.name, problem)
 		}
 	}
-	if c.transport == config.TransportSidecar && policy.transport != config.TransportSidecar && !policy.podMaySet(config.FieldSidecar) {
+	if config.ChangesSidecar(policy.transport, c.transport) && !policy.podMaySet(config.FieldSidecar) {
 		return c, notForPods(AnnotationTransport, config.FieldSidecar)
 	}
 	return c, nil

@@ -71,6 +71,9 @@ func compileEngines(policy *Policy, effective *config.Effective, engines Engines
 	for i := range min(len(policy.sidecars), len(like.sidecars)) {
 		policy.sidecars[i] = policy.sidecars[i].share(like.sidecars[i])
 	}
+	if slices.Equal(policy.sidecars, like.sidecars) {
+		policy.sidecars = like.sidecars
+	}
 	if slices.Equal(policy.engines, like.engines) {
 		policy.engines = like.engines
 	}

@@ -25,7 +25,7 @@ const (
 	volumeSocket = "dagger-inject-socket"
 	volumeTLS    = "dagger-inject-tls"
 	// tlsMountPath is where the client's certificate and the CA are in containers.
-	tlsMountPath = "/etc/dagger-inject/tls"
+	tlsMountPath = config.OwnFolder + "/tls"
 
 	fieldHostIP = "status.hostIP"
 )

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
@@ -19,7 +20,7 @@ const (
 	envHooks        = "ACTIONS_RUNNER_CONTAINER_HOOKS"
 
 	volumeHook    = "dagger-inject-hook"
-	hookMountPath = "/etc/dagger-inject/hook"
+	hookMountPath = config.OwnFolder + "/hook"
 	hookFile      = "template.json"
 )
 
@@ -43,13 +44,16 @@ func (i *injection) handOn(c *container, at, env *patch.Cursor) {
 	if !i.policy.handOn || i.system != SystemARC && i.system != SystemARCLegacy || !c.env(envHooks).IsSet() {
 		return
 	}
+	if c.raw.Get("envFrom").Len() > 0 {
+		return // it may bring the user's own, which a variable of ours would hide
+	}
 	if _, set := i.policy.envNamed(EnvHookTemplate); set {
 		return
 	}
 	where := i.pod.place(c, volumeHook, hookMountPath, "hook")
 	file := where.at + "/" + hookFile
 	own := c.env(EnvHookTemplate)
-	if named, _ := own.Get("value").Str(); own.IsSet() && named != file || !own.IsSet() && !i.mayWriteHookTemplate() {
+	if named, _ := own.Get("value").Str(); own.IsSet() && named != file || !i.mayWriteHookTemplate() {
 		return
 	}
 	i.status.HookTemplate = file
@@ -67,17 +71,29 @@ func (i *injection) handOn(c *container, at, env *patch.Cursor) {
 }
 
 // mayWriteHookTemplate reports whether the annotation can have the template: a hook fails its job over a file that is empty, or that
-// somebody wrote for something else.
+// somebody wrote for something else. It is worked out once for all containers: a pod may have many, and many annotations.
 func (i *injection) mayWriteHookTemplate() bool {
-	have, set := i.pod.annotation(AnnotationHookTemplate)
-	template := string(i.hookTemplate())
-	return set && have == template || !set && len(i.pod.annotations.Text())+len(template) <= maxAnnotations
+	if i.hook == nil {
+		i.hook = &hook{}
+		if room := maxAnnotations - len(i.pod.annotations.Text()); room > 0 {
+			have, set := i.pod.annotation(AnnotationHookTemplate)
+			i.hook.template = string(i.hookTemplate())
+			i.hook.may = set && have == i.hook.template || !set && len(i.hook.template) <= room
+		}
+	}
+	return i.hook.may
+}
+
+// hook is the template that a pod hands on, and whether it may.
+type hook struct {
+	template string
+	may      bool
 }
 
 // addHookTemplate adds the template as an annotation, and the volume that shows it as a file.
 func (i *injection) addHookTemplate(volumes, annotations *patch.Cursor) *obstacle {
 	if _, set := i.pod.annotation(AnnotationHookTemplate); !set {
-		annotations.Member(AnnotationHookTemplate).Set(patch.String(string(i.hookTemplate())))
+		annotations.Member(AnnotationHookTemplate).Set(patch.String(i.hook.template))
 	}
 	return i.addVolume(volumes, volumeHook, hookVolume, func(v rawjson.Value) bool { return v.Get("downwardAPI").IsSet() })
 }

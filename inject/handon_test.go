@@ -76,6 +76,8 @@ func TestWhereNoOptInIsHandedOn(t *testing.T) {
 		"the user has a template": fmt.Sprintf(runner, "", ", {name: "+EnvHookTemplate+", value: /mine}"),
 		"the user has one by reference": fmt.Sprintf(runner, "",
 			", {name: "+EnvHookTemplate+", valueFrom: {configMapKeyRef: {name: a, key: b}}}"),
+		"variables come from elsewhere": strings.Replace(fmt.Sprintf(runner, "", ""), "{name: runner, ",
+			"{name: runner, envFrom: [{configMapRef: {name: a}}], ", 1),
 		"the annotation is for another":       fmt.Sprintf(runner, ", annotations: {"+AnnotationHookTemplate+": mine}", ""),
 		"the pod has no room for annotations": fmt.Sprintf(runner, ", annotations: {a: '"+strings.Repeat("x", maxAnnotations)+"'}", ""),
 	} {

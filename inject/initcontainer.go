@@ -73,10 +73,23 @@ func (t *initContainer) fit(p *pod, ns *Namespace, fields []byte, options *corev
 }
 
 func (t *initContainer) end(p *pod, ns *Namespace, options *corev1.SELinuxOptions) json.RawMessage {
-	u := initContainerUser(p, ns)
-	wanted, ends := t.resources, &t.ends
+	u, ends := initContainerUser(p, ns), &t.ends
 	if p.isBestEffort() {
-		wanted, ends = bestEffort(t.resources), &t.bestEffortEnds
+		ends = &t.bestEffortEnds
+	}
+	resources, fitted := t.resourcesFor(p, ns)
+	limits, lifted := withoutStorageLimit(p, resources)
+	if fitted || lifted || options != nil {
+		return t.encodeEnd(u, resources, limits, options)
+	}
+	return ends[u]
+}
+
+// resourcesFor returns the requests in a pod, and whether they are others than its class alone makes them.
+func (t *initContainer) resourcesFor(p *pod, ns *Namespace) (resources corev1.ResourceList, fitted bool) {
+	wanted := t.resources
+	if p.isBestEffort() {
+		wanted = bestEffort(t.resources)
 	}
 	resources, limited := ns.Limits.fit(wanted)
 	within := withinPodResources
@@ -84,11 +97,7 @@ func (t *initContainer) end(p *pod, ns *Namespace, options *corev1.SELinuxOption
 		within = besidePodResources
 	}
 	resources, bounded := within(p, resources)
-	limits, lifted := withoutStorageLimit(p, resources)
-	if limited || bounded || lifted || options != nil {
-		return t.encodeEnd(u, resources, limits, options)
-	}
-	return ends[u]
+	return resources, limited || bounded
 }
 
 // initContainerUID runs our init containers where the pod names no user: the engine's image has none, and root is not needed.

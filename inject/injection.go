@@ -25,7 +25,8 @@ type injection struct {
 	usesCLI  bool // a container is to have the CLI
 	cramped  bool // the CLI's copy has little room
 	defeated defeatedContainers
-	copies   bool // an init container copies the CLI to an emptyDir
+	hook     *hook // nil until a container asks for it
+	copies   bool  // an init container copies the CLI to an emptyDir
 }
 
 func newInjection(d *decision) *injection {

@@ -12,31 +12,41 @@ import (
 // refused with 403, on which a runner controller gives a runner up for good.
 type ContainerLimits struct {
 	Min, Max corev1.ResourceList
+	// PodMax bounds the sum of a pod's containers.
+	PodMax corev1.ResourceList
 }
 
 // maxResources bounds how many resources of a LimitRange count: the first by name. What is left out concerns pods of its own
 // namespace only.
 const maxResources = 64
 
-// LimitsOf returns what all LimitRanges of a namespace ask of a container together. Their bounds for pods and for volumes do
-// not count.
+// LimitsOf returns what all LimitRanges of a namespace ask of a container together. Their minima for pods, and their
+// bounds for volumes, do not count.
 func LimitsOf(ranges []corev1.LimitRange) ContainerLimits {
 	var limits ContainerLimits
 	for i := range ranges {
 		var own ContainerLimits
 		for _, item := range ranges[i].Spec.Limits {
-			if item.Type == corev1.LimitTypeContainer {
+			switch item.Type {
+			case corev1.LimitTypeContainer:
 				own.take(item.Min, item.Max)
+			case corev1.LimitTypePod:
+				own.PodMax = lower(own.PodMax, item.Max)
 			}
 		}
 		limits.take(firstResources(own.Min), firstResources(own.Max))
+		limits.PodMax = lower(limits.PodMax, firstResources(own.PodMax))
 	}
 	return limits
 }
 
 func (l *ContainerLimits) take(least, most corev1.ResourceList) {
 	l.Min = combine(l.Min, least, func(have, more resource.Quantity) bool { return more.Cmp(have) > 0 })
-	l.Max = combine(l.Max, most, func(have, more resource.Quantity) bool { return more.Cmp(have) < 0 })
+	l.Max = lower(l.Max, most)
+}
+
+func lower(have, more corev1.ResourceList) corev1.ResourceList {
+	return combine(have, more, func(have, more resource.Quantity) bool { return more.Cmp(have) < 0 })
 }
 
 func firstResources(list corev1.ResourceList) corev1.ResourceList {

@@ -2,9 +2,11 @@ package inject
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -30,7 +32,8 @@ type sidecar struct {
 	connection *connection
 	container  *initContainer
 	cache      json.RawMessage
-	claims     bool // the cache is not on the node's disk
+	claims     bool               // the cache is not on the node's disk
+	sizeLimit  *resource.Quantity // of the cache on the node's disk, nil for none
 }
 
 // compileSidecars returns the engines of their own that pods can be given, the preferred first: that of the image that the policy
@@ -46,7 +49,13 @@ func compileSidecars(policy *Policy, c *config.InjectionPolicy, found []*engine.
 		for _, d := range found {
 			like = append(like, engine.Engine{Identity: d.Identity, Image: d.Image, PullSecrets: d.ImagePullSecrets})
 		}
-		slices.SortStableFunc(like, func(a, b engine.Engine) int { return engine.Compare(&a.Identity, &b.Identity) })
+		// Of one that drains the image alone is taken, and only if there is no other.
+		slices.SortStableFunc(like, func(a, b engine.Engine) int {
+			if a.Draining != b.Draining {
+				return map[bool]int{true: 1, false: -1}[a.Draining]
+			}
+			return engine.Compare(&a.Identity, &b.Identity)
+		})
 	}
 	compiled := make([]*compiledEngine, len(like))
 	for i := range like {
@@ -73,6 +82,7 @@ func newSidecar(c *config.InjectionPolicy, image string) *sidecar {
 			Privileged: &privileged, RunAsUser: &root, RunAsGroup: &group, RunAsNonRoot: &no,
 		}),
 		cache: mustMarshal(cacheVolume(&c.Engine.Sidecar.CacheVolume)), claims: c.Engine.Sidecar.CacheVolume.ClaimSize != nil,
+		sizeLimit: c.Engine.Sidecar.CacheVolume.SizeLimit,
 	}
 }
 
@@ -127,6 +137,10 @@ func (i *injection) addSidecar(spec, volumes *patch.Cursor) *obstacle {
 	s := i.engine.sidecar
 	i.status.InitContainers = append(i.status.InitContainers, initContainerEngine)
 	i.status.EngineImage = s.container.image
+	ours, _ := s.container.resourcesFor(i.pod, i.namespace)
+	if o := i.exceedsPodLimits(ours); o != nil {
+		return o
+	}
 	if i.pod.containerNamed(initContainerEngine) != nil {
 		return conflict("a container %s", initContainerEngine)
 	}
@@ -134,9 +148,10 @@ func (i *injection) addSidecar(spec, volumes *patch.Cursor) *obstacle {
 		return o
 	}
 	if c := i.pod.initContainerNamed(initContainerEngine); c != nil {
-		if !mounts(c, volumeSocket) {
+		if !isOurInitContainer(c) {
 			return conflict("an init container %s", initContainerEngine)
 		}
+		i.status.EngineImage = c.image
 		return nil
 	}
 	spec.Member("initContainers").Prepend(s.container.fit(i.pod, i.namespace, nil, nil))
@@ -147,16 +162,57 @@ func isCache(v rawjson.Value) bool {
 	return v.Get(emptyDirSource).IsSet() || v.Get(ephemeralSource).IsSet()
 }
 
-// warnAboutCache tells of a limit on the pod that the cache of its engine counts against.
-func (i *injection) warnAboutCache(plan *Plan) {
-	if i.connection.transport != config.TransportSidecar || i.engine.sidecar.claims {
+// warnAboutSidecar tells of what may keep the pod's own engine from its work.
+func (i *injection) warnAboutSidecar(plan *Plan) {
+	if i.connection.transport != config.TransportSidecar {
 		return
 	}
-	if limit, limited := i.pod.storageLimit(); limited {
+	s := i.engine.sidecar
+	for _, name := range [...]corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		wanted, most := s.container.resources[name], i.namespace.Limits.Max[name]
+		if !most.IsZero() && most.Cmp(wanted) < 0 && !i.pod.isBestEffort() {
+			plan.warn(fmt.Sprintf("the pod's own engine gets %s of %s, as a LimitRange of the namespace allows a container, and not the %s of "+
+				"engine.sidecar.resources.", most.String(), name, wanted.String()))
+		}
+	}
+	if i.pod.runtimeClass != "" && !matchesRuntimeClass(i.policy.runtimeClasses, i.pod.runtimeClass) || i.pod.ownUsers {
+		plan.warn("the pod's own engine needs a privileged container, and may be unable to run in a sandbox: the pod has a runtime class that " +
+			"is not among engine.socket.runtimeClasses, or hostUsers: false.")
+	}
+	limit, limited := i.pod.storageLimit()
+	limit.Add(s.container.resources[corev1.ResourceEphemeralStorage])
+	if limited && !s.claims && (s.sizeLimit == nil || limit.Cmp(*s.sizeLimit) < 0) {
 		plan.warn("the cache of the pod's engine counts against the pod's limits of ephemeral-storage, " + limit.String() +
 			", and the kubelet evicts a pod that uses more: raise the limits of its containers, or set " +
 			"engine.sidecar.cacheVolume.claimSize.")
 	}
+}
+
+// exceedsPodLimits returns an obstacle if the pod would have more than a LimitRange allows a pod, for which the API server answers 403.
+// A sidecar runs beside the containers, so that its limits add to theirs; our other init containers run before them.
+func (i *injection) exceedsPodLimits(ours corev1.ResourceList) *obstacle {
+	for name, own := range ours {
+		most, bounded := i.namespace.Limits.PodMax[name]
+		if !bounded {
+			continue
+		}
+		sum := own.DeepCopy()
+		for n := range i.pod.containers {
+			sum.Add(i.pod.containers[n].limitOf(name))
+		}
+		for n := range i.pod.initContainers {
+			c := &i.pod.initContainers[n]
+			if policy, _ := c.raw.Get("restartPolicy").Str(); policy == string(corev1.ContainerRestartPolicyAlways) && !isOurInitContainer(c) {
+				sum.Add(c.limitOf(name))
+			}
+		}
+		if sum.Cmp(most) > 0 {
+			return obstructf(ReasonPodTooLarge,
+				"with the limits of its own engine it would have %s of %s, and a LimitRange of the namespace allows "+
+					"a pod %s: lower engine.sidecar.resources", sum.String(), name, most.String())
+		}
+	}
+	return nil
 }
 
 // noSidecar returns why a pod cannot have an engine of its own, nil where it can. What Pod Security, or OpenShift, refuses must
@@ -169,7 +225,14 @@ func (c *choice) noSidecar(e *compiledEngine) *obstacle {
 	case c.system == SystemARCLegacy:
 		return &obstacle{ReasonSidecarStripped, ""}
 	case e.sidecar == nil:
-		return &obstacle{ReasonNoEngine, "engine.sidecar.image names none, and no engine's image is read off the cluster"}
+		detail := "engine.sidecar.image names none, and no engine's image is read off the cluster"
+		if c.policy.discoverErr != nil {
+			detail += ": " + c.policy.discoverErr.Error()
+		}
+		return &obstacle{ReasonNoEngine, detail}
+	case c.pod.ownUsers && e.sidecar.connection.group >= ownGroups:
+		return obstructf(ReasonSandboxed, "the socket's group, %d, is not in the user namespace of a pod with hostUsers: false",
+			e.sidecar.connection.group)
 	}
 	return nil
 }

@@ -5,8 +5,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
 const (
@@ -60,13 +62,75 @@ func TestWhoMayChooseASidecar(t *testing.T) {
 	plan := Decide(in)
 	require.Equal(t, ReasonPolicyInvalid, plan.Reason)
 	require.Contains(t, plan.Detail,
-		"namespace: line 3: engine.transport: locked: the cluster's policy does not let namespaces choose sidecar")
+		"namespace: line 3: engine.transport: locked: the cluster's policy does not let namespaces choose between sidecar and other transports")
 
 	in.Policies = NewPolicies(cluster("{fromNamespaces: [engine.transport, engine.sidecar]}"), namespace, nil)
 	require.Equal(t, ReasonInjected, Decide(in).Reason)
 
 	in.Policies = NewPolicies(cluster("{fromPods: [engine.transport]}"), nil, nil)
 	require.Nil(t, in.Policies.standard.sidecars, "what nobody can ask for takes no memory")
+}
+
+func TestNobodyLeavesASidecarUnasked(t *testing.T) {
+	cluster := config.FromFile("cluster", []byte(header+"engine: {transport: sidecar, sidecar: {image: i}, tcp: {address: 'e:1'}}\n"+
+		"overrides: {fromNamespaces: [engine.transport], fromPods: [engine.transport]}"), config.OriginCluster)
+	in := input(t, aJob)
+	in.Policies = NewPolicies(cluster, config.FromFile("namespace", []byte(header+"engine: {transport: tcp}"), config.OriginNamespace), nil)
+	require.Equal(t, ReasonPolicyInvalid, Decide(in).Reason)
+
+	in = input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {dagger.io/transport: tcp}}, spec: {containers: [{name: a}]}}")
+	in.Policies = NewPolicies(cluster, nil, nil)
+	require.Equal(t, ReasonAnnotationInvalid, Decide(in).Reason)
+}
+
+func TestASidecarWithinLimitRanges(t *testing.T) {
+	const job = "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: job, resources: {limits: {cpu: 1, " +
+		"memory: 3Gi}}}]}}"
+	decide := func(limits ContainerLimits) *Plan {
+		in := input(t, job)
+		in.Policies, in.Namespace.Limits = policiesOf(t, bySidecar), limits
+		return Decide(in)
+	}
+	memory := func(text string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(text)}
+	}
+	require.Empty(t, decide(ContainerLimits{PodMax: memory("5Gi")}).Warnings)
+	plan := decide(ContainerLimits{PodMax: memory("4Gi")})
+	require.Equal(t, ReasonPodTooLarge, plan.Reason, "a 403 would cost the runner")
+	require.Contains(t, plan.Detail, "it would have 5Gi of memory")
+	plan = decide(ContainerLimits{Max: memory("128Mi")})
+	require.Equal(t, ReasonInjected, plan.Reason)
+	require.Contains(t, plan.Warnings[0], "the pod's own engine gets 128Mi of memory")
+}
+
+func TestASidecarInASandbox(t *testing.T) {
+	for spec, reason := range map[string]Reason{
+		"runtimeClassName: gvisor": ReasonInjected, "hostUsers: false": ReasonInjected, "hostUsers: false, hostNetwork: false": ReasonInjected,
+	} {
+		in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {"+spec+", containers: [{name: job}]}}")
+		in.Policies = policiesOf(t, bySidecar)
+		plan := Decide(in)
+		require.Equal(t, reason, plan.Reason)
+		require.Contains(t, plan.Warnings[0], "may be unable to run in a sandbox")
+	}
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {hostUsers: false, containers: [{name: job}]}}")
+	in.Policies = policiesOf(t, "engine: {transport: sidecar, socket: {group: 70000}, sidecar: {image: i}}")
+	require.Equal(t, ReasonSandboxed, Decide(in).Reason)
+}
+
+func TestASidecarLikeAnEngineThatDrains(t *testing.T) {
+	in := input(t, aJob)
+	in.Policies = among(t, "engine: {transport: sidecar}", anEngine("a", "v0.21.8", 3, 3, draining))
+	require.Equal(t, "registry.dagger.io/engine:v0.21.8", Decide(in).Status.EngineImage, "its image alone is taken")
+	in.Policies = among(t, "engine: {transport: sidecar}", anEngine("a", "v0.21.8", 3, 3, draining), anEngine("b", "v0.20.8", 3, 3))
+	require.Equal(t, "registry.dagger.io/engine:v0.20.8", Decide(in).Status.EngineImage)
+}
+
+func TestTheSecretOfASidecarsImage(t *testing.T) {
+	in := input(t, aJob)
+	withSecret := func(d *engine.Discovered) { d.ImagePullSecrets = []string{"pull"} }
+	in.Policies = among(t, "engine: {transport: sidecar}\ncli: {delivery: none}", anEngine("a", "v0.21.8", 3, 3, withSecret))
+	require.Contains(t, Decide(in).Warnings[0], "the image of the pod's own engine")
 }
 
 func TestAutoNeverTakesASidecar(t *testing.T) {

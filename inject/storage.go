@@ -56,6 +56,12 @@ func (c *container) storageLimit() (resource.Quantity, bool) {
 	return limit, err == nil
 }
 
+// limitOf returns the container's limit of a resource, zero for none.
+func (c *container) limitOf(name corev1.ResourceName) resource.Quantity {
+	limit, _ := quantityOf(c.raw.Get("resources").Get("limits").Get(string(name)))
+	return limit
+}
+
 // withoutStorageLimit takes the limit of ephemeral-storage from one of our init containers if no container of the pod has one:
 // the kubelet would take it for the limit of the whole pod, and evict a job that uses more.
 func withoutStorageLimit(p *pod, resources corev1.ResourceList) (limits corev1.ResourceList, lifted bool) {

@@ -85,10 +85,14 @@ func (c *defeatedContainers) warn(plan *Plan) {
 
 // warnAboutImage tells where the CLI's image may not fit the engine, or may not be had.
 func (i *injection) warnAboutImage(plan *Plan) {
-	if !i.usesCLI {
+	bySidecar := i.connection.transport == config.TransportSidecar
+	if !i.usesCLI && !bySidecar {
 		return
 	}
-	facts, image := i.engine, i.engine.cli.container.image
+	facts, image, of := i.engine, i.engine.cli.container.image, "the dagger command"
+	if bySidecar {
+		of = "the pod's own engine"
+	}
 	if facts.skew != "" && i.connection.discovered {
 		plan.warn(fmt.Sprintf("the policy's cli.image does not fit %s: %s: leave cli.image out, and the engine's own image is used.",
 			facts.workload, facts.skew))
@@ -96,11 +100,11 @@ func (i *injection) warnAboutImage(plan *Plan) {
 	if len(facts.pullSecrets) == 0 || i.listsAny(facts.pullSecrets) {
 		return
 	}
-	plan.warn(fmt.Sprintf("the image of the dagger command, %.300s, is the engine's, which is pulled with the Secret %s, and the pod lists "+
+	plan.warn(fmt.Sprintf("the image of %s, %.300s, is the engine's, which is pulled with the Secret %s, and the pod lists "+
 		"no such imagePullSecrets: "+
 		"where the pull needs it, the pod does not start. Put the Secret into namespace %s and name it in the pod's or its service account's "+
 		"imagePullSecrets, or give the policy a cli.image that needs none.",
-		image, joinNames(facts.pullSecrets), i.namespace.Name))
+		of, image, joinNames(facts.pullSecrets), i.namespace.Name))
 }
 
 // listsAny reports whether the pod names one of these Secrets for pulling images. Those of its service account are in the pod
@@ -126,7 +130,7 @@ func (p *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
 	i.defeated.warn(p)
 	i.warnAboutImage(p)
 	i.warnAboutStorage(p)
-	i.warnAboutCache(p)
+	i.warnAboutSidecar(p)
 	if p.System != SystemARC && p.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == InjectTrue || entry == EntryNamespace {
 		return
 	}

@@ -10,12 +10,14 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// stripLimitRange reduces a LimitRange in the cache to its bounds for containers.
+// stripLimitRange reduces a LimitRange in the cache to the bounds that decisions look at.
 func stripLimitRange(obj any) (any, error) {
 	if lr, ok := obj.(*corev1.LimitRange); ok {
 		lr.ManagedFields, lr.Annotations, lr.Labels = nil, nil, nil
 		limits := inject.LimitsOf([]corev1.LimitRange{*lr})
-		lr.Spec.Limits = []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Min: limits.Min, Max: limits.Max}}
+		lr.Spec.Limits = []corev1.LimitRangeItem{
+			{Type: corev1.LimitTypeContainer, Min: limits.Min, Max: limits.Max}, {Type: corev1.LimitTypePod, Max: limits.PodMax},
+		}
 	}
 	return obj, nil
 }
