@@ -12,6 +12,8 @@ type phase struct {
 	act  func(context.Context, *phaseRun) error
 	// spared are the entries on which no pod may be missed, or refused.
 	unmissed, unrefused []entry
+	// spare is how many of a thousand pods may be missed on entries whose failurePolicy is Ignore, and one at least.
+	spare int
 }
 
 // phases are what is done, in order.
@@ -24,15 +26,20 @@ func (s *soak) phases() []phase {
 	hurt := func(name string, act func(context.Context, *phaseRun) error) phase {
 		return phase{name: name, act: act, unmissed: []entry{byLabel}, unrefused: []entry{optionally}}
 	}
+	// Nobody tries a call again that is lost with its connection, where failures are ignored: that was seen once, of a pod
+	// that was created while a replica ended. Behind the other entry the creator tries again, and no pod is missed.
+	replaced := func(name string, act func(context.Context, *phaseRun) error) phase {
+		return phase{name: name, act: act, unmissed: entries, unrefused: entries, spare: 1}
+	}
 	return []phase{
 		kept("steady", func(ctx context.Context, _ *phaseRun) error { return pause(ctx, s.settings.calm) }),
-		kept("rolling restart", s.roll),
+		replaced("rolling restart", s.roll),
 		hurt("SIGKILL of a replica", s.killReplica),
 		hurt("freeze of a replica", s.freezeReplica),
 		kept("certificate renewals", s.renewCertificates),
 		kept("policy edits", s.editPolicies),
 		kept("hostile tenant", s.hostileTenant),
-		kept("upgrade and roll-back", s.upgradeAndRollBack),
+		replaced("upgrade and roll-back", s.upgradeAndRollBack),
 		kept("engine never ready", s.engineNeverReady),
 		kept("engine upgrade", s.upgradeEngine),
 		kept("steady again", func(ctx context.Context, _ *phaseRun) error { return pause(ctx, s.settings.calm) }),
@@ -65,7 +72,11 @@ func (r *phaseRun) problems() []string {
 	defer r.mu.Unlock()
 	var problems []string
 	for _, e := range r.unmissed {
-		if n := r.tally[e].missed; n > 0 {
+		spared := 0
+		if r.spare > 0 && e != byLabel {
+			spared = max(1, len(r.tally[e].latencies)*r.spare/1000)
+		}
+		if n := r.tally[e].missed; n > spared {
 			problems = append(problems, fmt.Sprintf("%s: %d pods of the entry %s were not injected", r.name, n, e))
 		}
 	}
