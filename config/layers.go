@@ -163,16 +163,15 @@ func locked(fields map[string]field, mayBeSet []string) Errors {
 	return errs
 }
 
-// lockedSidecar refuses a namespace that chooses the transport sidecar, or another in its place, without permission. A privileged
-// container is more than another way to the same engine; and jobs that are to have an engine of their own must not share one.
+// lockedSidecar refuses a namespace that chooses the transport sidecar without permission: a privileged container is more than another
+// way to the same engine.
 func lockedSidecar(fields map[string]field, before, after Transport, mayBeSet []string) Errors {
 	const path = "engine.transport"
-	if !ChangesSidecar(before, after) || Permits(mayBeSet, FieldSidecar) {
+	if after != TransportSidecar || before == TransportSidecar || Permits(mayBeSet, FieldSidecar) {
 		return nil
 	}
 	return Errors{{Path: path, Line: fields[path].line,
-		Problem: "locked: the cluster's policy does not let namespaces choose between sidecar and other transports " +
-			"(overrides.fromNamespaces: " + FieldSidecar + ")"}}
+		Problem: "locked: the cluster's policy does not let namespaces choose sidecar (overrides.fromNamespaces: " + FieldSidecar + ")"}}
 }
 
 // ChangesSidecar reports whether one of two transports is an engine of the pod's own, and the other is not.

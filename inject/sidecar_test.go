@@ -62,7 +62,7 @@ func TestWhoMayChooseASidecar(t *testing.T) {
 	plan := Decide(in)
 	require.Equal(t, ReasonPolicyInvalid, plan.Reason)
 	require.Contains(t, plan.Detail,
-		"namespace: line 3: engine.transport: locked: the cluster's policy does not let namespaces choose between sidecar and other transports")
+		"namespace: line 3: engine.transport: locked: the cluster's policy does not let namespaces choose sidecar")
 
 	in.Policies = NewPolicies(cluster("{fromNamespaces: [engine.transport, engine.sidecar]}"), namespace, nil)
 	require.Equal(t, ReasonInjected, Decide(in).Reason)
@@ -71,14 +71,10 @@ func TestWhoMayChooseASidecar(t *testing.T) {
 	require.Nil(t, in.Policies.standard.sidecars, "what nobody can ask for takes no memory")
 }
 
-func TestNobodyLeavesASidecarUnasked(t *testing.T) {
+func TestAPodDoesNotLeaveASidecarUnasked(t *testing.T) {
 	cluster := config.FromFile("cluster", []byte(header+"engine: {transport: sidecar, sidecar: {image: i}, tcp: {address: 'e:1'}}\n"+
 		"overrides: {fromNamespaces: [engine.transport], fromPods: [engine.transport]}"), config.OriginCluster)
-	in := input(t, aJob)
-	in.Policies = NewPolicies(cluster, config.FromFile("namespace", []byte(header+"engine: {transport: tcp}"), config.OriginNamespace), nil)
-	require.Equal(t, ReasonPolicyInvalid, Decide(in).Reason)
-
-	in = input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {dagger.io/transport: tcp}}, spec: {containers: [{name: a}]}}")
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {dagger.io/transport: tcp}}, spec: {containers: [{name: a}]}}")
 	in.Policies = NewPolicies(cluster, nil, nil)
 	require.Equal(t, ReasonAnnotationInvalid, Decide(in).Reason)
 }
