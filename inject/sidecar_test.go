@@ -74,7 +74,8 @@ func TestWhoMayChooseASidecar(t *testing.T) {
 func TestAPodDoesNotLeaveASidecarUnasked(t *testing.T) {
 	cluster := config.FromFile("cluster", []byte(header+"engine: {transport: sidecar, sidecar: {image: i}, tcp: {address: 'e:1'}}\n"+
 		"overrides: {fromNamespaces: [engine.transport], fromPods: [engine.transport]}"), config.OriginCluster)
-	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {dagger.io/transport: tcp}}, spec: {containers: [{name: a}]}}")
+	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {dagger.io/transport: tcp}}, spec: {containers: "+
+		"[{name: a}]}}")
 	in.Policies = NewPolicies(cluster, nil, nil)
 	require.Equal(t, ReasonAnnotationInvalid, Decide(in).Reason)
 }
