@@ -174,11 +174,6 @@ func lockedSidecar(fields map[string]field, before, after Transport, mayBeSet []
 		Problem: "locked: the cluster's policy does not let namespaces choose sidecar (overrides.fromNamespaces: " + FieldSidecar + ")"}}
 }
 
-// ChangesSidecar reports whether one of two transports is an engine of the pod's own, and the other is not.
-func ChangesSidecar(before, after Transport) bool {
-	return (before == TransportSidecar) != (after == TransportSidecar)
-}
-
 // inLeaf reports whether a field is in one that is reported as a whole.
 func inLeaf(fields map[string]field, path string) bool {
 	for at := parent(path); at != ""; at = parent(at) {

@@ -38,6 +38,7 @@ type choice struct {
 	system  System
 	// forbids is what forbids hostPath volumes, and privilegedForbidden what forbids privileged containers; empty for nothing.
 	forbids, privilegedForbidden string
+	ownKernel                    string // why the pod may have a kernel of its own, empty for nothing
 	stop                         interruption
 
 	// held is the engine that the pod is connected to already, nil for none, and replica which of its replicas.
@@ -56,7 +57,7 @@ func chooseEngine(d *decision) (*compiledEngine, *connection, *obstacle) {
 	c := &choice{
 		policy: d.policy, in: d.in, pod: d.pod, transport: d.choices.transport, wanted: d.choices.wanted, byPod: d.choices.wantedByPod,
 		replica: noReplica, stop: d.in.Interrupted, engines: d.policy.engines, system: d.plan.System,
-		privilegedForbidden: d.in.Namespace.forbidsHostPath(d.policy.podSecurity),
+		privilegedForbidden: d.in.Namespace.forbidsHostPath(d.policy.podSecurity), ownKernel: ownKernel(d.pod, d.policy.runtimeClasses),
 	}
 	if !d.policy.ignorePodSecurity {
 		c.forbids = c.privilegedForbidden
@@ -120,7 +121,7 @@ func (c *choice) asksFor(e *compiledEngine) bool {
 // connect returns the pod's connection to an engine, nil where the pod can have none.
 func (c *choice) connect(e *compiledEngine) *connection { return c.judge(e).first() }
 
-func (c *choice) sandbox(e *compiledEngine) string { return sandbox(c.pod, e, c.policy.runtimeClasses) }
+func (c *choice) sandbox(e *compiledEngine) string { return sandbox(c.pod, e, c.ownKernel) }
 
 // canGoTo reports whether the pod can run where the connection works. It ignores taints: the pod gets the tolerations that it lacks.
 func (c *choice) canGoTo(e *compiledEngine, connection *connection) bool {

@@ -39,7 +39,8 @@ func readChoices(policy *Policy, pod *pod) (choices, *obstacle) {
 			return c, obstructf(ReasonAnnotationInvalid, "%s: %s", a.name, problem)
 		}
 	}
-	if config.ChangesSidecar(policy.transport, c.transport) && !policy.podMaySet(config.FieldSidecar) {
+	sidecar, asked := policy.transport == config.TransportSidecar, c.transport == config.TransportSidecar
+	if sidecar != asked && !policy.podMaySet(config.FieldSidecar) {
 		return c, notForPods(AnnotationTransport, config.FieldSidecar)
 	}
 	return c, nil

@@ -120,7 +120,7 @@ func (c *choice) isConnected(e *compiledEngine, have *additions) (connected bool
 		if host.mountsSocket && e.socket != nil && e.socket.isVolume(have.socket) && strings.HasSuffix(host.value, "/"+e.unixSocket.File) {
 			return true, noReplica
 		}
-		if own := e.sidecar.offers(); own != nil && host.mountsSocket && own.isVolume(have.socket) &&
+		if own := e.sidecar.conn(); own != nil && host.mountsSocket && own.isVolume(have.socket) &&
 			strings.HasSuffix(host.value, "/"+engineSocket) {
 			return true, noReplica
 		}

@@ -37,6 +37,9 @@ type Namespace struct {
 	Limits ContainerLimits
 }
 
+// asks reports whether the namespace's label asks for injection.
+func (ns *Namespace) asks() bool { return ns.Labels[LabelInject] == InjectTrue }
+
 // optIn is what the labels ask for.
 type optIn struct {
 	wanted bool
@@ -60,7 +63,7 @@ func readOptIn(p *pod, ns *Namespace, entry Entry) (optIn, *obstacle) {
 			return optIn{}, obstructf(ReasonUnknownLabelValue, "the label's value is %q", value)
 		}
 	}
-	if entry == EntryNamespace || ns.Labels[LabelInject] == InjectTrue {
+	if entry == EntryNamespace || ns.asks() {
 		return optIn{wanted: true}, nil
 	}
 	return optIn{}, obstruct(ReasonNotRequested)

@@ -158,7 +158,7 @@ func (policy *Policy) admitsNamespace(ns *Namespace, asked optIn) *obstacle {
 	if policy.namespaces != nil && !policy.namespaces.Matches(labels.Set(ns.Labels)) {
 		return obstruct(ReasonNamespaceNotSelected)
 	}
-	if asked.byPod && policy.podLabel == config.PodLabelRequireNamespaceLabel && ns.Labels[LabelInject] != "true" {
+	if asked.byPod && policy.podLabel == config.PodLabelRequireNamespaceLabel && !ns.asks() {
 		return obstruct(ReasonNamespaceLabelRequired)
 	}
 	return nil

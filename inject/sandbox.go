@@ -10,8 +10,8 @@ import (
 // pkg/kubelet/userns).
 const ownGroups = 1 << 16
 
-// sandbox returns why an engine's socket would be of no use to the pod, empty where it can be used. The patterns are those of
-// engine.socket.runtimeClasses.
+// sandbox returns why an engine's socket would be of no use to the pod, empty where it can be used. ownKernel is what the function of
+// that name returns, which is the same for every engine.
 //
 // A runtime class may be one of Kata or gVisor, whose pods have a kernel of their own: they see the socket's file, and nobody
 // listens behind it. What a class is, only its name says here.
@@ -21,12 +21,19 @@ const ownGroups = 1 << 16
 // connect checks the socket's mode by the mount's mapping. A group that the pod's user namespace does not have cannot be set,
 // and the container does not start. Nor does supplementalGroupsPolicy: Strict: it drops the groups of the image's /etc/group, not
 // those of the pod's supplementalGroups.
-func sandbox(p *pod, e *compiledEngine, shareKernel []string) string {
-	because := ownKernel(p, shareKernel)
-	if because == "" && p.ownUsers && e.unixSocket != nil && e.unixSocket.Group >= ownGroups {
-		return fmt.Sprintf("the socket's group, %d, is not in the user namespace of a pod with hostUsers: false", e.unixSocket.Group)
+func sandbox(p *pod, e *compiledEngine, ownKernel string) string {
+	if ownKernel == "" && e.unixSocket != nil {
+		return p.lacksGroup(e.unixSocket.Group)
 	}
-	return because
+	return ownKernel
+}
+
+// lacksGroup returns why the pod cannot have a socket's group, empty where it can.
+func (p *pod) lacksGroup(group int64) string {
+	if !p.ownUsers || group < ownGroups {
+		return ""
+	}
+	return fmt.Sprintf("the socket's group, %d, is not in the user namespace of a pod with hostUsers: false", group)
 }
 
 // ownKernel returns why a pod may have a kernel of its own, empty where it shares the node's, as pods of some runtime classes do.

@@ -115,21 +115,21 @@ func sidecarConnection(mountPath string, group int64) *connection {
 	return c
 }
 
-// offers returns the connection to the engine of the pod's own, nil where there is no image for one.
-func (s *sidecar) offers() *connection {
+// conn returns the connection to the engine of the pod's own, nil where there is no image for one.
+func (s *sidecar) conn() *connection {
 	if s == nil {
 		return nil
 	}
 	return s.connection
 }
 
-// sameSidecar returns other if the two are equal.
+// sameSidecar returns other if the two are equal, and shares its parts if only those are.
 func sameSidecar(made, other *sidecar) *sidecar {
-	if made == nil || other == nil || made.connection.host != other.connection.host || made.connection.group != other.connection.group ||
-		string(made.cache) != string(other.cache) || same(made.container, other.container) != other.container {
-		return made
+	if made != nil && other != nil {
+		made.connection = sameConnection(made.connection, other.connection)
+		made.container = same(made.container, other.container)
 	}
-	return other
+	return same(made, other)
 }
 
 // addSidecar adds the engine's container and the volume with its cache. It comes before the init container that waits for it.
@@ -175,7 +175,7 @@ func (i *injection) warnAboutSidecar(plan *Plan) {
 				"engine.sidecar.resources.", most.String(), name, wanted.String()))
 		}
 	}
-	if i.pod.runtimeClass != "" && !matchesRuntimeClass(i.policy.runtimeClasses, i.pod.runtimeClass) || i.pod.ownUsers {
+	if i.pod.ownUsers || ownKernel(i.pod, i.policy.runtimeClasses) != "" {
 		plan.warn("the pod's own engine needs a privileged container, and may be unable to run in a sandbox: the pod has a runtime class that " +
 			"is not among engine.socket.runtimeClasses, or hostUsers: false.")
 	}
@@ -198,12 +198,14 @@ func (i *injection) exceedsPodLimits(ours corev1.ResourceList) *obstacle {
 		}
 		sum := own.DeepCopy()
 		for n := range i.pod.containers {
-			sum.Add(i.pod.containers[n].limitOf(name))
+			limit, _ := i.pod.containers[n].limitOf(name)
+			sum.Add(limit)
 		}
 		for n := range i.pod.initContainers {
 			c := &i.pod.initContainers[n]
-			if policy, _ := c.raw.Get("restartPolicy").Str(); policy == string(corev1.ContainerRestartPolicyAlways) && !isOurInitContainer(c) {
-				sum.Add(c.limitOf(name))
+			if c.runsOn() && !isOurInitContainer(c) {
+				limit, _ := c.limitOf(name)
+				sum.Add(limit)
 			}
 		}
 		if sum.Cmp(most) > 0 {
@@ -230,9 +232,9 @@ func (c *choice) noSidecar(e *compiledEngine) *obstacle {
 			detail += ": " + c.policy.discoverErr.Error()
 		}
 		return &obstacle{ReasonNoEngine, detail}
-	case c.pod.ownUsers && e.sidecar.connection.group >= ownGroups:
-		return obstructf(ReasonSandboxed, "the socket's group, %d, is not in the user namespace of a pod with hostUsers: false",
-			e.sidecar.connection.group)
+	}
+	if because := c.pod.lacksGroup(e.sidecar.connection.group); because != "" {
+		return &obstacle{ReasonSandboxed, because}
 	}
 	return nil
 }

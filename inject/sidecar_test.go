@@ -143,3 +143,9 @@ func TestASidecarWithoutAnImage(t *testing.T) {
 	require.Equal(t, ReasonNoEngine, plan.Reason)
 	require.Contains(t, plan.Detail, "engine.sidecar.image names none")
 }
+
+func TestASidecarThatIsTheSameIsInMemoryOnce(t *testing.T) {
+	cluster := policiesOf(t, bySidecar)
+	own := cluster.With(config.FromFile("namespace", []byte(header+"env: [{name: A, value: b}]"), config.OriginNamespace))
+	require.Same(t, cluster.standard.sidecars[0], own.standard.sidecars[0])
+}

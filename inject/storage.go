@@ -27,19 +27,19 @@ func (p *pod) storageLimit() (resource.Quantity, bool) {
 	var sum, highest resource.Quantity
 	limited := false
 	for i := range p.containers {
-		if limit, ok := p.containers[i].storageLimit(); ok {
+		if limit, ok := p.containers[i].limitOf(corev1.ResourceEphemeralStorage); ok {
 			sum.Add(limit)
 			limited = true
 		}
 	}
 	for i := range p.initContainers {
 		c := &p.initContainers[i]
-		limit, ok := c.storageLimit()
+		limit, ok := c.limitOf(corev1.ResourceEphemeralStorage)
 		if !ok || isOurInitContainer(c) {
 			continue
 		}
 		limited = true
-		if policy, _ := c.raw.Get("restartPolicy").Str(); policy == string(corev1.ContainerRestartPolicyAlways) {
+		if c.runsOn() {
 			sum.Add(limit)
 		} else if limit.Cmp(highest) > 0 {
 			highest = limit
@@ -51,15 +51,16 @@ func (p *pod) storageLimit() (resource.Quantity, bool) {
 	return sum, limited
 }
 
-func (c *container) storageLimit() (resource.Quantity, bool) {
-	limit, err := quantityOf(c.raw.Get("resources").Get("limits").Get(string(corev1.ResourceEphemeralStorage)))
+// limitOf returns the container's limit of a resource, and whether it has one.
+func (c *container) limitOf(name corev1.ResourceName) (resource.Quantity, bool) {
+	limit, err := quantityOf(c.raw.Get("resources").Get("limits").Get(string(name)))
 	return limit, err == nil
 }
 
-// limitOf returns the container's limit of a resource, zero for none.
-func (c *container) limitOf(name corev1.ResourceName) resource.Quantity {
-	limit, _ := quantityOf(c.raw.Get("resources").Get("limits").Get(string(name)))
-	return limit
+// runsOn reports whether an init container is a sidecar, which runs on beside the containers.
+func (c *container) runsOn() bool {
+	policy, _ := c.raw.Get("restartPolicy").Str()
+	return policy == string(corev1.ContainerRestartPolicyAlways)
 }
 
 // withoutStorageLimit takes the limit of ephemeral-storage from one of our init containers if no container of the pod has one:

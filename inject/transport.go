@@ -89,7 +89,7 @@ func (c *choice) connectionOf(e *compiledEngine, transport config.Transport) *co
 	case transport == config.TransportTCP:
 		return e.tcp
 	case transport == config.TransportSidecar:
-		return e.sidecar.offers()
+		return e.sidecar.conn()
 	}
 	return e.tls
 }

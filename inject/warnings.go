@@ -124,14 +124,16 @@ func (p *Plan) warnAbout(i *injection, targets []*container, entry Entry) {
 	if i.delivery != config.DeliveryNone && !i.engine.cli.enabled() {
 		p.warn("the pod gets no dagger command: the policy names no cli.image.")
 	}
-	if because := sandbox(i.pod, i.engine, i.policy.runtimeClasses); because != "" && i.connection.transport == config.TransportSocket {
-		p.warn("the pod is given the node's socket, as engine.transport names it, and may be unable to use it: " + because + ".")
+	if i.connection.transport == config.TransportSocket {
+		if because := sandbox(i.pod, i.engine, ownKernel(i.pod, i.policy.runtimeClasses)); because != "" {
+			p.warn("the pod is given the node's socket, as engine.transport names it, and may be unable to use it: " + because + ".")
+		}
 	}
 	i.defeated.warn(p)
 	i.warnAboutImage(p)
 	i.warnAboutStorage(p)
 	i.warnAboutSidecar(p)
-	if p.System != SystemARC && p.System != SystemARCLegacy || i.namespace.Labels[LabelInject] == InjectTrue || entry == EntryNamespace {
+	if p.System != SystemARC && p.System != SystemARCLegacy || i.namespace.asks() || entry == EntryNamespace {
 		return
 	}
 	for _, c := range targets {

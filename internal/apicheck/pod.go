@@ -20,7 +20,7 @@ func pod() *corev1.Pod {
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{
 			GenerateName: "dagger-inject-check-",
-			Labels:       map[string]string{inject.LabelInject: "true"},
+			Labels:       map[string]string{inject.LabelInject: inject.InjectTrue},
 		},
 		Spec: corev1.PodSpec{
 			AutomountServiceAccountToken: ptr.To(false),

@@ -14,13 +14,14 @@ func (c *checker) optedIn() ([]corev1.Namespace, error) {
 	if c.Namespace != "" {
 		// A user of a namespace may usually read it, but not list all namespaces.
 		var ns corev1.Namespace
-		if err := c.Reader.Get(c.ctx, client.ObjectKey{Name: c.Namespace}, &ns); err != nil || ns.Labels[inject.LabelInject] != "true" {
+		err := c.Reader.Get(c.ctx, client.ObjectKey{Name: c.Namespace}, &ns)
+		if err != nil || ns.Labels[inject.LabelInject] != inject.InjectTrue {
 			return nil, err
 		}
 		return []corev1.Namespace{ns}, nil
 	}
 	var list corev1.NamespaceList
-	err := c.Reader.List(c.ctx, &list, client.MatchingLabels{inject.LabelInject: "true"})
+	err := c.Reader.List(c.ctx, &list, client.MatchingLabels{inject.LabelInject: inject.InjectTrue})
 	return list.Items, err
 }
 

@@ -139,7 +139,7 @@ func decideOnAny(found *engine.Found, documents *config.Documents) (*inject.Trac
 	}
 	trace := &inject.Trace{}
 	plan := inject.Decide(inject.Input{Pod: root, Policies: policies, Trace: trace, Namespace: inject.Namespace{
-		Labels: map[string]string{inject.LabelInject: "true"},
+		Labels: map[string]string{inject.LabelInject: inject.InjectTrue},
 	}})
 	return trace, plan, nil
 }

@@ -30,7 +30,7 @@ type Namespace struct {
 // Outcome is the outcome of the job that the namespace is meant for: the one without a label if the namespace asks for
 // injection.
 func (n *Namespace) Outcome() Outcome {
-	if n.Label == "true" {
+	if n.Label == inject.InjectTrue {
 		return n.Unlabelled.Outcome
 	}
 	return n.Labelled.Outcome
@@ -51,7 +51,7 @@ func (e *Explainer) Namespace(ctx context.Context, name string) (*Namespace, err
 		into   **Explanation
 	}{
 		{"a CI job without the label", nil, &n.Unlabelled},
-		{"a CI job with the label " + inject.LabelInject + "=true", map[string]string{inject.LabelInject: "true"}, &n.Labelled},
+		{"a CI job with the label " + inject.LabelInject + "=true", map[string]string{inject.LabelInject: inject.InjectTrue}, &n.Labelled},
 	} {
 		template, err := runner(name, "job", job.labels)
 		if err != nil {

@@ -91,7 +91,7 @@ func (n *Namespace) Text(w io.Writer) error {
 		p.line("invalid", "%s", problem)
 	}
 	chain := n.Labelled
-	if n.Label == "true" {
+	if n.Label == inject.InjectTrue {
 		chain = n.Unlabelled
 	}
 	p.b.WriteByte('\n')

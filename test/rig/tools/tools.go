@@ -91,17 +91,22 @@ func withCRDs(ctx context.Context, progress io.Writer, name, module, definitions
 	if err != nil {
 		return "", "", err
 	}
+	source, err := ModuleSource(ctx, name, module)
+	return filepath.Join(dir, name), filepath.Join(source, definitions), err
+}
+
+// ModuleSource returns the folder of a module in the version that a module below test/rig has it.
+func ModuleSource(ctx context.Context, rig, module string) (string, error) {
 	root, err := Root(ctx)
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
-	folder := filepath.Join(root, "test", "rig", name)
+	folder := filepath.Join(root, "test", "rig", rig)
 	// The program may be older than the files of the modules that it was built from.
 	if _, err := Run(ctx, nil, folder, "go", "mod", "download", module); err != nil {
-		return "", "", err
+		return "", err
 	}
-	source, err := Run(ctx, nil, folder, "go", "list", "-m", "-f", "{{.Dir}}", module)
-	return filepath.Join(dir, name), filepath.Join(source, definitions), err
+	return Run(ctx, nil, folder, "go", "list", "-m", "-f", "{{.Dir}}", module)
 }
 
 // Root returns the folder of this source tree.

@@ -39,13 +39,7 @@ const flowPatience = 2 * time.Minute
 func flowModule(t *testing.T, rig, module string) string {
 	t.Helper()
 	needsRunners(t)
-	root, err := tools.Root(t.Context())
-	require.NoError(t, err)
-	folder := filepath.Join(root, "test", "rig", rig)
-	// The program may be older than the files of the modules that it was built from.
-	_, err = tools.Run(t.Context(), nil, folder, "go", "mod", "download", module)
-	require.NoError(t, err)
-	source, err := tools.Run(t.Context(), nil, folder, "go", "list", "-m", "-f", "{{.Dir}}", module)
+	source, err := tools.ModuleSource(t.Context(), rig, module)
 	require.NoError(t, err)
 	return source
 }
