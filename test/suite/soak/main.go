@@ -104,7 +104,8 @@ func run(ctx context.Context, s settings) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%g pods a second from %d clients, a third each: with the label, in a namespace with it, and with the label optional\n", s.rate, s.clients)
+	fmt.Printf("%g pods a second from %d clients, a third each: with the label, in a namespace with it, and with the label optional\n", s.rate,
+		s.clients)
 	soak.current.Store(newPhaseRun(phase{})) // what is created before the first phase is counted in none
 	load := soak.startLoad(ctx)
 	for _, p := range soak.phases() {
