@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/rendezvous"
 )
 
 // tcpScheme begins the runner host of an engine that is reached by an address.
@@ -34,17 +35,7 @@ func (p *pod) identity(namespace string) uint64 {
 		_, _ = h.Write([]byte(part))
 		_, _ = h.Write([]byte{0})
 	}
-	return mix(h.Sum64())
-}
-
-// mix spreads the bits of a hash with the finalizer of MurmurHash3. FNV's high bits hardly depend on the last letters of a text, and
-// names differ in those.
-func mix(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	return h ^ h>>33
+	return rendezvous.Mix(h.Sum64())
 }
 
 // bucket divides keys among n buckets so that few of them move when n changes (Lamping and Veach, A Fast, Minimal Memory,
