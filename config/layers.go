@@ -45,6 +45,8 @@ type Effective struct {
 	// Ignored are the unknown fields of layers with IgnoreUnknown.
 	Ignored Errors
 
+	cacheAffinity bool // the cluster's layers turn placement by cache on
+
 	layers []Layer
 	set    []map[string]field // by layer
 }
@@ -135,6 +137,9 @@ func (e *Effective) apply(i int) Errors {
 		if layer.Origin == OriginNamespace {
 			d.errs = append(d.errs, locked(d.fields, mayBeSet)...)
 			d.errs = append(d.errs, lockedSidecar(d.fields, before, e.Policy.Engine.Transport, mayBeSet)...)
+			d.errs = append(d.errs, e.lockedCacheAffinity(d.fields)...)
+		} else {
+			e.cacheAffinity = e.Policy.Scheduling.CacheAffinity.Enabled
 		}
 	}
 	for n := range d.errs {
@@ -172,6 +177,16 @@ func lockedSidecar(fields map[string]field, before, after Transport, mayBeSet []
 	}
 	return Errors{{Path: path, Line: fields[path].line,
 		Problem: "locked: the cluster's policy does not let namespaces choose sidecar (overrides.fromNamespaces: " + FieldSidecar + ")"}}
+}
+
+// lockedCacheAffinity refuses a namespace that turns placement by cache on. Only the cluster's operator knows whether its autoscaler
+// can do with it.
+func (e *Effective) lockedCacheAffinity(fields map[string]field) Errors {
+	if e.cacheAffinity || !e.Policy.Scheduling.CacheAffinity.Enabled {
+		return nil
+	}
+	return Errors{{Path: FieldCacheAffinity, Line: fields[FieldCacheAffinity].line,
+		Problem: "locked: a namespace may turn it off, and the cluster's policy does not turn it on"}}
 }
 
 // inLeaf reports whether a field is in one that is reported as a whole.

@@ -59,7 +59,42 @@ type Scheduling struct {
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 	// NodeAffinity is combined with the pod's own: required terms are ANDed, preferred terms appended.
 	NodeAffinity corev1.NodeAffinity `json:"nodeAffinity,omitempty"`
+	// CacheAffinity prefers the nodes that have the cache of the pod's project.
+	CacheAffinity CacheAffinity `json:"cacheAffinity,omitempty"`
 }
+
+// CacheAffinity prefers, for pods that use the engine of their own node, the nodes whose engines have run the same project before. Every
+// project has an order of its own among the nodes with a ready engine. The first of them become preferences of the pod, never
+// requirements: a job goes to the next node where one is full. Of several engines with addresses of their own, it takes the project's
+// first. A namespace's policy may set enabled to false, and key, and nothing else of it.
+type CacheAffinity struct {
+	// Enabled adds the preferences. Karpenter before v1.5.0 never scales up for a pod that has them. Default: false.
+	Enabled bool `json:"enabled,omitempty"`
+	// Key is what pods must have in common to prefer the same nodes: auto, project or group. project is the repository or the pipeline
+	// that the CI system names in labels, annotations or variables of the pod. group is what holds several of these: the organization,
+	// or GitLab's root namespace. auto is the project, where it is known, else the runner set or workflow, else the group. The pod's
+	// namespace is a part of it. Default: auto.
+	Key CacheKey `json:"key,omitempty"`
+	// Nodes is how many nodes of the project's order are preferred, from 1 to 32. Default: 16.
+	Nodes int32 `json:"nodes,omitempty"`
+	// Weight is the weight of the first node, from 1 to 100. Default: 100.
+	Weight int32 `json:"weight,omitempty"`
+	// LastWeight is the weight of the last node, from 1 to weight. Between the two, weights fall in equal steps. Default: 10.
+	LastWeight int32 `json:"lastWeight,omitempty"`
+}
+
+// CacheKey is what pods must have in common to prefer the same nodes.
+type CacheKey string
+
+// The values of CacheKey.
+const (
+	CacheKeyAuto    CacheKey = "auto"
+	CacheKeyProject CacheKey = "project"
+	CacheKeyGroup   CacheKey = "group"
+)
+
+// MostCacheNodes is how many nodes CacheAffinity.Nodes may prefer.
+const MostCacheNodes = 32
 
 // CLI says how the dagger command comes into the pod.
 type CLI struct {
@@ -219,7 +254,7 @@ const (
 type Overrides struct {
 	// FromNamespaces are the fields that a namespace's policy may set, each with everything below it. Default:
 	// engine.transport, engine.tcp, engine.tls, engine.discover.version, cli.delivery, wait.enabled, wait.timeout,
-	// wait.onTimeout, containers, env, cloudToken, runners and the scheduling additions.
+	// wait.onTimeout, containers, env, cloudToken, runners, the scheduling additions, and of scheduling.cacheAffinity enabled and key.
 	FromNamespaces []string `json:"fromNamespaces,omitempty"`
 	// FromPods are the fields that a pod's annotations may set: profile (dagger.io/policy), containers.include
 	// (dagger.io/containers), engine.discover.version (dagger.io/engine), engine.transport (dagger.io/transport), engine.sidecar
@@ -233,6 +268,9 @@ const FieldProfile = "profile"
 
 // FieldEngineVersion is the path of the field that chooses among engines, as the annotation dagger.io/engine does.
 const FieldEngineVersion = "engine.discover.version"
+
+// FieldCacheAffinity is the path of the field that turns placement by cache on.
+const FieldCacheAffinity = "scheduling.cacheAffinity.enabled"
 
 // FieldSidecar is the path of the section that whoever chooses the transport sidecar must be let set.
 const FieldSidecar = "engine.sidecar"

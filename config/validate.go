@@ -162,6 +162,24 @@ func (v *validator) scheduling(s *Scheduling) {
 		}
 		v.nodeSelectorTerm(at+".preference", preferred.Preference)
 	}
+	v.cacheAffinity(&s.CacheAffinity)
+}
+
+func (v *validator) cacheAffinity(c *CacheAffinity) {
+	const at = "scheduling.cacheAffinity."
+	v.oneOf(at+"key", string(c.Key), string(CacheKeyAuto), string(CacheKeyProject), string(CacheKeyGroup))
+	v.between(at+"nodes", c.Nodes, MostCacheNodes)
+	v.between(at+"weight", c.Weight, 100)
+	v.between(at+"lastWeight", c.LastWeight, 100)
+	if c.LastWeight > c.Weight {
+		v.fail(at+"lastWeight", "want at most scheduling.cacheAffinity.weight, which is %d, got %d", c.Weight, c.LastWeight)
+	}
+}
+
+func (v *validator) between(at string, n, most int32) {
+	if n < 1 || n > most {
+		v.fail(at, "want 1 to %d, got %d", most, n)
+	}
 }
 
 func (v *validator) toleration(at string, t corev1.Toleration) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
@@ -32,6 +33,8 @@ type Input struct {
 	Policies *Policies
 	// Cluster is what is known of the cluster that the pod is created in.
 	Cluster Cluster
+	// Ready is which pods of engines are ready, nil where that is not known. Only placement by cache depends on it.
+	Ready engine.Ready
 	// Version is this program's version, for the status annotation.
 	Version string
 	// Trace, if not nil, records how the decision comes about.
@@ -195,6 +198,10 @@ func (d *decision) inject() *obstacle {
 		return o
 	}
 	d.in.Trace.settle(i.status)
+	if i.cache != nil {
+		d.plan.CacheAffinity = i.cache.Result
+		d.in.Trace.cacheAffinity(i.cache)
+	}
 	ops, err := i.session.Operations()
 	switch {
 	case errors.Is(err, patch.ErrTooLarge):

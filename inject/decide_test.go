@@ -247,7 +247,8 @@ func TestTheStatusIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 		CLIImage:   "i", CLIStorage: "s", Wait: "on",
 		Containers: []string{"a", "b"}, Left: []LeftContainer{{"c", "d"}}, Moved: []MovedMount{{"m", "n", "o"}}, InitContainers: []string{"e"},
 		Volumes:  []string{"f", "g"},
-		ReadFrom: "DaemonSet a/b", SELinux: "type=t", HookTemplate: "k", NotCopied: []string{"h"},
+		ReadFrom: "DaemonSet a/b", SELinux: "type=t", HookTemplate: "k",
+		CacheAffinity: &CacheAffinityStatus{Key: "l", Nodes: 2, Set: "p"}, NotCopied: []string{"h"},
 	}
 	fields := reflect.TypeFor[Status]()
 	for i := range fields.NumField() {

@@ -55,9 +55,18 @@ func (p *Policies) Within(engines Engines) *Policies {
 
 // EngineNamespaces returns the namespaces in which the policies look for engines, sorted.
 func (p *Policies) EngineNamespaces() []string {
+	return p.namespacesOf(func(*Policy) bool { return true })
+}
+
+// CacheAffinityNamespaces returns those of them for which Input.Ready matters, sorted: whose engines' pods have to be read.
+func (p *Policies) CacheAffinityNamespaces() []string {
+	return p.namespacesOf(func(policy *Policy) bool { return policy.cacheAffinity != nil })
+}
+
+func (p *Policies) namespacesOf(counts func(*Policy) bool) []string {
 	var namespaces []string
 	for _, name := range p.names() {
-		if policy := p.profile(name); policy.err == nil && policy.engineNamespace != "" {
+		if policy := p.profile(name); policy.err == nil && policy.engineNamespace != "" && counts(policy) {
 			namespaces = append(namespaces, policy.engineNamespace)
 		}
 	}

@@ -21,7 +21,8 @@ func decide(t testing.TB, c *fixtures.Case, policies *inject.Policies, pod strin
 	var d rawjson.Document
 	root, err := d.Parse(pod)
 	require.NoError(t, err)
-	return inject.Decide(inject.Input{Pod: root, Namespace: c.Facts(t), Policies: policies, Cluster: c.Cluster(t), Version: "dev"})
+	return inject.Decide(inject.Input{Pod: root, Namespace: c.Facts(t), Policies: policies, Cluster: c.Cluster(t), Ready: c.Ready(t),
+		Version: "dev"})
 }
 
 func TestLibraryGivesTheGoldens(t *testing.T) {

@@ -2,7 +2,9 @@ package inject
 
 import (
 	"encoding/json"
+
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
@@ -21,6 +23,8 @@ type injection struct {
 	session    *patch.Session
 	status     *Status
 	stop       interruption
+	ready      engine.Ready
+	cache      *CacheAffinityTrace // nil where placement by cache is off
 
 	usesCLI  bool // a container is to have the CLI
 	cramped  bool // the CLI's copy has little room
@@ -32,7 +36,7 @@ type injection struct {
 func newInjection(d *decision) *injection {
 	i := &injection{
 		policy: d.policy, engine: d.engine, connection: d.connection, pod: d.pod, namespace: &d.in.Namespace,
-		waitOff: d.choices.waitOff, system: d.plan.System, stop: d.in.Interrupted,
+		waitOff: d.choices.waitOff, system: d.plan.System, stop: d.in.Interrupted, ready: d.in.Ready,
 		session: patch.New(d.in.Pod, d.in.Pointer, maxAdded),
 		status:  &Status{Version: d.in.Version, Policy: PolicyStatus{Source: d.policy.source, Hash: d.policy.hash}},
 	}
@@ -204,7 +208,11 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) *obstacle {
 		}
 	}
 	where.addTolerations(i.pod, spec)
-	return where.addNodeSelection(i.pod, spec, i.stop)
+	if o := where.addNodeSelection(i.pod, spec, i.stop); o != nil {
+		return o
+	}
+	i.cache = i.preferCache(spec)
+	return nil
 }
 
 // addVolume adds a volume unless the pod has it; a volume of that name that is something else is a conflict.

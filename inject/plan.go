@@ -45,6 +45,8 @@ type Plan struct {
 	Warnings []string
 	// Operations is the JSON patch, or nil if there is nothing to do.
 	Operations []jsonpatch.Operation
+	// CacheAffinity is what became of placement by cache.
+	CacheAffinity CacheAffinityResult
 	// RetryAfterSeconds is set on a refusal that the creator's client should retry by itself.
 	RetryAfterSeconds int32
 }

@@ -19,6 +19,7 @@ type Policies struct {
 	ignored            config.Errors
 	ownNamespace       bool // a policy looks for the engine in the pod's own namespace
 	envBytes           int  // of the profile whose env is largest
+	cacheNodes         int  // of the profile that prefers most
 }
 
 // NewPolicies layers and compiles the cluster's documents and a namespace's, nil for none, with what is known of engines. It
@@ -37,7 +38,7 @@ func (p *Policies) With(namespace *config.Documents) *Policies {
 func newPolicies(cluster, namespace *config.Documents, engines Engines, like *Policies) *Policies {
 	p := &Policies{cluster: cluster, namespace: namespace, engines: engines}
 	p.standard = p.resolve(config.DefaultProfile, like.standard)
-	p.envBytes = p.standard.envBytes
+	p.envBytes, p.cacheNodes = p.standard.envBytes, p.standard.cacheNodes()
 	for _, name := range append(cluster.Profiles(), namespace.Profiles()...) {
 		if p.profile(name) != nil {
 			continue
@@ -46,7 +47,7 @@ func newPolicies(cluster, namespace *config.Documents, engines Engines, like *Po
 			p.profiles = map[string]*Policy{}
 		}
 		p.profiles[name] = p.resolve(name, cmp.Or(like.profiles[name], p.standard))
-		p.envBytes = max(p.envBytes, p.profiles[name].envBytes)
+		p.envBytes, p.cacheNodes = max(p.envBytes, p.profiles[name].envBytes), max(p.cacheNodes, p.profiles[name].cacheNodes())
 	}
 	return p
 }
@@ -144,7 +145,7 @@ func (p *Policies) Err() error { return p.standard.err }
 // MostAdded returns an upper bound on the bytes that Decide adds to a pod with that many containers, whatever its profile.
 func (p *Policies) MostAdded(containers int) int {
 	const fixed = 4 << 10 // what a container and the pod get besides env
-	return min(maxAdded, fixed+min(containers, maxTargets)*(fixed+p.envBytes))
+	return min(maxAdded, fixed+p.cacheNodes*maxNodePreference+min(containers, maxTargets)*(fixed+p.envBytes))
 }
 
 // choose returns the policy that a pod's annotation chooses.

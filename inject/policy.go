@@ -59,7 +59,8 @@ type settings struct {
 	podLabel          config.PodLabel
 	namespaces        labels.Selector // nil selects all
 	fromPods          []string
-	handOn            bool // runners hand their opting in on to the pods of their jobs
+	cacheAffinity     *cacheAffinity // nil where it is off
+	handOn            bool           // runners hand their opting in on to the pods of their jobs
 	// wanted is the engines that the policy asks for.
 	wanted engine.Wanted
 	// seLinux is for containers that use the socket; nil for nothing.
@@ -101,7 +102,8 @@ func newSettings(c *config.InjectionPolicy) *settings {
 		onError: c.OnError, delivery: c.CLI.Delivery, fromEngine: c.Scheduling.FromEngine, engineNamespace: lookIn(&c.Engine.Discover),
 		podSecurity: c.PodSecurity, ignorePodSecurity: c.Engine.Socket.IgnorePodSecurity, podLabel: c.Namespaces.PodLabel,
 		fromPods: c.Overrides.FromPods, handOn: c.Runners.ARC.HandOn,
-		seLinux: newSELinux(&c.Engine.Socket.SELinuxOptions), runtimeClasses: c.Engine.Socket.RuntimeClasses,
+		cacheAffinity: newCacheAffinity(&c.Scheduling.CacheAffinity),
+		seLinux:       newSELinux(&c.Engine.Socket.SELinuxOptions), runtimeClasses: c.Engine.Socket.RuntimeClasses,
 	}
 	s.wanted, _ = engine.ParseWanted(c.Engine.Discover.Version) // validation has read it; none is any
 	if selector := c.Namespaces.Selector; len(selector.MatchLabels)+len(selector.MatchExpressions) > 0 {

@@ -11,12 +11,16 @@ import (
 // tcpScheme begins the runner host of an engine that is reached by an address.
 const tcpScheme = "tcp://"
 
-// replicaOf returns the pod's connection to one of an engine's replicas. It is the one that the pod already has, or else one that a
-// hash of the pod's identity chooses: every replica of this program chooses the same, and pods are spread evenly.
+// replicaOf returns the pod's connection to one of an engine's replicas. It is the one that the pod already has, else the
+// first of its project where pods are placed by cache, else one that a hash of the pod's identity chooses: every replica of this
+// program chooses the same, and pods are spread evenly.
 func (c *choice) replicaOf(e *compiledEngine) *connection {
 	n := c.replica
 	if c.held != e || n == noReplica {
-		n = bucket(c.pod.identity(c.in.Namespace.Name), e.replicas.Offered)
+		var ok bool
+		if n, ok = c.projectsReplica(e); !ok {
+			n = bucket(c.pod.identity(c.in.Namespace.Name), e.replicas.Offered)
+		}
 	}
 	connection := newConnection(config.TransportTCP, tcpScheme+e.replicas.Address(n))
 	connection.discovered = true

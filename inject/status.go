@@ -42,6 +42,8 @@ type Status struct {
 	SELinux string `json:"seLinux,omitempty"`
 	// HookTemplate is the file by which a runner hands its opting in on to the pods of its jobs.
 	HookTemplate string `json:"hookTemplate,omitempty"`
+	// CacheAffinity is how the pod was placed by the cache of its project; nil where it was not.
+	CacheAffinity *CacheAffinityStatus `json:"cacheAffinity,omitempty"`
 	// NotCopied are tolerations of the engine that the pod did not get.
 	NotCopied []string `json:"notCopied,omitempty"`
 }
@@ -116,6 +118,10 @@ func (s *Status) appendJSON(dst []byte) []byte {
 		if m.value != "" {
 			dst = appendMember(dst, ",", m.name, m.value)
 		}
+	}
+	if s.CacheAffinity != nil {
+		dst = append(dst, `,"cacheAffinity":`...)
+		dst = append(dst, mustMarshal(s.CacheAffinity)...)
 	}
 	dst = appendNames(dst, "notCopied", s.NotCopied)
 	return append(dst, '}')

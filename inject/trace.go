@@ -25,6 +25,8 @@ type Trace struct {
 	Transports []TransportTrace
 	// Engine is what was known of the engine in the cluster, the one that was chosen.
 	Engine EngineTrace
+	// CacheAffinity is how the pod was placed by the cache of its project; nil where the policy does not do so.
+	CacheAffinity *CacheAffinityTrace
 }
 
 // Asker is whose label asks for injection.
@@ -118,6 +120,12 @@ func (t *Trace) settle(s *Status) {
 				c.Because += "has " + moved.Path + ", " + moved.Because
 			}
 		}
+	}
+}
+
+func (t *Trace) cacheAffinity(c *CacheAffinityTrace) {
+	if t != nil {
+		t.CacheAffinity = c
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 )
 
 // Source returns the facts and policies of a namespace.
@@ -43,6 +44,8 @@ type Handler struct {
 	Events *EventEmitter
 	// Cluster returns what is known of the cluster; nil means nothing. It is called for every request.
 	Cluster func() inject.Cluster
+	// Ready returns which pods of engines are ready; nil if that is not known. It is called for every request.
+	Ready func() engine.Ready
 	// Version is this program's version.
 	Version string
 
@@ -94,6 +97,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	x.write(w, answer)
+	h.Metrics.placed(outcome.plan.CacheAffinity)
 	h.Events.tell(&outcome.request, outcome.plan)
 	outcome.log(h, time.Since(started))
 }
@@ -178,9 +182,13 @@ func (h *Handler) plan(ctx context.Context, r *request, held *weight) (*inject.P
 	if h.Cluster != nil {
 		cluster = h.Cluster()
 	}
+	var ready engine.Ready
+	if h.Ready != nil {
+		ready = h.Ready()
+	}
 	deadline := time.Now().Add(decideTimeout)
 	return decide(inject.Input{
-		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, Cluster: cluster, Version: h.Version,
+		Pod: r.pod, Namespace: ns, Entry: h.Entry, Policies: policies, Cluster: cluster, Ready: ready, Version: h.Version,
 		Interrupted: func() bool { return time.Now().After(deadline) },
 	}), nil
 }

@@ -14,6 +14,7 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	ignored  prometheus.Gauge
 	events   *prometheus.CounterVec
+	affinity *prometheus.CounterVec
 }
 
 // What happens to an event.
@@ -46,8 +47,29 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Name: "dagger_inject_events_total",
 		Help: "Events about pods that cannot be injected, by what became of them: sent, repeated, dropped or failed.",
 	}, []string{"result"})
-	r.MustRegister(m.requests, m.duration, m.ignored, m.events)
+	m.affinity = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dagger_inject_cache_affinity_total",
+		Help: "Injected pods under a policy that places them by cache, by what became of that.",
+	}, []string{"result"})
+	for _, result := range inject.CacheAffinityResults {
+		m.affinity.WithLabelValues(string(result)) // from the start, so that increase() sees the first
+	}
+	r.MustRegister(m.requests, m.duration, m.ignored, m.events, m.affinity)
 	return m
+}
+
+// registerReadyNodes registers the size of the set of nodes that pods are placed among by cache.
+func registerReadyNodes(r prometheus.Registerer, nodes func() float64) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dagger_inject_cache_affinity_nodes",
+		Help: "Nodes with a ready engine, of the engine that has most; 0 where no policy places pods by cache.",
+	}, nodes))
+}
+
+func (m *Metrics) placed(result inject.CacheAffinityResult) {
+	if result != inject.CacheAffinityOff {
+		m.affinity.WithLabelValues(string(result)).Inc()
+	}
 }
 
 func (m *Metrics) observe(entry inject.Entry, decision inject.Decision, reason inject.Reason, took time.Duration) {

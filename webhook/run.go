@@ -9,15 +9,19 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	policy "github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/registration"
 )
 
@@ -41,6 +45,8 @@ type Options struct {
 	NodeIPv6 bool
 	// ImageVolumes reports whether the API server has image volumes. If it is nil, Run asks the server from time to time.
 	ImageVolumes func() bool
+	// Ready returns which pods of engines are ready. If it is nil, Run reads them where a policy places pods by cache.
+	Ready func() engine.Ready
 	// DiscoverOwnNamespace reads the workloads of all namespaces, for policies that look for the engine in the pod's own.
 	DiscoverOwnNamespace bool
 	// Version is this program's version.
@@ -128,9 +134,14 @@ func (r *run) readPolicies(context.Context) error {
 	store.live = newLiveReader(r.mgr.GetAPIReader())
 	api := engineAPI{r.config, r.mgr.GetScheme(), r.mgr.GetRESTMapper()}
 	watcher := newEngineWatcher(api, r.Log, store.SetEngines)
+	pods, err := r.readEnginePods()
+	if err != nil {
+		return err
+	}
 	store.onCluster = func(policies *inject.Policies) {
 		reportIgnored(r.metrics, r.Log, policies.Ignored())
 		watcher.want(policies.EngineNamespaces())
+		pods.want(policies.CacheAffinityNamespaces())
 	}
 	if r.DiscoverOwnNamespace {
 		store.own = newOwnEngines(api, r.Log)
@@ -139,13 +150,27 @@ func (r *run) readPolicies(context.Context) error {
 			return err
 		}
 	}
-	var err error
 	if r.feed, err = newPolicyFeed(r.mgr, store); err != nil {
 		return err
 	}
 	r.policies, r.checks["engines"] = store, watcher.ready
 	r.server.handle(registration.PathValidate, &PolicyValidator{Store: store, Log: r.Log})
 	return errors.Join(r.mgr.Add(r.feed), r.mgr.Add(watcher))
+}
+
+// readEnginePods sets up the reading of engines' pods.
+func (r *run) readEnginePods() (*enginePods, error) {
+	kind := corev1.SchemeGroupVersion.WithKind("Pod")
+	client, err := apiutil.RESTClientForGVK(kind, false, false, r.config, scheme.Codecs, r.mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("reading the engines' pods: %w", err)
+	}
+	pods := newEnginePods(client, r.Log)
+	if r.Ready == nil {
+		r.Ready = pods.get
+	}
+	registerReadyNodes(metrics.Registry, pods.nodes)
+	return pods, r.mgr.Add(pods)
 }
 
 // readServerVersion sets up the question to the API server for its version, by which it has image volumes or not. A function
@@ -218,6 +243,7 @@ func register(s *server, o *Options, source Source, m *Metrics, events *EventEmi
 			Log:     o.Log,
 			Events:  events,
 			Cluster: o.cluster,
+			Ready:   o.Ready,
 			Version: o.Version,
 		})
 	}

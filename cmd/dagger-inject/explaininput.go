@@ -15,6 +15,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 	"github.com/dagger-inject/dagger-inject/internal/explain"
 )
@@ -49,6 +50,7 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 	}
 	if len(engines) > 0 || len(f.cluster) == 0 {
 		e.Engines = func(own string) inject.Engines { return offlineEngines(engines, own) }
+		e.Ready = func(namespaces []string) (engine.Ready, error) { return offlineReady(engines, namespaces) }
 	}
 	if len(f.namespaceLabels)+len(f.namespaceAnnotations) > 0 {
 		e.Reader = labelled{objects, f}

@@ -10,6 +10,7 @@ import (
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
@@ -26,6 +27,7 @@ type injectFlags struct {
 	kubeVersion          string
 	imageVolumes         bool
 	objects              []manifestObject // of engines
+	ready                engine.Ready
 	output               string
 }
 
@@ -68,7 +70,7 @@ func (f *injectFlags) inputs(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.file, "file", "f", "", "file to read; - is standard input")
 	flags.StringVar(&f.policy, "policy", "", policyHelp)
 	flags.StringVar(&f.namespacePolicy, "namespace-policy", "", namespacePolicyHelp)
-	flags.StringArrayVar(&f.engines, "engine", nil, "manifests to read the engine off, as the webhook does off the cluster; may be repeated")
+	flags.StringArrayVar(&f.engines, "engine", nil, "manifests to read the engine off, and its pods, as the webhook does off the cluster; may be repeated")
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace the objects are created in (default: the objects' own, else default)")
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "labels of that namespace")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "annotations of that namespace")
@@ -101,6 +103,9 @@ func runInject(s streams, f *injectFlags) error {
 	}
 	policies, err := loadPolicies(f.policy, f.namespacePolicy, offlineEngines(f.objects, ""))
 	if err != nil {
+		return err
+	}
+	if f.ready, err = offlineReady(f.objects, policies.CacheAffinityNamespaces()); err != nil {
 		return err
 	}
 	documents, err := readDocuments(f.file, s.in)
@@ -161,6 +166,7 @@ func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointe
 		System:     template.System,
 		RunnerSpec: template.RunnerSpec,
 		Cluster:    inject.Cluster{NodeIPv6: f.nodeIPv6, ImageVolumes: f.imageVolumes},
+		Ready:      f.ready,
 		Policies:   policies.Within(offlineEngines(f.objects, namespace)),
 		Version:    version,
 	})

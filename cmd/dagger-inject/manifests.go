@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -40,6 +42,26 @@ func offlineEngines(objects []manifestObject, own string) inject.Engines {
 		}
 		return found, nil
 	}
+}
+
+// offlineReady reads off manifests which pods of engines are ready, as the webhook does off the cluster. Pods that name no namespace
+// belong to each of the namespaces.
+func offlineReady(objects []manifestObject, namespaces []string) (engine.Ready, error) {
+	var pods []corev1.Pod
+	for _, namespace := range namespaces {
+		for _, object := range objects {
+			own, _ := object.Get("metadata").Get("namespace").Str()
+			if kind, _ := object.Get("kind").Str(); kind != "Pod" || cmp.Or(own, namespace) != namespace {
+				continue
+			}
+			var err error
+			if pods, err = appendObject(pods, object, namespace); err != nil {
+				return nil, badInputf("%s: %w", object.name, err)
+			}
+		}
+	}
+	ready, _ := engine.NewReady(slices.Values(cluster.EnginePods(pods)), time.Now(), nil)
+	return ready, nil
 }
 
 // manifestObject is an object of a manifest; the name says where it stands.

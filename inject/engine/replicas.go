@@ -68,17 +68,24 @@ func (r *Replicas) Address(n int32) string {
 	return fmt.Sprintf("%s-%d.%s.%s.svc:%d", r.Name, r.Start+n, r.Service, r.Namespace, r.Port)
 }
 
+// Numbered returns the replica whose pod has a name, counted from 0 as for Address. It returns false if no wanted replica has it.
+func (r *Replicas) Numbered(pod string) (int32, bool) {
+	number, ok := strings.CutPrefix(pod, r.Name+"-")
+	ordinal, err := strconv.ParseInt(number, 10, 32)
+	n := ordinal - int64(r.Start)
+	if !ok || err != nil || n < 0 || n >= int64(r.Wanted) {
+		return 0, false
+	}
+	return int32(n), true
+}
+
 // Index returns the replica that has an address, counted from 0 as for Address. It returns false if no wanted replica has it.
 func (r *Replicas) Index(address string) (int32, bool) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return 0, false
 	}
-	pod, _, _ := strings.Cut(strings.TrimPrefix(host, r.Name+"-"), ".")
-	ordinal, err := strconv.ParseInt(pod, 10, 32)
-	n := ordinal - int64(r.Start)
-	if err != nil || n < 0 || n >= int64(r.Wanted) || r.Address(int32(n)) != address {
-		return 0, false
-	}
-	return int32(n), true
+	pod, _, _ := strings.Cut(host, ".")
+	n, ok := r.Numbered(pod)
+	return n, ok && r.Address(n) == address
 }

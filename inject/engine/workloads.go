@@ -139,9 +139,13 @@ func (c *candidate) identify(matches func(*corev1.Container) bool) bool {
 }
 
 func containerOf(template *corev1.PodTemplateSpec, matches func(*corev1.Container) bool) *corev1.Container {
-	for i := range template.Spec.Containers {
-		if matches(&template.Spec.Containers[i]) {
-			return &template.Spec.Containers[i]
+	return containerIn(template.Spec.Containers, matches)
+}
+
+func containerIn(containers []corev1.Container, matches func(*corev1.Container) bool) *corev1.Container {
+	for i := range containers {
+		if matches(&containers[i]) {
+			return &containers[i]
 		}
 	}
 	return nil

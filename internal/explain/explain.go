@@ -14,6 +14,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
@@ -31,6 +32,8 @@ type Explainer struct {
 	Policies func(inject.Engines) *inject.Policies
 	// Engines, if not nil, replaces the workloads. The pods are in the namespace own.
 	Engines func(own string) inject.Engines
+	// Ready, if not nil, replaces the pods of engines in some namespaces.
+	Ready func(namespaces []string) (engine.Ready, error)
 	// Cluster is what is known of the cluster. NodeIPv6 is read off a node where it is not set.
 	Cluster inject.Cluster
 	// Version is this program's version.
@@ -98,6 +101,7 @@ type job struct {
 	excluded       bool             // no pod of the namespace is sent to the webhook
 	policies       *inject.Policies // nil if the policy cannot be read
 	trace          inject.Trace
+	enginesReady   engine.Ready
 	plan           *inject.Plan
 }
 
@@ -127,6 +131,7 @@ func (e *Explainer) explain(ctx context.Context, s subject) *Explanation {
 	if in.Policies == nil {
 		in.Policies = inject.NewPolicies(nil, nil, nil)
 	}
+	in.Ready = j.ready(in.Policies.CacheAffinityNamespaces())
 	j.plan = inject.Decide(in)
 	j.System, j.Warnings = j.plan.System, j.plan.Warnings
 	j.AskedBy, j.ContainersBy, j.Containers, j.Transports = j.trace.AskedBy, j.trace.ContainersBy, j.trace.Containers, j.trace.Transports
@@ -144,6 +149,22 @@ func (e *Explainer) explain(ctx context.Context, s subject) *Explanation {
 		j.Recorded = j.compare(s.recorded)
 	}
 	return j.Explanation
+}
+
+// ready reads which pods of engines are ready, for placement by cache.
+func (j *job) ready(namespaces []string) engine.Ready {
+	read := j.Ready
+	if read == nil {
+		read = func(namespaces []string) (engine.Ready, error) {
+			return cluster.ReadyEngines(j.ctx, j.Reader, namespaces)
+		}
+	}
+	ready, err := read(namespaces)
+	if err != nil {
+		j.unreadable("which engines are ready", err)
+	}
+	j.enginesReady = ready
+	return ready
 }
 
 // unreadable records what could not be read.

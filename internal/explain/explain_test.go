@@ -14,6 +14,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 	"github.com/dagger-inject/dagger-inject/internal/explain"
@@ -29,6 +30,7 @@ func explainer(t testing.TB, c *fixtures.Case) *explain.Explainer {
 	return &explain.Explainer{
 		Reader: objects(t, &namespace), Offline: true, Cluster: c.Cluster(t), Version: "dev",
 		Policies: func(inject.Engines) *inject.Policies { return policies },
+		Ready:    func([]string) (engine.Ready, error) { return c.Ready(t), nil },
 	}
 }
 

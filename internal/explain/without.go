@@ -8,8 +8,8 @@ import (
 )
 
 // without removes from a pod what injection has added, as far as it can be recognised, so that a new decision can be made: what
-// the pod's status annotation names, the mounts and variables that belong to it, and the annotation itself. Tolerations, node
-// selection, the group, SELinux options, the wait's pull secret and the policy's variables stay, because they cannot be told
+// the pod's status annotation names, the mounts and variables that belong to it, preferences of nodes by their names, and the
+// annotation itself. Tolerations, other node selection, the group, SELinux options, the wait's pull secret and the policy's variables stay, because they cannot be told
 // from the pod's own. It changes the pod, which must be a v1 Pod as encoding/json decodes it.
 func without(pod map[string]any, status *inject.Status) {
 	metadata, _ := pod["metadata"].(map[string]any)
@@ -38,6 +38,9 @@ func without(pod map[string]any, status *inject.Status) {
 	}
 	remove(spec, "volumes", named(status.Volumes))
 	remove(spec, "initContainers", named(status.InitContainers))
+	if c := status.CacheAffinity; c != nil && c.Nodes > 0 {
+		withoutNodes(spec)
+	}
 	containers, _ := spec["containers"].([]any)
 	for _, c := range containers {
 		container, _ := c.(map[string]any)
@@ -46,6 +49,27 @@ func without(pod map[string]any, status *inject.Status) {
 		}
 		remove(container, "volumeMounts", named(status.Volumes))
 		remove(container, "env", named(variables))
+	}
+}
+
+// withoutNodes removes the preferences of nodes by their names.
+func withoutNodes(spec map[string]any) {
+	affinity, _ := spec["affinity"].(map[string]any)
+	nodes, _ := affinity["nodeAffinity"].(map[string]any)
+	remove(nodes, "preferredDuringSchedulingIgnoredDuringExecution", func(element any) bool {
+		object, _ := element.(map[string]any)
+		term, err := parse(object)
+		if err != nil {
+			return false
+		}
+		node, _ := inject.NamedNode(term)
+		return node != ""
+	})
+	if len(nodes) == 0 {
+		delete(affinity, "nodeAffinity")
+	}
+	if len(affinity) == 0 {
+		delete(spec, "affinity")
 	}
 }
 

@@ -196,7 +196,7 @@ func TestNotSupportedYet(t *testing.T) {
 func TestConstantsAreAccepted(t *testing.T) {
 	s, err := readSource(filepath.Join(repository, "config"))
 	require.NoError(t, err)
-	require.Len(t, s.constants, 6)
+	require.Len(t, s.constants, 7)
 	for path, typ := range map[string]string{
 		"engine.transport":    "Transport",
 		"cli.delivery":        "Delivery",
@@ -204,6 +204,8 @@ func TestConstantsAreAccepted(t *testing.T) {
 		"onError":             "OnError",
 		"namespaces.podLabel": "PodLabel",
 		"podSecurity.default": "PodSecurityLevel",
+
+		"scheduling.cacheAffinity.key": "CacheKey",
 	} {
 		require.Equal(t, accepted(path, "?"), s.constants[typ], path)
 	}

@@ -1,0 +1,235 @@
+package inject
+
+import (
+	"encoding/json"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
+	"github.com/dagger-inject/dagger-inject/inject/patch"
+	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/inject/rendezvous"
+)
+
+// cacheAffinity is a policy's scheduling.cacheAffinity, compiled.
+type cacheAffinity struct {
+	key     config.CacheKey
+	weights []int32 // of the nodes of a project's order
+}
+
+// newCacheAffinity returns nil where it is off.
+func newCacheAffinity(c *config.CacheAffinity) *cacheAffinity {
+	if !c.Enabled {
+		return nil
+	}
+	a := &cacheAffinity{key: c.Key, weights: make([]int32, c.Nodes)}
+	for i := range a.weights {
+		a.weights[i] = c.Weight - (c.Weight-c.LastWeight)*int32(i)/max(1, c.Nodes-1)
+	}
+	return a
+}
+
+// maxNodePreference is the size of one preference at most, with a node's name of 253 bytes.
+const maxNodePreference = 400
+
+// cacheNodes returns how many nodes the policy prefers at most.
+func (policy *Policy) cacheNodes() int {
+	if policy.cacheAffinity == nil {
+		return 0
+	}
+	return len(policy.cacheAffinity.weights)
+}
+
+// CacheAffinityResult is what became of placement by cache for one pod.
+type CacheAffinityResult string
+
+// The results. CacheAffinityOff is that of pods whose policy does not turn it on, or that are not injected.
+const (
+	CacheAffinityOff          CacheAffinityResult = ""
+	CacheAffinityPreferred    CacheAffinityResult = "preferred"      // the pod prefers its project's nodes
+	CacheAffinityReplica      CacheAffinityResult = "replica"        // the pod has the address of its project's engine
+	CacheAffinityKept         CacheAffinityResult = "kept"           // the pod prefers nodes by their names already, or has an engine
+	CacheAffinityNoKey        CacheAffinityResult = "no_key"         // nothing says which project the pod belongs to
+	CacheAffinityFewNodes     CacheAffinityResult = "few_nodes"      // fewer than two nodes have an engine that is known to be ready
+	CacheAffinityNodeName     CacheAffinityResult = "node_name"      // the pod names its node
+	CacheAffinityNotNodeLocal CacheAffinityResult = "not_node_local" // the engine is not the node's
+)
+
+// CacheAffinityResults are all but CacheAffinityOff.
+var CacheAffinityResults = []CacheAffinityResult{CacheAffinityPreferred, CacheAffinityReplica, CacheAffinityKept, CacheAffinityNoKey,
+	CacheAffinityFewNodes, CacheAffinityNodeName, CacheAffinityNotNodeLocal}
+
+// CacheAffinityTrace says how a pod was placed by cache, or why it was not.
+type CacheAffinityTrace struct {
+	Result CacheAffinityResult `json:"result"`
+	// Key is the project's, and KeyFrom where it was read; both are empty without one.
+	Key     string `json:"key,omitempty"`
+	KeyFrom string `json:"keyFrom,omitempty"`
+	// First are the nodes that the pod prefers, or its replica, in the project's order, and Of how many there are.
+	First []string `json:"first,omitempty"`
+	Of    int      `json:"of,omitempty"`
+	// Set identifies all of these.
+	Set string `json:"set,omitempty"`
+	// Beside is how many preferences of nodes the pod has besides: the scheduler weighs all of them together.
+	Beside int `json:"beside,omitempty"`
+}
+
+// CacheAffinityStatus is what the status annotation records of placement by cache.
+type CacheAffinityStatus struct {
+	// Key is the project's.
+	Key string `json:"key"`
+	// Nodes is how many nodes are preferred; 0 where the pod has one of several replicas.
+	Nodes int `json:"nodes,omitempty"`
+	// Set identifies the nodes or replicas among which the project has its order.
+	Set string `json:"set"`
+}
+
+// cacheKey returns the key of the pod, read once.
+func (c *choice) cacheKey() cacheKey {
+	if !c.keyRead {
+		c.key, c.keyRead = readCacheKey(c.pod, c.system, c.policy.cacheAffinity.key), true
+	}
+	return c.key
+}
+
+// projectsReplica returns the first ready replica of an engine in the project's order. It returns false where placement by cache is
+// off, no replica is known to be ready, or the pod has no key.
+func (c *choice) projectsReplica(e *compiledEngine) (int32, bool) {
+	if c.policy.cacheAffinity == nil {
+		return 0, false
+	}
+	key := c.cacheKey()
+	if key.text == "" {
+		return 0, false
+	}
+	_, n, ok := firstReplica(e.replicas, c.in.Ready[e.Workload].Names, key.in(c.in.Namespace.Name))
+	return n, ok
+}
+
+// firstReplica returns the first of the ready pods, in a key's order, that is one of the wanted replicas.
+func firstReplica(replicas *engine.Replicas, ready *rendezvous.Set, key string) (pod string, n int32, ok bool) {
+	for _, pod := range ready.First(key, rendezvous.Most) {
+		if n, ok := replicas.Numbered(pod); ok {
+			return pod, n, true
+		}
+	}
+	return "", 0, false
+}
+
+// preferCache prefers the nodes that have the cache of the pod's project.
+func (i *injection) preferCache(spec *patch.Cursor) *CacheAffinityTrace {
+	a := i.policy.cacheAffinity
+	if a == nil {
+		return nil
+	}
+	t := &CacheAffinityTrace{}
+	ready := i.ready[i.engine.Workload]
+	replica := i.connection.transport == config.TransportTCP && i.engine.replicas != nil
+	among := ready.Nodes
+	if replica {
+		among = ready.Names
+	}
+	if t.Result = i.noCache(replica, among); t.Result != "" {
+		return t
+	}
+	key := readCacheKey(i.pod, i.system, a.key)
+	if t.Key, t.KeyFrom = key.text, key.from; key.text == "" {
+		t.Result = CacheAffinityNoKey
+		return t
+	}
+	t.Set, t.Of = among.ID(), among.Len()
+	if replica {
+		pod, n, ok := firstReplica(i.engine.replicas, among, key.in(i.namespace.Name))
+		if t.Result = CacheAffinityKept; ok && i.connection.host == tcpScheme+i.engine.replicas.Address(n) {
+			t.First, t.Result = []string{pod}, CacheAffinityReplica
+			i.status.CacheAffinity = &CacheAffinityStatus{Key: key.text, Set: t.Set}
+		}
+		return t
+	}
+	t.First = among.First(key.in(i.namespace.Name), len(a.weights))
+	if all := i.preferNodes(t, spec); all {
+		i.status.CacheAffinity = &CacheAffinityStatus{Key: key.text, Nodes: len(t.First), Set: t.Set}
+	}
+	return t
+}
+
+// noCache returns why the pod cannot be placed by cache, whatever its key is; empty where it can.
+func (i *injection) noCache(replica bool, among *rendezvous.Set) CacheAffinityResult {
+	switch {
+	case replica && among.Len() > 0:
+		return ""
+	case !replica && !i.connection.nodeLocal:
+		return CacheAffinityNotNodeLocal
+	case i.pod.nodeName != "":
+		return CacheAffinityNodeName
+	case among.Len() < 2:
+		return CacheAffinityFewNodes
+	}
+	return ""
+}
+
+// preferNodes appends the preferences unless the pod prefers any node by its name already: those are from an earlier call, which may
+// have known other nodes, or the user's. It reports whether the pod has all of these preferences then.
+func (i *injection) preferNodes(t *CacheAffinityTrace, spec *patch.Cursor) (all bool) {
+	weights := i.policy.cacheAffinity.weights
+	named := map[string]int64{}
+	for _, v := range i.pod.nodeAffinity.Get(fieldPreferred).Elements() {
+		if node, weight := NamedNode(v); node != "" {
+			named[node] = weight
+		} else {
+			t.Beside++
+		}
+	}
+	if t.Result = CacheAffinityPreferred; len(named) > 0 {
+		t.Result = CacheAffinityKept
+		for n, node := range t.First {
+			if named[node] != int64(weights[n]) {
+				return false
+			}
+		}
+		return true
+	}
+	at := spec.Member("affinity").Member("nodeAffinity").Member(fieldPreferred)
+	text := make([]byte, 0, len(t.First)*160)
+	for n, node := range t.First {
+		from := len(text)
+		text = appendNodePreference(text, weights[n], node)
+		at.Append(json.RawMessage(text[from:len(text):len(text)]))
+	}
+	return true
+}
+
+// appendNodePreference appends a PreferredSchedulingTerm for a node. It names the node by matchFields: the label
+// kubernetes.io/hostname can differ from the node's name, and Karpenter makes a requirement of it.
+func appendNodePreference(dst []byte, weight int32, node string) []byte {
+	dst = append(dst, `{"weight":`...)
+	dst = strconv.AppendInt(dst, int64(weight), 10)
+	dst = append(dst, `,"preference":{"matchFields":[{"key":"`+metav1.ObjectNameField+`","operator":"In","values":[`...)
+	dst = patch.AppendString(dst, node)
+	return append(dst, `]}]}}`...)
+}
+
+// NamedNode returns the node and the weight of a PreferredSchedulingTerm that names one node and asks nothing else; an empty node for
+// any other.
+func NamedNode(term rawjson.Value) (node string, weight int64) {
+	preference := term.Get("preference")
+	fields := preference.Get("matchFields")
+	if fields.Len() != 1 || preference.Get("matchExpressions").Len() > 0 {
+		return "", 0
+	}
+	for _, r := range fields.Elements() {
+		key, _ := r.Get("key").Str()
+		operator, _ := r.Get("operator").Str()
+		values := r.Get("values")
+		if key != metav1.ObjectNameField || operator != "In" || values.Len() != 1 {
+			return "", 0
+		}
+		for _, v := range values.Elements() {
+			node, _ = v.Str()
+		}
+	}
+	weight, _ = term.Get("weight").Int64()
+	return node, weight
+}
