@@ -1,6 +1,7 @@
 package inject_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
+	"github.com/dagger-inject/dagger-inject/inject/rendezvous"
 	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 )
 
@@ -93,26 +95,80 @@ func BenchmarkDiscovery(b *testing.B) {
 
 // inTurn decides on a pod under two policies in turn, and returns what the second costs of the first.
 func inTurn(b *testing.B, pod string, facts inject.Namespace, one, other *inject.Policies) float64 {
-	policies := [...]*inject.Policies{one, other}
-	var took [len(policies)][]time.Duration
-	var operations [len(policies)]int
+	var operations [2]int
+	medians := medians(b, pod, func(i int, root rawjson.Value) {
+		policies := [...]*inject.Policies{one, other}[i]
+		operations[i] = len(inject.Decide(inject.Input{Pod: root, Namespace: facts, Policies: policies, Version: "dev"}).Operations)
+	})
+	if operations[0] == 0 || operations[0] != operations[1] {
+		b.Fatal("the two do not do the same", operations)
+	}
+	return float64(medians[1]) / float64(medians[0])
+}
+
+// medians decides on a pod in two ways in turn, and returns what each takes, the index of the pod's JSON included: the medians, as
+// others use the machine too.
+func medians(b *testing.B, pod string, decide func(way int, root rawjson.Value)) [2]time.Duration {
+	var took [2][]time.Duration
 	var d rawjson.Document
 	for b.Loop() {
-		for i := range policies {
+		for i := range took {
 			started := time.Now()
 			root, err := d.Parse(pod)
 			if err != nil {
 				b.Fatal(err)
 			}
-			operations[i] = len(inject.Decide(inject.Input{Pod: root, Namespace: facts, Policies: policies[i], Version: "dev"}).Operations)
+			decide(i, root)
 			took[i] = append(took[i], time.Since(started))
 		}
 	}
-	if operations[0] == 0 || operations[0] != operations[1] {
-		b.Fatal("the two do not do the same", operations)
-	}
+	var medians [2]time.Duration
 	for i := range took {
-		slices.Sort(took[i]) // the median, as others use the machine too
+		slices.Sort(took[i])
+		medians[i] = took[i][len(took[i])/2]
 	}
-	return float64(took[1][len(took[1])/2]) / float64(took[0][len(took[0])/2])
+	return medians
+}
+
+// BenchmarkCacheAffinity decides on the same pod in turn with placement by cache and without, among 20 and 5,000 nodes, for a project
+// that is known and for one that is new. The metrics are what it takes more, and what the whole costs of a decision without.
+func BenchmarkCacheAffinity(b *testing.B) {
+	cases := fixtures.All(b)
+	c := cases[slices.IndexFunc(cases, func(c fixtures.Case) bool { return c.Name == "cache-gitlab" })]
+	pod, facts, with := string(c.Pod(b)), c.Facts(b), c.Policies(b)
+	off := config.FromFile("namespace", []byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"+
+		"scheduling: {cacheAffinity: {enabled: false}}\n"), config.OriginNamespace)
+	policies := [...]*inject.Policies{with.With(off), with}
+	var workload engine.Workload
+	for workload = range c.Ready(b) {
+	}
+	for _, nodes := range []int{20, 5000} {
+		names := make([]string, nodes)
+		for i := range names {
+			names[i] = fmt.Sprintf("ip-10-0-%d-%d.eu-west-1.compute.internal", i>>8, i&255)
+		}
+		for _, known := range []bool{true, false} {
+			b.Run(fmt.Sprintf("nodes=%d/known=%t", nodes, known), func(b *testing.B) {
+				ready := engine.Ready{workload: {Nodes: rendezvous.NewSet(names)}}
+				placed := 0
+				took := medians(b, pod, func(way int, root rawjson.Value) {
+					if !known && way == 1 {
+						facts.Name += "x" // the namespace is part of the key
+						if len(facts.Name) > 60 {
+							facts.Name = fmt.Sprint("n", placed)
+						}
+					}
+					plan := inject.Decide(inject.Input{Pod: root, Namespace: facts, Policies: policies[way], Ready: ready, Version: "dev"})
+					if plan.CacheAffinity == inject.CacheAffinityPreferred {
+						placed++
+					}
+				})
+				if placed == 0 {
+					b.Fatal("no pod is placed by cache")
+				}
+				b.ReportMetric(float64((took[1] - took[0]).Nanoseconds()), "ns-more")
+				b.ReportMetric(float64(took[1])/float64(took[0]), "x-without")
+			})
+		}
+	}
 }

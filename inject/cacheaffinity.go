@@ -61,6 +61,24 @@ const (
 var CacheAffinityResults = []CacheAffinityResult{CacheAffinityPreferred, CacheAffinityReplica, CacheAffinityKept, CacheAffinityNoKey,
 	CacheAffinityFewNodes, CacheAffinityNodeName, CacheAffinityNotNodeLocal}
 
+var cacheAffinitySentences = map[CacheAffinityResult]string{
+	CacheAffinityPreferred:    "the pod prefers the nodes that have its project's cache",
+	CacheAffinityReplica:      "the pod has the address of the engine that has its project's cache",
+	CacheAffinityKept:         "the pod prefers nodes by their names already, or is connected to an engine already",
+	CacheAffinityNoKey:        "nothing on the pod says which project it belongs to",
+	CacheAffinityFewNodes:     "fewer than two nodes are known to have a ready engine",
+	CacheAffinityNodeName:     "the pod names its node",
+	CacheAffinityNotNodeLocal: "the engine is not that of the pod's node, and has no replicas with addresses of their own",
+}
+
+// Sentence says the result in words, without a capital and a full stop.
+func (r CacheAffinityResult) Sentence() string { return cacheAffinitySentences[r] }
+
+// CacheOrder returns the members of a set in the order of a project, by its key, for pods of a namespace.
+func CacheOrder(set *rendezvous.Set, namespace, key string) []string {
+	return set.Order(cacheKey{text: key}.in(namespace))
+}
+
 // CacheAffinityTrace says how a pod was placed by cache, or why it was not.
 type CacheAffinityTrace struct {
 	Result CacheAffinityResult `json:"result"`

@@ -1,6 +1,10 @@
 package inject
 
-import "github.com/dagger-inject/dagger-inject/inject/patch"
+import (
+	"strconv"
+
+	"github.com/dagger-inject/dagger-inject/inject/patch"
+)
 
 // Status is what the annotation dagger.io/status records of an injection. It describes the pod after the injection, not what
 // one call added, so that a second call on the same pod writes the same.
@@ -78,7 +82,7 @@ const maxAnnotations = 240 << 10
 // write sets the status annotation unless the pod has exactly this one. Any other value was written by a user or by an earlier
 // call that knew less.
 func (s *Status) write(p *pod, annotations *patch.Cursor) {
-	text := string(s.appendJSON(make([]byte, 0, 640)))
+	text := string(s.appendJSON(make([]byte, 0, 768)))
 	have, _ := p.annotation(AnnotationStatus)
 	if len(p.annotations.Text())-len(have)+len(text) > maxAnnotations {
 		return
@@ -119,9 +123,12 @@ func (s *Status) appendJSON(dst []byte) []byte {
 			dst = appendMember(dst, ",", m.name, m.value)
 		}
 	}
-	if s.CacheAffinity != nil {
-		dst = append(dst, `,"cacheAffinity":`...)
-		dst = append(dst, mustMarshal(s.CacheAffinity)...)
+	if c := s.CacheAffinity; c != nil {
+		dst = appendMember(append(dst, `,"cacheAffinity":`...), "{", "key", c.Key)
+		if c.Nodes != 0 {
+			dst = strconv.AppendInt(append(dst, `,"nodes":`...), int64(c.Nodes), 10)
+		}
+		dst = append(appendMember(dst, ",", "set", c.Set), '}')
 	}
 	dst = appendNames(dst, "notCopied", s.NotCopied)
 	return append(dst, '}')

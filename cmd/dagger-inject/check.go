@@ -67,9 +67,12 @@ func runCheck(ctx context.Context, s streams, f *checkFlags) error {
 	if namespace == "" {
 		namespace = "default"
 	}
+	release := cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader))
 	return printFindings(s, f.output, check.Run(ctx, check.Options{
-		Reader: reader, Now: time.Now(), Version: version, Namespace: f.namespace,
-		ReleaseNamespace: cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader)),
+		Reader: reader, Now: time.Now(), Version: version, Namespace: f.namespace, ReleaseNamespace: release,
+		MayReadPods: func(ctx context.Context, namespace string) (bool, error) {
+			return cluster.WebhookMayReadPods(ctx, reader, release, namespace)
+		},
 		Ask: func(ctx context.Context) apicheck.Answer {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()

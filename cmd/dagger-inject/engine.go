@@ -22,6 +22,7 @@ type engineFlags struct {
 	releaseNamespace string
 	output           string
 	watch            bool
+	project          string
 }
 
 func newEngineCommand(s streams) *cobra.Command {
@@ -32,11 +33,14 @@ func newEngineCommand(s streams) *cobra.Command {
 		Long: `Show the Dagger Engines of a namespace, read off the workloads that run them: which are ready, by which transports pods can reach
 them, which of them new pods get, and how many running pods use each, by their status annotation.
 With the NAME of a workload, show everything known about that engine: socket, ports, group, image, Service and placement.
+With --project, show the nodes, or the engines with addresses of their own, in the order in which scheduling.cacheAffinity prefers
+them for the jobs of a project: those of the namespace NAMESPACE with the KEY that their dagger.io/status and "explain" show.
 
 The workloads (DaemonSets, StatefulSets and Deployments) and Services are read from the cluster, or, with -f, from manifests.
 Standard error says what an engine does not offer, and why. The exit code is 1 when there is no engine.`,
 		Example: `  dagger-inject engine -n dagger --watch
   dagger-inject engine -n dagger dagger-dagger-helm-engine
+  dagger-inject engine -n dagger --project ci/gitlab:42
   helm template dagger oci://registry.dagger.io/dagger-helm -n dagger | dagger-inject engine -f - -o json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -57,6 +61,7 @@ Standard error says what an engine does not offer, and why. The exit code is 1 w
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; text without it")
 	flags.BoolVarP(&f.watch, "watch", "w", false, "show the engines again whenever something has changed, until interrupted")
+	flags.StringVar(&f.project, "project", "", "NAMESPACE/KEY of a project, as in ci/gitlab:42: show where its jobs go by its cache")
 	return cmd
 }
 
@@ -69,6 +74,10 @@ func runEngine(ctx context.Context, s streams, f *engineFlags, name string) erro
 		return badInputf("--watch goes with a cluster: -f reads manifests, which do not change")
 	case f.watch && name != "":
 		return badInputf("--watch goes without a NAME")
+	case f.project != "" && (f.watch || name != "" || f.selector != ""):
+		return badInputf("--project goes without a NAME, --watch and --selector")
+	case f.project != "":
+		return f.runProject(ctx, s)
 	}
 	selector, err := labels.Parse(f.selector)
 	if err != nil {

@@ -44,9 +44,18 @@ func offlineEngines(objects []manifestObject, own string) inject.Engines {
 	}
 }
 
-// offlineReady reads off manifests which pods of engines are ready, as the webhook does off the cluster. Pods that name no namespace
-// belong to each of the namespaces.
+// offlineReady reads off manifests which pods of engines are ready, as the webhook does off the cluster.
 func offlineReady(objects []manifestObject, namespaces []string) (engine.Ready, error) {
+	pods, err := podsIn(objects, namespaces)
+	if err != nil {
+		return nil, err
+	}
+	ready, _ := engine.NewReady(slices.Values(cluster.EnginePods(pods)), time.Now(), nil)
+	return ready, nil
+}
+
+// podsIn takes the pods of some namespaces out of manifests; those that name no namespace belong to each.
+func podsIn(objects []manifestObject, namespaces []string) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for _, namespace := range namespaces {
 		for _, object := range objects {
@@ -60,8 +69,7 @@ func offlineReady(objects []manifestObject, namespaces []string) (engine.Ready, 
 			}
 		}
 	}
-	ready, _ := engine.NewReady(slices.Values(cluster.EnginePods(pods)), time.Now(), nil)
-	return ready, nil
+	return pods, nil
 }
 
 // manifestObject is an object of a manifest; the name says where it stands.

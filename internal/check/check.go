@@ -52,6 +52,8 @@ type Options struct {
 	Namespace string
 	// Ask asks the API server whether it reaches the webhook; nil skips that check.
 	Ask func(context.Context) apicheck.Answer
+	// MayReadPods asks whether the webhook may list and watch the pods of a namespace; nil skips that check.
+	MayReadPods func(ctx context.Context, namespace string) (bool, error)
 	// Now is the time at which certificates must be valid.
 	Now time.Time
 	// Version is this program's version.
@@ -99,6 +101,7 @@ func Run(ctx context.Context, o Options) []Finding {
 		{"policies", (*checker).checkPolicies},
 		{"engines", (*checker).checkEngines},
 		{"caches", (*checker).checkCaches},
+		{"placement", (*checker).checkCacheAffinity},
 		{"namespaces", (*checker).checkNamespaces},
 		{"pods", (*checker).checkPods},
 	} {

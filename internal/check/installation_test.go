@@ -61,6 +61,8 @@ type installation struct {
 	others     []client.Object
 	answer     apicheck.Answer
 	forbidden  map[string]bool // kinds that may not be read
+
+	mayReadPods func(context.Context, string) (bool, error)
 }
 
 const serviceName = "dagger-inject.dagger-inject.svc"
@@ -124,7 +126,7 @@ func (i *installation) run(t *testing.T, namespace string) []Finding {
 	t.Helper()
 	return Run(t.Context(), Options{
 		Reader: i.reader(t), ReleaseNamespace: "dagger-inject", Namespace: namespace, Now: now,
-		Ask: func(context.Context) apicheck.Answer { return i.answer },
+		Ask: func(context.Context) apicheck.Answer { return i.answer }, MayReadPods: i.mayReadPods,
 	})
 }
 

@@ -101,6 +101,7 @@ type job struct {
 	excluded       bool             // no pod of the namespace is sent to the webhook
 	policies       *inject.Policies // nil if the policy cannot be read
 	trace          inject.Trace
+	node           string // where the pod runs, empty for nowhere
 	enginesReady   engine.Ready
 	plan           *inject.Plan
 }
@@ -111,6 +112,7 @@ type subject struct {
 	namespace    string
 	template     inject.Template
 	recorded     string // the status annotation of a pod that exists
+	node         string // where it runs, empty for nowhere
 	exists       bool
 }
 
@@ -118,7 +120,7 @@ type subject struct {
 func (e *Explainer) explain(ctx context.Context, s subject) *Explanation {
 	j := &job{
 		Explainer: e, Explanation: &Explanation{Subject: s.name, Judged: s.judged}, ctx: ctx,
-		engines: cluster.NewEngines(ctx, e.Reader, s.namespace),
+		engines: cluster.NewEngines(ctx, e.Reader, s.namespace), node: s.node,
 	}
 	j.readNamespace(s.namespace)
 	j.readPolicies()

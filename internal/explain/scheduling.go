@@ -31,6 +31,8 @@ type Scheduling struct {
 	EngineOnNode bool `json:"engineOnNode,omitempty"`
 	// EngineInPod is true if the pod has an engine of its own, which starts with it.
 	EngineInPod bool `json:"engineInPod,omitempty"`
+	// CacheAffinity is how the pod is placed by the cache of its project; nil where the policy does not do so.
+	CacheAffinity *CacheAffinity `json:"cacheAffinity,omitempty"`
 	// Problem says why the engine's pods are not known.
 	Problem string `json:"problem,omitempty"`
 }
@@ -82,6 +84,7 @@ func (j *job) scheduling(pod rawjson.Value) *Scheduling {
 		engineNodes = j.readyEngines(s)
 	}
 	j.matchNodes(s, &after, engineNodes)
+	s.CacheAffinity = j.cacheAffinity(engineNodes)
 	return s
 }
 

@@ -44,6 +44,7 @@ func (e *Explainer) Pod(ctx context.Context, namespace, name string) (*Explanati
 		name: fmt.Sprintf("Pod %s/%s", namespace, name), namespace: namespace,
 		recorded: pod.GetAnnotations()[inject.AnnotationStatus], exists: true,
 	}
+	s.node, _, _ = unstructured.NestedString(pod.Object, "spec", "nodeName")
 	template, judged, err := e.template(ctx, &pod)
 	if err != nil {
 		return nil, err

@@ -198,4 +198,5 @@ func (p *page) scheduling(s *Scheduling) {
 	default:
 		p.line("scheduling", "ready engines: %s", joinMost(s.ReadyEngines, 8))
 	}
+	p.cacheAffinity(s.CacheAffinity)
 }

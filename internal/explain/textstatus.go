@@ -15,7 +15,7 @@ import (
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 // shown are the members of the status that the explanation shows elsewhere.
-var shown = []string{"version", "containers", "left", "readFrom", "transport", "engine"}
+var shown = []string{"version", "containers", "left", "readFrom", "transport", "engine", "cacheAffinity"}
 
 // adds writes the other members of the status annotation.
 func (p *page) adds(s *inject.Status) {

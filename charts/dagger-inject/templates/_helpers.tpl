@@ -94,6 +94,19 @@ metadata:
   verbs: [get, list, watch]
 {{- end -}}
 
+{{/* Which engines are ready, for jobs that are placed by cache. Empty where no policy in the values places them so. */}}
+{{- define "dagger-inject.enginePodRules" -}}
+{{- $on := dig "scheduling" "cacheAffinity" "enabled" false .Values.policy -}}
+{{- range .Values.profiles -}}
+{{- $on = or $on (dig "scheduling" "cacheAffinity" "enabled" false .) -}}
+{{- end -}}
+{{- if $on -}}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+{{- end -}}
+{{- end -}}
+
 {{/* Namespaces that are never sent to the webhook. */}}
 {{- define "dagger-inject.notExcluded" -}}
 key: kubernetes.io/metadata.name

@@ -29,13 +29,18 @@ var (
 )
 
 func TestRightsAreTheLeast(t *testing.T) {
+	whereEnginesAre := append(append([]rbacv1.PolicyRule{}, ofEngines...), rbacv1.PolicyRule{
+		APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: read3,
+	})
 	for name, c := range map[string]struct {
 		cluster    []rbacv1.PolicyRule
 		namespaces []string // in which engines are read
+		there      []rbacv1.PolicyRule
 	}{
-		"default":      {everywhere, []string{"dagger"}},
-		"everything":   {append(append([]rbacv1.PolicyRule{}, everywhere...), ofEngines...), []string{"engines", "large"}},
-		"host-network": {everywhere, []string{"engines", "more-engines"}},
+		"default":        {everywhere, []string{"dagger"}, ofEngines},
+		"everything":     {append(append([]rbacv1.PolicyRule{}, everywhere...), ofEngines...), []string{"engines", "large"}, ofEngines},
+		"host-network":   {everywhere, []string{"engines", "more-engines"}, ofEngines},
+		"cache-affinity": {everywhere, []string{"dagger", "dagger-large"}, whereEnginesAre},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rendered := objects(t, cases(t)[name])
@@ -52,7 +57,7 @@ func TestRightsAreTheLeast(t *testing.T) {
 			for _, role := range all[*rbacv1.Role](rendered) {
 				if !isHook(role) && role.Namespace != namespace {
 					namespaces = append(namespaces, role.Namespace)
-					require.Equal(t, ofEngines, role.Rules)
+					require.Equal(t, c.there, role.Rules)
 				}
 			}
 			require.Equal(t, c.namespaces, namespaces)

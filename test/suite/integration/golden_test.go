@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/test/data/fixtures"
 	"github.com/dagger-inject/dagger-inject/test/suite/invariant"
 )
@@ -23,7 +25,12 @@ var decisionLine = regexp.MustCompile(`: (\w+) \((\w+)\): `)
 // TestGoldensOnTheAPIServer creates every case's pod, with the webhook in between, in a namespace of its own that has the
 // labels, the Pod Security level and the quota that the case claims.
 func TestGoldensOnTheAPIServer(t *testing.T) {
-	for _, c := range fixtures.All(t) {
+	cases, ready := fixtures.All(t), engine.Ready{}
+	for _, c := range cases {
+		maps.Copy(ready, c.Ready(t))
+	}
+	shared.ready.Store(&ready)
+	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			if c.KubeVersion != "" {

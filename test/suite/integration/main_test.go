@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/registration"
 	"github.com/dagger-inject/dagger-inject/test/rig/controlplane"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
@@ -83,6 +85,15 @@ type server struct {
 	policies map[string]func() *inject.Policies
 	asked    map[string]int
 	logs     *program.Log
+	ready    atomic.Pointer[engine.Ready]
+}
+
+// readyEngines returns which engines the webhook takes for ready.
+func (s *server) readyEngines() engine.Ready {
+	if ready := s.ready.Load(); ready != nil {
+		return *ready
+	}
+	return nil
 }
 
 // releaseNamespace is where the webhook pretends to run.
@@ -107,6 +118,7 @@ func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string)
 		err := webhook.Run(ctx, cp.Config(), webhook.Options{
 			Host: "127.0.0.1", Port: s.port, CertDir: dir, Version: "dev",
 			Policies:       func(namespace string) *inject.Policies { return s.policiesOf(namespace, builtIn) },
+			Ready:          s.readyEngines,
 			Log:            slog.New(slog.NewJSONHandler(s.logs, nil)),
 			MetricsAddress: "0",
 			ImageVolumes:   func() bool { return true }, // tests do not wait for it to be asked for
