@@ -54,51 +54,6 @@ func quantities(cpu, memory int64) corev1.ResourceList {
 	}
 }
 
-// createNode creates a node as its kubelet registers it.
-func (c *cluster) createNode(ctx context.Context, n *fleet.Node) error {
-	capacity := quantities(sim.CPU, sim.Memory)
-	capacity[corev1.ResourcePods] = resource.MustParse("110")
-	node := &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: map[string]string{
-			corev1.LabelHostname: n.Name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64",
-		}},
-		Spec: corev1.NodeSpec{Unschedulable: n.Cordoned},
-		Status: corev1.NodeStatus{
-			Capacity: capacity, Allocatable: capacity,
-			NodeInfo:   corev1.NodeSystemInfo{OperatingSystem: "linux", Architecture: "amd64"},
-			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady"}},
-		},
-	}
-	_, err := c.client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
-	return err
-}
-
-func engineName(n *fleet.Node) string { return "engine-" + n.Name }
-
-// createEngine creates the engine's pod of a node, as the DaemonSet's controller does, and makes it ready, as the kubelet does.
-func (c *cluster) createEngine(ctx context.Context, n *fleet.Node) error {
-	pods := c.client.CoreV1().Pods(c.engine.Namespace)
-	pod, err := pods.Create(ctx, &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: engineName(n), Labels: c.engine.Spec.Template.Labels,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(c.engine, appsv1.SchemeGroupVersion.WithKind("DaemonSet"))},
-		},
-		Spec: onNode(c.engine.Spec.Template.Spec, n.Name),
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return err
-	}
-	pod.Status.Phase = corev1.PodRunning
-	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now()}}
-	_, err = pods.UpdateStatus(ctx, pod, metav1.UpdateOptions{})
-	return err
-}
-
-func onNode(spec corev1.PodSpec, node string) corev1.PodSpec {
-	spec.NodeName = node
-	return spec
-}
-
 // createJob creates the pod of a job, with the marks by which GitLab Runner's pods are known. Without a node the scheduler finds one.
 func (c *cluster) createJob(ctx context.Context, w *fleet.Workload, namespace, name string, project int, node string, opts metav1.CreateOptions,
 ) (*corev1.Pod, error) {

@@ -41,19 +41,18 @@ func newPlacer(c *cluster, run string, ladder sim.Ladder) *placer {
 		waiting: map[string]*fleet.Job{}, deletions: newGroup()}
 }
 
-// Start makes the fleet's nodes, the engine of each, and the pods of its jobs: those that run have their nodes already.
+// Start makes the cluster's nodes the fleet's, with an engine on each, and makes the pods of its jobs: those that run have their nodes
+// already.
 func (p *placer) Start(ctx context.Context, f *fleet.Fleet) error {
 	p.fleet = f
-	creations := newGroup()
 	for _, n := range f.Nodes {
 		p.nodes[n.Name] = n
-		creations.do(func() error { return p.createNode(ctx, n) })
 	}
-	if err := creations.wait(); err != nil {
+	if err := p.useNodes(ctx, p.nodes); err != nil {
 		return err
 	}
+	creations := newGroup()
 	for _, n := range f.Nodes {
-		creations.do(func() error { return p.createEngine(ctx, n) })
 		for _, j := range n.Running {
 			creations.do(p.create(ctx, runningNamespace, j, n.Name))
 		}
@@ -64,7 +63,7 @@ func (p *placer) Start(ctx context.Context, f *fleet.Fleet) error {
 	if err := p.follow(ctx); err != nil {
 		return err
 	}
-	if err := p.settle(ctx, f.Nodes[len(f.Nodes)-1]); err != nil {
+	if err := p.settle(ctx); err != nil {
 		return err
 	}
 	return p.Arrive(ctx, f.Waiting)
@@ -151,32 +150,22 @@ func (p *placer) Leave(ctx context.Context, j *fleet.Job) error {
 // AddNode implements fleet.Placer.
 func (p *placer) AddNode(ctx context.Context, n *fleet.Node) error {
 	p.nodes[n.Name] = n
-	if err := p.createNode(ctx, n); err != nil {
+	if err := p.addNode(ctx, n); err != nil {
 		return err
 	}
-	if err := p.createEngine(ctx, n); err != nil {
-		return err
-	}
-	return p.settle(ctx, n)
+	return p.settle(ctx)
 }
 
-// Cordon implements fleet.Placer. The node that is added next makes sure that the scheduler has seen it.
-func (p *placer) Cordon(ctx context.Context, n *fleet.Node) error {
-	cordon := []byte(`{"spec":{"unschedulable":true}}`)
-	_, err := p.client.CoreV1().Nodes().Patch(ctx, n.Name, types.MergePatchType, cordon, metav1.PatchOptions{})
-	return err
-}
+// Cordon implements fleet.Placer. Another node is added next, and then the scheduler is waited for.
+func (p *placer) Cordon(ctx context.Context, n *fleet.Node) error { return p.cordonNode(ctx, n.Name) }
 
 // RemoveNode implements fleet.Placer.
 func (p *placer) RemoveNode(ctx context.Context, n *fleet.Node) error {
 	delete(p.nodes, n.Name)
-	if err := p.client.CoreV1().Pods(p.engine.Namespace).Delete(ctx, engineName(n), atOnce); err != nil {
-		return err
-	}
-	return p.client.CoreV1().Nodes().Delete(ctx, n.Name, metav1.DeleteOptions{})
+	return p.removeNode(ctx, n.Name)
 }
 
-// clear removes everything that the run made.
+// clear removes the pods of the run's jobs.
 func (p *placer) clear(ctx context.Context) error {
 	if p.bound != nil {
 		p.bound.Stop()
@@ -184,10 +173,9 @@ func (p *placer) clear(ctx context.Context) error {
 	if err := p.deletions.wait(); err != nil {
 		return err
 	}
-	for _, namespace := range []string{sim.Namespace, runningNamespace, p.engine.Namespace} {
-		if err := p.client.CoreV1().Pods(namespace).DeleteCollection(ctx, atOnce, metav1.ListOptions{}); err != nil {
-			return err
-		}
+	deletions := newGroup()
+	for _, pod := range p.pods {
+		deletions.do(func() error { return p.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, atOnce) })
 	}
-	return p.client.CoreV1().Nodes().DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+	return deletions.wait()
 }

@@ -9,19 +9,19 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/rendezvous"
 	"github.com/dagger-inject/dagger-inject/test/rig/poll"
-	"github.com/dagger-inject/dagger-inject/test/suite/locality/fleet"
 	"github.com/dagger-inject/dagger-inject/test/suite/locality/sim"
 )
 
 // settle returns once the scheduler and the webhook know the nodes as they are. On a compressed clock, what takes them a moment would be
 // minutes.
-func (p *placer) settle(ctx context.Context, newest *fleet.Node) error {
-	if err := p.schedulerKnows(ctx, newest); err != nil {
+func (p *placer) settle(ctx context.Context) error {
+	if err := p.schedulerKnows(ctx); err != nil {
 		return err
 	}
 	return p.webhookKnows(ctx)
@@ -30,32 +30,38 @@ func (p *placer) settle(ctx context.Context, newest *fleet.Node) error {
 // every is how often something is asked for that takes milliseconds.
 const every = 5 * time.Millisecond
 
-// schedulerKnows returns once the scheduler has bound a pod that only a node can have. It learns of nodes from one watch, in order: it
-// knows of earlier changes too then.
-func (p *placer) schedulerKnows(ctx context.Context, n *fleet.Node) error {
-	pods := p.client.CoreV1().Pods(runningNamespace)
-	name := "probe-" + n.Name
-	_, err := pods.Create(ctx, &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: corev1.PodSpec{
-			NodeSelector: map[string]string{corev1.LabelHostname: n.Name},
-			Containers:   []corev1.Container{{Name: "probe", Image: "probe"}},
-		},
-	}, metav1.CreateOptions{})
-	if err != nil {
+// schedulerKnows returns once the scheduler has bound a pod to a node that did not exist before. It learns of nodes from one watch, in
+// order: it knows of all earlier changes then.
+func (p *placer) schedulerKnows(ctx context.Context) error {
+	p.probes++
+	name := fmt.Sprintf("probe-%d", p.probes)
+	capacity := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1")}
+	node := &corev1.Node{
+		// No job fits on it.
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name}},
+		Status:     corev1.NodeStatus{Capacity: capacity, Allocatable: capacity},
+	}
+	if _, err := p.client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{}); err != nil {
 		return err
 	}
-	err = poll.Until(ctx, "kube-scheduler knows "+n.Name, every, patience, func(ctx context.Context) error {
+	pods := p.client.CoreV1().Pods(runningNamespace)
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PodSpec{
+		NodeSelector: map[string]string{corev1.LabelHostname: name}, Containers: []corev1.Container{{Name: "probe", Image: "probe"}},
+	}}
+	if _, err := pods.Create(ctx, pod, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	err := poll.Until(ctx, "kube-scheduler knows the nodes", every, patience, func(ctx context.Context) error {
 		pod, err := pods.Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return poll.Fatal(err)
 		}
 		if pod.Spec.NodeName == "" {
-			return errors.New("it has not bound a pod to it")
+			return errors.New("it has not bound a pod to a new one")
 		}
 		return nil
 	})
-	return errors.Join(err, pods.Delete(ctx, name, atOnce))
+	return errors.Join(err, p.client.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{}), pods.Delete(ctx, name, atOnce))
 }
 
 // webhookKnows returns once the webhook has the policy of the run and the nodes as they are.

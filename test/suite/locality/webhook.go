@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,7 +27,13 @@ import (
 )
 
 // chart renders the project's chart.
-type chart struct{ helm, folder string }
+type chart struct {
+	helm, folder string
+
+	mu sync.Mutex
+	// rendered is what helm printed for a ladder: it takes a second.
+	rendered map[sim.Ladder]string
+}
 
 func newChart(ctx context.Context, progress io.Writer) (*chart, error) {
 	programs, err := tools.Build(ctx, progress, tools.Chart, "helm")
@@ -37,17 +44,33 @@ func newChart(ctx context.Context, progress io.Writer) (*chart, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &chart{filepath.Join(programs, "helm"), filepath.Join(root, "charts", "dagger-inject")}, nil
+	return &chart{
+		helm: filepath.Join(programs, "helm"), folder: filepath.Join(root, "charts", "dagger-inject"), rendered: map[sim.Ladder]string{},
+	}, nil
 }
 
-// render returns the chart's objects of the kinds, with placement by cache as a ladder says and all other values the chart's own.
-func (c *chart) render(ctx context.Context, ladder sim.Ladder, kinds ...string) ([]*unstructured.Unstructured, error) {
+// template returns the chart's output with placement by cache as a ladder says, and all other values the chart's own.
+func (c *chart) template(ctx context.Context, ladder sim.Ladder) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if text, ok := c.rendered[ladder]; ok {
+		return text, nil
+	}
 	at := "policy.scheduling.cacheAffinity."
 	set := fmt.Sprintf("%senabled=%t", at, ladder.Nodes > 0)
 	if ladder.Nodes > 0 {
 		set += fmt.Sprintf(",%snodes=%d,%sweight=%d,%slastWeight=%d", at, ladder.Nodes, at, ladder.Weight, at, ladder.LastWeight)
 	}
 	text, err := tools.Run(ctx, nil, c.folder, c.helm, "template", releaseNamespace, ".", "--namespace", releaseNamespace, "--set", set)
+	if err == nil {
+		c.rendered[ladder] = text
+	}
+	return text, err
+}
+
+// render returns the chart's objects of the kinds, with placement by cache as a ladder says.
+func (c *chart) render(ctx context.Context, ladder sim.Ladder, kinds ...string) ([]*unstructured.Unstructured, error) {
+	text, err := c.template(ctx, ladder)
 	if err != nil {
 		return nil, err
 	}

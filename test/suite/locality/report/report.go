@@ -48,7 +48,7 @@ func (c Cell) String() string {
 // Figures are those of a policy.
 type Figures struct {
 	sim.Policy
-	// Measured is of jobs that the real scheduler placed, nil where none did. An oracle asks no scheduler: its two are the same.
+	// Measured is of jobs that the real scheduler placed, nil where none did. An oracle asks no scheduler.
 	Measured *fleet.Result `json:"measured,omitempty"`
 	// Simulated is of the same jobs, placed by the simulation.
 	Simulated *fleet.Result `json:"simulated"`

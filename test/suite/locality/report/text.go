@@ -46,7 +46,7 @@ func (r *Report) rows(t io.Writer, rows []Row) {
 
 // distance is how far the simulation is from what was measured.
 func (f *Figures) distance() string {
-	if f.Measured == nil || f.Name == sim.Greedy {
+	if f.Measured == nil {
 		return "\t\t\t"
 	}
 	return fmt.Sprintf("%+.1f\t%+.0f%%\t%+.0f%%\t", 100*(f.Simulated.HitRate-f.Measured.HitRate),
@@ -97,7 +97,7 @@ func (r *Report) Verdicts() []Verdict {
 		verdicts = append(verdicts, Verdict{fmt.Sprintf("%s: hit rate at least 20 points above blind's", row.Cell),
 			fmt.Sprintf("%.1f points", points), points >= 20})
 		if oracle != nil {
-			share := ladder.Measured.HitRate / oracle.Measured.HitRate
+			share := ladder.Measured.HitRate / oracle.best().HitRate
 			verdicts = append(verdicts, Verdict{fmt.Sprintf("%s: hit rate at least 95%% of the oracle's", row.Cell),
 				fmt.Sprintf("%.0f%%", 100*share), share >= 0.95})
 		}
