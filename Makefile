@@ -12,6 +12,7 @@ TESTFLAGS ?=
 RUNNERS ?= yes
 FUZZTIME ?= 30s
 SOAKFLAGS ?=
+LOCALITYFLAGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -25,7 +26,7 @@ demo: ## Install the chart with Helm and cert-manager, inject an ARC and a GitLa
 	@go run ./test/suite/demo
 
 # What starts a control plane, a cluster or a node, or measures.
-NEEDS_MORE := /test/(rig/(controlplane|localcluster|node)|suite/(integration|soak|demo|bench/policies))$$$$
+NEEDS_MORE := /test/(rig/(controlplane|localcluster|node)|suite/(integration|soak|demo|locality|bench/policies))$$$$
 
 .PHONY: unit
 unit: ## Run what needs no control plane, with fewer rounds of the property tests: a minute
@@ -86,6 +87,7 @@ golden: ## Rewrite the expected outputs, the generated parts of docs, the schema
 	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestDocsAreNotStale' -update
 	go test ./internal/policydoc ./internal/reasondoc -update
 	go test ./internal/chartdoc -update # the chart's schema contains the policy's
+	go test ./test/suite/locality/report -update
 	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check README.md docs charts
 
 .PHONY: bench
@@ -93,6 +95,10 @@ bench: ## Measure requests against other servers, and policies of 1,000 and 10,0
 	go run ./test/suite/bench
 	assets=$$(cd test/rig/binaries && go run .) && export KUBEBUILDER_ASSETS=$$assets && \
 	  go run ./test/suite/bench/policies -namespaces 1000 && go run ./test/suite/bench/policies
+
+.PHONY: locality
+locality: ## Measure with the real scheduler how many jobs land where their cache is
+	go run ./test/suite/locality $(LOCALITYFLAGS)
 
 .PHONY: soak
 soak: ## Roll, kill, freeze, renew and upgrade the webhook while pods are created (SOAKFLAGS=-quick: in three minutes)

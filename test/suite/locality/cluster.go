@@ -41,7 +41,9 @@ type cluster struct {
 	chart     *chart
 	engine    *appsv1.DaemonSet
 	scheduler *process.Process
-	webhook   *program.Process
+	// version is the scheduler's.
+	version string
+	webhook *program.Process
 	// ladder is that of the policy.
 	ladder sim.Ladder
 	nodes  nodes
@@ -108,6 +110,9 @@ func (c *cluster) startScheduler(ctx context.Context, binary string) error {
 	}
 	file := filepath.Join(filepath.Dir(kubeconfig), "scheduler.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, schedulerConfig, kubeconfig), 0o600); err != nil {
+		return err
+	}
+	if c.version, err = tools.Run(ctx, nil, "", binary, "--version"); err != nil {
 		return err
 	}
 	path, err := c.Launcher("kube-scheduler", binary)

@@ -83,12 +83,14 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&o.nodes, "nodes", "20,100", "sizes of fleets that the real scheduler places jobs of")
-	flags.StringVar(&o.large, "large", "300,5000", "sizes of fleets that are only simulated, with true requests; empty for none")
+	flags.StringVar(&o.large, "large", "300,5000",
+		"sizes of fleets that are only simulated, with true requests and, above 1,000 nodes, on one trace; empty for none")
 	flags.StringVar(&o.utilisations, "utilisation", "0.6,0.85", "shares of the slots that are busy if half of the jobs hit")
 	flags.StringVar(&o.requests, "requests", "1,0.25", "what jobs request, as shares of what they use")
-	flags.StringVar(&o.policies, "policies", "blind,3:100:50,"+report.Default+",oracle", "blind, oracle, or ladders as NODES:WEIGHT:LASTWEIGHT")
+	flags.StringVar(&o.policies, "policies", "blind,3:100:50,"+report.Default+",oracle",
+		"blind, oracle, or ladders as NODES:WEIGHT:LASTWEIGHT")
 	flags.IntVar(&o.seeds, "seeds", 3, "traces a fleet and policy")
-	flags.IntVar(&o.jobs, "jobs", 0, "jobs measured a trace; 0 for five a node, and 250 at least")
+	flags.IntVar(&o.jobs, "jobs", 0, "jobs measured a trace; 0 for three a node, and 200 at least")
 	flags.IntVar(&o.lanes, "lanes", 2, "control planes at a time")
 	flags.BoolVar(&o.simulate, "simulate", false, "start no cluster: the simulation alone")
 	flags.BoolVar(&o.check, "check", false, "exit 1 where a goal is missed")

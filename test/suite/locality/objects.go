@@ -54,8 +54,10 @@ func quantities(cpu, memory int64) corev1.ResourceList {
 	}
 }
 
-// createJob creates the pod of a job, with the marks by which GitLab Runner's pods are known. Without a node the scheduler finds one.
-func (c *cluster) createJob(ctx context.Context, w *fleet.Workload, namespace, name string, project int, node string, opts metav1.CreateOptions,
+// createJob creates the pod of a project's job, with the marks by which GitLab Runner's pods are known. Without a node the scheduler finds
+// one.
+func (c *cluster) createJob(
+	ctx context.Context, w *fleet.Workload, namespace, name string, project int, node string, opts metav1.CreateOptions,
 ) (*corev1.Pod, error) {
 	id := strconv.Itoa(project)
 	requests := quantities(int64(w.Requests*sim.CPU/float64(w.Slots)), int64(w.Requests*sim.JobMemory))

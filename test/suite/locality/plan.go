@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,7 +34,11 @@ func workload(c report.Cell, seed int) *fleet.Workload {
 	}
 }
 
-// warmUp is how many jobs a node are replayed before any is measured: the simulation fills the caches as the scheduler would.
+// large is the number of nodes from which on one trace has enough jobs, and there is no oracle: that looks at every node for every job.
+const large = 1000
+
+// warmUp is how many jobs a node are replayed before any is measured: the simulation fills the caches as the scheduler would. With much
+// fewer, a busy fleet is still full of the jobs that found its caches empty.
 const warmUp = 100
 
 // measured returns how many jobs a run measures.
@@ -40,15 +46,19 @@ func (p *plan) measured(c report.Cell) int {
 	if p.jobs > 0 {
 		return p.jobs
 	}
-	return min(max(250, 5*c.Nodes), 20_000)
+	return min(max(200, 3*c.Nodes), 10_000)
 }
 
-// seedsOf returns how many traces a cell is measured on: so many nodes have enough jobs in one.
-func (p *plan) seedsOf(c report.Cell) int {
-	if c.Nodes > 1000 {
+// seedsOf returns how many traces a policy is measured on in a cell.
+func (p *plan) seedsOf(c report.Cell, policy sim.Policy) int {
+	switch {
+	case c.Nodes <= large:
+		return p.seeds
+	case policy.Name == sim.Greedy:
+		return 0
+	default:
 		return 1
 	}
-	return p.seeds
 }
 
 // task is one run: a policy on one trace.
@@ -59,6 +69,8 @@ type task struct {
 	// real says whether the real scheduler places jobs, besides the simulation.
 	real                bool
 	measured, simulated *fleet.Result
+	// scheduler is the version of the real one.
+	scheduler string
 }
 
 // tasks returns all runs, the largest first.
@@ -67,7 +79,7 @@ func (p *plan) tasks() []*task {
 	for _, cells := range [][]report.Cell{p.cells, p.simulated} {
 		for _, cell := range cells {
 			for _, policy := range p.policies {
-				for seed := range p.seedsOf(cell) {
+				for seed := range p.seedsOf(cell, policy) {
 					real := policy.Name != sim.Greedy && slices.Contains(p.cells, cell)
 					tasks = append(tasks, &task{cell: cell, policy: policy, seed: seed, real: real})
 				}
@@ -103,6 +115,7 @@ func (t *task) measure(ctx context.Context, c *cluster, run string, jobs int) er
 	if err := c.usePolicy(ctx, t.policy.Ladder); err != nil {
 		return err
 	}
+	t.scheduler = strings.Replace(c.version, "Kubernetes", "kube-scheduler", 1)
 	p := newPlacer(c, run, t.policy.Ladder)
 	t.measured, err = f.Measure(ctx, p, placer, jobs)
 	return errors.Join(err, p.clear(ctx))
@@ -119,6 +132,7 @@ func (p *plan) run(ctx context.Context, start func(context.Context) (*cluster, e
 	}
 	close(queue)
 	l := &log{out: progress, of: len(tasks)}
+	began := time.Now()
 	var lanes sync.WaitGroup
 	for range p.lanes {
 		lanes.Go(func() {
@@ -131,6 +145,7 @@ func (p *plan) run(ctx context.Context, start func(context.Context) (*cluster, e
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
+	_, _ = fmt.Fprintf(progress, "%d runs after %s\n", len(tasks), time.Since(began).Round(time.Second))
 	return p.report(tasks), nil
 }
 
@@ -180,8 +195,8 @@ func (l *log) done(t *task, took time.Duration) {
 	if t.measured != nil {
 		found = t.measured
 	}
-	_, _ = fmt.Fprintf(l.out, "%d of %d: %s, %s, seed %d: %.1f%% of %d jobs hit, after %.1f s\n", l.count, l.of, t.cell, t.policy.Title(), t.seed,
-		100*found.HitRate, found.Jobs, took.Seconds())
+	_, _ = fmt.Fprintf(l.out, "%d of %d: %s, %s, seed %d: %.1f%% of %d jobs hit, after %.1f s\n", l.count, l.of, t.cell, t.policy.Title(),
+		t.seed, 100*found.HitRate, found.Jobs, took.Seconds())
 }
 
 // report pools the seeds of each cell and policy.
@@ -192,11 +207,16 @@ func (p *plan) report(tasks []*task) *report.Report {
 		for _, cell := range cells {
 			row := report.Row{Cell: cell}
 			for _, policy := range p.policies {
-				row.Policies = append(row.Policies, figures(tasks, cell, policy))
+				if f := figures(tasks, cell, policy); f.Simulated != nil {
+					row.Policies = append(row.Policies, f)
+				}
 			}
 			rows = append(rows, row)
 		}
 		return rows
+	}
+	for _, t := range tasks {
+		r.Scheduler = cmp.Or(r.Scheduler, t.scheduler)
 	}
 	r.Measured, r.Simulated = rows(p.cells), rows(p.simulated)
 	return r
@@ -213,7 +233,9 @@ func figures(tasks []*task, cell report.Cell, policy sim.Policy) report.Figures 
 			}
 		}
 	}
-	f.Simulated = fleet.Pool(simulated...)
+	if len(simulated) > 0 {
+		f.Simulated = fleet.Pool(simulated...)
+	}
 	if len(measured) > 0 {
 		f.Measured = fleet.Pool(measured...)
 	}

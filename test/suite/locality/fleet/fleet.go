@@ -182,7 +182,7 @@ func (f *Fleet) begin(b Binding) error {
 		b.Job.left *= f.Workload.Miss
 	}
 	b.Node.Running = append(b.Node.Running, b.Job)
-	f.measure.started(b.Job)
+	f.measure.started(b.Job, f.now, f.Workload.Fit() > f.Workload.Slots)
 	f.foresee(b.Node)
 	return nil
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"math"
 	"slices"
 )
 
@@ -44,6 +45,10 @@ func (r *Result) summarize() {
 		r.Mean += t / float64(len(r.times))
 	}
 	r.P95 = r.times[min(len(r.times)*95/100, len(r.times)-1)]
+	// More digits say nothing, and a report is read.
+	for _, figure := range []*float64{&r.HitRate, &r.Mean, &r.P95, &r.MaxLoad, &r.Busy} {
+		*figure = math.Round(*figure*1e4) / 1e4
+	}
 }
 
 // measure collects a Result.
@@ -62,14 +67,22 @@ func (m *measure) pushed(jobs int) {
 	}
 }
 
-func (m *measure) started(j *Job) {
-	if j.measured && j.Hit {
+// started counts a job that starts. Where no job ever shares a slot it is known when it will end.
+func (m *measure) started(j *Job, now float64, shared bool) {
+	if !j.measured {
+		return
+	}
+	if j.Hit {
 		m.result.hits++
+	}
+	if !shared {
+		m.ended(j, now+j.left)
 	}
 }
 
 func (m *measure) ended(j *Job, now float64) {
 	if j.measured {
+		j.measured = false
 		m.left--
 		m.result.times = append(m.result.times, now-j.Pushed)
 	}

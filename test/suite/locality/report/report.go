@@ -83,7 +83,7 @@ func Read(from io.Reader) (*Report, error) {
 	return r, nil
 }
 
-// JSON writes the report, rounded to what the figures are good for.
+// JSON writes the report as JSON.
 func (r *Report) JSON(to io.Writer) error {
 	encoder := json.NewEncoder(to)
 	encoder.SetIndent("", "  ")

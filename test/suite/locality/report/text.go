@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/dagger-inject/dagger-inject/test/suite/locality/sim"
@@ -34,12 +35,20 @@ func (r *Report) Text(to io.Writer) error {
 }
 
 func (r *Report) rows(t io.Writer, rows []Row) {
-	_, _ = fmt.Fprintln(t, "fleet, utilisation\tpolicy\thit rate\tmean\tp95\tload max/mean\tbusy\thit rate\tmean\tp95\t")
+	real := slices.ContainsFunc(rows[0].Policies, func(f Figures) bool { return f.Measured != nil })
+	simulation := ""
+	if real {
+		simulation = "distance: hit rate\tmean\tp95\t"
+	}
+	_, _ = fmt.Fprintln(t, "fleet, utilisation\tpolicy\thit rate\tmean\tp95\tload max/mean\tbusy\t"+simulation)
 	for _, row := range rows {
 		for _, f := range row.Policies {
-			best := f.best()
+			best, distance := f.best(), ""
+			if real {
+				distance = f.distance()
+			}
 			_, _ = fmt.Fprintf(t, "%s\t%s\t%.1f%%\t%.0f s\t%.0f s\t%.2f\t%.2f\t%s\n", row.Cell, f.Title(),
-				100*best.HitRate, best.Mean, best.P95, best.MaxLoad, best.Busy, f.distance())
+				100*best.HitRate, best.Mean, best.P95, best.MaxLoad, best.Busy, distance)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/dagger-inject/dagger-inject/inject/rendezvous"
 	"github.com/dagger-inject/dagger-inject/test/suite/locality/fleet"
 )
 
@@ -30,10 +31,11 @@ func ParsePolicies(text string) ([]Policy, error) {
 		p := Policy{Name: strings.TrimSpace(name)}
 		if p.Name != Blind && p.Name != Greedy {
 			l := &p.Ladder
-			n, err := fmt.Sscanf(p.Name, "%d:%d:%d", &l.Nodes, &l.Weight, &l.LastWeight)
-			if err != nil || n != 3 || l.Nodes < 1 || l.Nodes > 32 || l.LastWeight < 1 || l.LastWeight > l.Weight || l.Weight > 100 {
-				return nil, fmt.Errorf("%q is no policy: want %s, %s or NODES:WEIGHT:LASTWEIGHT, as in 16:100:10, with 1 to 32 nodes and falling weights from 100 to 1",
-					p.Name, Blind, Greedy)
+			_, err := fmt.Sscanf(p.Name, "%d:%d:%d", &l.Nodes, &l.Weight, &l.LastWeight)
+			if err != nil || p.Name != fmt.Sprintf("%d:%d:%d", l.Nodes, l.Weight, l.LastWeight) || l.Nodes < 1 || l.Nodes > rendezvous.Most ||
+				l.LastWeight < 1 || l.LastWeight > l.Weight || l.Weight > 100 {
+				return nil, fmt.Errorf("%q is no policy: want %s, %s or NODES:WEIGHT:LASTWEIGHT, as in 16:100:10, with 1 to %d nodes and weights "+
+					"that fall, from 100 to 1", p.Name, Blind, Greedy, rendezvous.Most)
 			}
 		}
 		policies = append(policies, p)

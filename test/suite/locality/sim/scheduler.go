@@ -8,17 +8,27 @@ import (
 	"github.com/dagger-inject/dagger-inject/test/suite/locality/fleet"
 )
 
-// What a node has and a job requests, in thousandths of a processor and MiB. A node holds its jobs by their processors; memory is there
-// to spare, so that the two differ. A container without requests counts as some where nodes are scored by the room they have.
+// What a node has and what a job that requests what it uses requests: CPU in thousandths of a processor, memory in MiB. A node is full by
+// its processors, and has memory to spare.
 const (
-	CPU, Memory       = 16_000, 48 << 10
-	JobMemory         = 4 << 10
-	defaultCPU        = 100
-	defaultMemory     = 200_000_000.0 / (1 << 20)
-	maxScore          = 100
-	affinityWeight    = 2
-	leastSampled      = 100 // nodes
-	leastSampledShare = 5   // percent
+	// CPU is a node's, all of which its slots use.
+	CPU = 16_000
+	// Memory is a node's.
+	Memory = 48 << 10
+	// JobMemory is what a job requests.
+	JobMemory = 4 << 10
+)
+
+// The scheduler's own numbers.
+const (
+	maxScore       = 100
+	affinityWeight = 2
+	// leastSampled is in nodes, leastSampledShare in percent.
+	leastSampled      = 100
+	leastSampledShare = 5
+	// What a container without requests counts for where nodes are scored by the room they have.
+	defaultCPU    = 100
+	defaultMemory = 200
 )
 
 // Scheduler scores nodes as kube-scheduler 1.36 does with its defaults, as far as nodes that differ in nothing else go: it filters by
