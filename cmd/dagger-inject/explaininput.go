@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -82,15 +81,7 @@ func (f *explainFlags) connect(e *explain.Explainer) error {
 	if e.Reader, err = client.New(restConfig, client.Options{Scheme: cluster.Scheme}); err != nil {
 		return err
 	}
-	server, err := discovery.NewDiscoveryClientForConfig(restConfig)
-	if err != nil {
-		return err
-	}
-	kube, err := server.ServerVersion()
-	if err != nil {
-		return fmt.Errorf("asking the cluster for its version: %w", err)
-	}
-	e.Cluster.ImageVolumes, err = inject.HasImageVolumes(kube.GitVersion)
+	e.Cluster.ImageVolumes, err = imageVolumesOf(restConfig)
 	return err
 }
 
