@@ -67,6 +67,10 @@ build: ## Build bin/dagger-inject
 image: ## Build bin/dagger-inject.oci.tar for IMAGE_ARCH (amd64,arm64), without a daemon, and print its digest
 	cd build/image && go run . --source ../.. --output ../../bin --arch $(IMAGE_ARCH) --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"
 
+.PHONY: archives
+archives: ## Build bin/dagger-inject_VERSION_OS_ARCH for each platform, with kubectl's plugin, and krew's manifest
+	go run ./build/archives --output bin --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"
+
 .PHONY: cluster-up
 cluster-up: ## Start a real one-node cluster on this machine, as root, and print how to use it
 	@go run ./test/rig/node up

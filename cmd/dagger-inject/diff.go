@@ -3,11 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -21,12 +18,12 @@ import (
 const exitDiffers = 3
 
 type diffFlags struct {
-	namespace        string
-	allNamespaces    bool
-	policy           string
-	cluster          []string
-	kubeVersion      string
-	kubeconfig       string
+	namespace     string
+	allNamespaces bool
+	policy        string
+	cluster       []string
+	kubeVersion   string
+	clusterAccess
 	releaseNamespace string
 	output           string
 }
@@ -53,12 +50,12 @@ The exit code is 0 when nothing differs, 3 when something does, 2 when the input
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDiff(cmd.Context(), s, &f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.namespace, "namespace", "n", "default", "namespace to compare")
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace to compare (default: the context's)")
 	flags.BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "compare all namespaces")
 	flags.StringVar(&f.policy, "policy", "", "policy to compare with, in place of the cluster's: a document, or the ConfigMap with documents")
 	flags.StringArrayVar(&f.cluster, "cluster", nil, "manifests to read instead of the cluster; may be repeated")
 	flags.StringVar(&f.kubeVersion, "kube-version", defaultKubeVersion, kubeVersionHelp)
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
+	f.clusterAccess.flags(cmd)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; a table without it")
 	return cmd
@@ -73,8 +70,13 @@ func runDiff(ctx context.Context, s streams, f *diffFlags) error {
 		return err
 	}
 	o := fleet.Options{Reader: now.Reader, Now: now, Namespace: f.namespace}
-	if f.allNamespaces {
+	switch {
+	case f.allNamespaces:
 		o.Namespace = ""
+	case f.namespace == "" && len(f.cluster) > 0:
+		o.Namespace = "default"
+	case f.namespace == "":
+		o.Namespace = f.contextNamespace()
 	}
 	if f.policy != "" {
 		documents, err := loadDocuments(f.policy, config.OriginCluster)
@@ -116,11 +118,11 @@ func (f *diffFlags) explainer(ctx context.Context) (*explain.Explainer, error) {
 		}
 		reader = objects
 	} else {
-		c, err := clusterClient(f.kubeconfig)
+		c, err := f.client()
 		if err != nil {
 			return nil, err
 		}
-		if e.Cluster.ImageVolumes, err = serverHasImageVolumes(f.kubeconfig); err != nil {
+		if e.Cluster.ImageVolumes, err = f.imageVolumes(); err != nil {
 			return nil, err
 		}
 		reader = c
@@ -128,26 +130,4 @@ func (f *diffFlags) explainer(ctx context.Context) (*explain.Explainer, error) {
 	e.Reader = cluster.NewMemo(reader)
 	e.ReleaseNamespace = cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, e.Reader))
 	return e, nil
-}
-
-// serverHasImageVolumes asks the API server for its version.
-func serverHasImageVolumes(kubeconfig string) (bool, error) {
-	restConfig, err := clusterConfig(kubeconfig)
-	if err != nil {
-		return false, err
-	}
-	return imageVolumesOf(restConfig)
-}
-
-// imageVolumesOf asks an API server for its version.
-func imageVolumesOf(restConfig *rest.Config) (bool, error) {
-	server, err := discovery.NewDiscoveryClientForConfig(restConfig)
-	if err != nil {
-		return false, err
-	}
-	kube, err := server.ServerVersion()
-	if err != nil {
-		return false, fmt.Errorf("asking the cluster for its version: %w", err)
-	}
-	return inject.HasImageVolumes(kube.GitVersion)
 }

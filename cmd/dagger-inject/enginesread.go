@@ -90,7 +90,7 @@ func (f *engineFlags) readManifests(ctx context.Context, stdin io.Reader) (*engi
 }
 
 func (f *engineFlags) readCluster(ctx context.Context) (*enginesRead, error) {
-	reader, err := clusterClient(f.kubeconfig)
+	reader, err := f.client()
 	if err != nil {
 		return nil, err
 	}

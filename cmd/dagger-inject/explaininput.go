@@ -73,7 +73,7 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 
 // connect prepares to read from the cluster.
 func (f *explainFlags) connect(e *explain.Explainer) error {
-	restConfig, err := clusterConfig(f.kubeconfig)
+	restConfig, err := f.config()
 	if err != nil {
 		return fmt.Errorf("%w (--policy, --engine or --cluster explain without one)", err)
 	}
