@@ -59,13 +59,15 @@ func (s sample) steps() []step {
 type figure struct {
 	Median time.Duration `json:"medianNanos"`
 	P95    time.Duration `json:"p95Nanos"`
+	// All are those of every pod, in the order of their creation.
+	All []time.Duration `json:"allNanos"`
 }
 
 func figureOf(all []time.Duration) figure {
 	sorted := slices.Sorted(slices.Values(all))
 	// The median is of the two in the middle; the percentile is the least value that 95 in 100 do not exceed.
 	n := len(sorted)
-	return figure{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, P95: sorted[(n*95+99)/100-1]}
+	return figure{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, P95: sorted[(n*95+99)/100-1], All: all}
 }
 
 // row is one variant in the report.
