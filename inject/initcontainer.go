@@ -17,6 +17,8 @@ type initContainer struct {
 	security *corev1.SecurityContext
 
 	start json.RawMessage
+	// mounts are those of every pod, with a comma between them.
+	mounts []byte
 	// ample are the resources without a limit of CPU, which begin the second half, and bestEffort those that a BestEffort pod may have.
 	ample, bestEffort json.RawMessage
 	// ends are what follows the resources, for each user that initContainerUser returns.
@@ -28,7 +30,7 @@ type initContainerStart struct {
 	Name         string               `json:"name"`
 	Image        string               `json:"image"`
 	Command      []string             `json:"command,omitempty"`
-	VolumeMounts []corev1.VolumeMount `json:"volumeMounts,omitempty"`
+	VolumeMounts []corev1.VolumeMount `json:"-"`
 
 	RestartPolicy corev1.ContainerRestartPolicy `json:"restartPolicy,omitempty"`
 }
@@ -40,6 +42,9 @@ func newInitContainer(start *initContainerStart, resources corev1.ResourceList) 
 func newSidecarContainer(start *initContainerStart, resources corev1.ResourceList, security *corev1.SecurityContext) *initContainer {
 	text := mustMarshal(start)
 	t := &initContainer{image: start.Image, resources: resources, security: security, start: text[:len(text)-1]}
+	for _, mount := range start.VolumeMounts {
+		t.mounts = appendElement(t.mounts, mustMarshal(mount))
+	}
 	for u := range users {
 		t.ends[u] = t.encodeEnd(u, nil)
 	}
@@ -74,15 +79,27 @@ func encodeResources(requests, limits corev1.ResourceList) json.RawMessage {
 	return append([]byte(`,"resources":`), mustMarshal(corev1.ResourceRequirements{Requests: requests, Limits: limits})...)
 }
 
-// fit returns the init container for a pod. The fields are JSON members that depend on the pod, each after a comma. The options may be
-// nil.
-func (t *initContainer) fit(p *pod, ns *Namespace, fields []byte, options *corev1.SELinuxOptions) json.RawMessage {
+// fit returns the init container for a pod. The fields are JSON members that depend on the pod, each after a comma, and the mount is one
+// that does. All three may be nil.
+func (t *initContainer) fit(p *pod, ns *Namespace, fields, mount []byte, options *corev1.SELinuxOptions) json.RawMessage {
 	u := initContainerUser(p, ns)
 	end := t.ends[u]
 	if options != nil {
 		end = t.encodeEnd(u, options)
 	}
-	return slices.Concat(t.start, fields, t.resourcesJSON(p, ns), end)
+	mounts := appendElement(appendElement(slices.Clip(t.mounts), mount), p.tokenMount())
+	if len(mounts) > 0 {
+		mounts = slices.Concat([]byte(`,"volumeMounts":[`), mounts, []byte("]"))
+	}
+	return slices.Concat(t.start, fields, mounts, t.resourcesJSON(p, ns), end)
+}
+
+// appendElement appends an element to those of a list. It may be empty for none.
+func appendElement(list, element []byte) []byte {
+	if len(list) > 0 && len(element) > 0 {
+		list = append(list, ',')
+	}
+	return append(list, element...)
 }
 
 // resourcesJSON returns the resources in a pod.

@@ -14,6 +14,28 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
+// TestTheAPIServerCallsOnce has a pod whose init containers of ours the ServiceAccount admission plugin would give the API's token: for
+// such a change the API server calls webhooks again.
+func TestTheAPIServerCallsOnce(t *testing.T) {
+	const namespace = "once"
+	require.NoError(t, shared.CreateNamespace(t.Context(), namespace, nil, nil))
+	policies := inject.NewPolicies(config.FromFile("test", []byte(`
+apiVersion: inject.dagger.io/v1alpha1
+kind: InjectionPolicy
+engine: {socket: {hostPath: /run/dagger}}
+cli: {image: registry.dagger.io/engine:v0.21.8}
+wait: {image: registry.example.com/dagger-inject:v1}
+`), config.OriginCluster), nil, nil)
+	shared.setPolicies(namespace, func() *inject.Policies { return policies })
+	created := create(t, namespace, runner("runner", optedIn), "")
+	require.Equal(t, http.StatusCreated, created.code, created.status.Message)
+	require.True(t, injected(created))
+	for _, ours := range created.pod.Spec.InitContainers {
+		require.Contains(t, ours.VolumeMounts, created.pod.Spec.Containers[0].VolumeMounts[0], "the API's token")
+	}
+	require.Equal(t, 1, shared.calls(namespace))
+}
+
 // TestLimitsOfCPUAreThoseThatANamespaceAsksFor has a quota and LimitRanges that refuse pods whose init containers have no limit of CPU,
 // a lower one than they request, or one that is too high.
 func TestLimitsOfCPUAreThoseThatANamespaceAsksFor(t *testing.T) {

@@ -44,7 +44,7 @@ times of each init container. It takes root, for a node of its own.
 
 Example:
   go run ./test/suite/startup -n 20
-  go run ./test/suite/startup -n 5 -variants 'not injected|today' -o json
+  go run ./test/suite/startup -n 5 -variants 'not injected|injected' -o json
   go run ./test/rig/node up && go run ./test/suite/startup -node ~/.cache/dagger-inject/node
 
 Flags:
