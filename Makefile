@@ -83,10 +83,10 @@ e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFI
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs, the generated parts of docs, the schemas and references of policy and chart, the reasons
-	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestDocsAreNotStale' -update
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestMigrateGoldens|TestDocsAreNotStale' -update
 	go test ./internal/policydoc ./internal/reasondoc -update
 	go test ./internal/chartdoc -update # the chart's schema contains the policy's
-	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check README.md docs charts
+	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check test/data/migrate README.md docs charts
 
 .PHONY: bench
 bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dagger-inject/dagger-inject/internal/textdiff"
+	"github.com/dagger-inject/dagger-inject/test/rig/golden"
+)
+
+// migrateCases is where each folder has a command line, args.txt, the files that it names, and what comes out: the diff, and the
+// report with the exit code.
+const migrateCases = "test/data/migrate"
+
+func TestMigrateGoldens(t *testing.T) {
+	cases, err := filepath.Glob(filepath.Join(repository, migrateCases, "*", "args.txt"))
+	require.NoError(t, err)
+	require.NotEmpty(t, cases)
+	for _, file := range cases {
+		dir := filepath.Dir(file)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Chdir(dir) // files are named as the reader of the case sees them
+			text, err := os.ReadFile("args.txt")
+			require.NoError(t, err)
+			args := append([]string{"migrate"}, strings.Fields(string(text))...)
+			code, diff, report := execute(t, "", args...)
+			golden.Require(t, "expected.diff", diff)
+			golden.Require(t, "expected.txt", report+fmt.Sprintf("exit code %d\n", code))
+			require.Equal(t, strings.HasPrefix(filepath.Base(dir), "bad-"), code == exitBadInput, report)
+
+			out := filepath.Join(t.TempDir(), "out")
+			written, _, report := execute(t, "", append(args, "-o", out)...)
+			require.Equal(t, code, written, report)
+			if code == exitBadInput {
+				require.NoDirExists(t, out, "bad input writes nothing")
+				return
+			}
+			requireOtherLinesKept(t, args, out)
+			again, _, _ := execute(t, "", append(args, "-o", out)...)
+			require.Equal(t, exitBadInput, again, "files that exist are not overwritten")
+		})
+	}
+}
+
+// addedLine matches the lines that an edit may add.
+var addedLine = regexp.MustCompile(`dagger\.io/|^\s*(metadata|labels|annotations|podMetadata):$|pod_(labels|annotations)\]$`)
+
+// requireOtherLinesKept holds the promise that an edit takes lines out and adds the label, and leaves every other line.
+func requireOtherLinesKept(t *testing.T, args []string, out string) {
+	t.Helper()
+	for i, arg := range args {
+		if arg != "-f" {
+			continue
+		}
+		before, err := os.ReadFile(args[i+1])
+		require.NoError(t, err)
+		after, err := os.ReadFile(filepath.Join(out, filepath.Base(args[i+1])))
+		require.NoError(t, err)
+		diff, err := textdiff.Unified("before", string(before), "after", string(after))
+		require.NoError(t, err)
+		for line := range strings.Lines(diff) {
+			if added, ok := strings.CutPrefix(line, "+"); ok && !strings.HasPrefix(line, "+++") {
+				require.Regexp(t, addedLine, strings.TrimRight(added, "\n"))
+			}
+		}
+	}
+}

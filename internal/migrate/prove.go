@@ -1,0 +1,216 @@
+package migrate
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"sort"
+
+	"github.com/dagger-inject/dagger-inject/inject"
+)
+
+// edit makes the edits of a file. A workload that cannot be edited is left as it is.
+func (j *job) edit() error {
+	var edits []edit
+	for _, p := range j.documents {
+		p.settleShared()
+		for _, t := range p.tasks {
+			if !t.migrates() {
+				continue
+			}
+			made, err := p.editsFor(t)
+			var shared *sharedError
+			switch {
+			case errors.As(err, &shared):
+				t.cannot = err.Error()
+			case err != nil:
+				return fmt.Errorf("%s: %s: %w", j.name, t.name, err)
+			}
+			edits = append(edits, made...)
+		}
+	}
+	j.after = applyEdits(j.before, edits)
+	return nil
+}
+
+// settleShared keeps what several workloads have in one place, unless it goes for all of them.
+func (p *part) settleShared() {
+	wanted := map[string]int{} // by source
+	for _, t := range p.tasks {
+		if t.migrates() {
+			for source := range t.sources() {
+				wanted[source]++
+			}
+		}
+	}
+	for _, t := range p.tasks {
+		if !t.migrates() {
+			continue
+		}
+		t.wiring.removals = slices.DeleteFunc(t.wiring.removals, func(r removal) bool {
+			source, _ := t.source(r.pointer)
+			if source == "" {
+				return false
+			}
+			for _, other := range p.tasks {
+				if other == t || !other.uses(source) {
+					continue
+				}
+				if !other.migrates() || !other.sources()[source] {
+					t.wiring.notes = append(t.wiring.notes, fmt.Sprintf("%s stays: %s has it too", r.what, other.name))
+					return true
+				}
+			}
+			return false
+		})
+	}
+}
+
+// sources returns where the document has what is to be removed.
+func (t *task) sources() map[string]bool {
+	all := map[string]bool{}
+	for _, r := range t.wiring.removals {
+		if source, ok := t.source(r.pointer); ok {
+			all[source] = true
+		}
+	}
+	return all
+}
+
+// uses reports whether the workload's pod has something that stands there in the document.
+func (t *task) uses(source string) bool {
+	for _, o := range t.origins {
+		if o.source == ofController {
+			continue
+		}
+		rest, inside := cutPointer(source, o.source)
+		if !inside {
+			continue
+		}
+		at := o.pod + rest
+		if back, ok := t.source(at); ok && back == source && get(t.pod, names(at)...) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func cutPointer(pointer, prefix string) (rest string, inside bool) {
+	if len(pointer) < len(prefix) || pointer[:len(prefix)] != prefix {
+		return "", false
+	}
+	rest = pointer[len(prefix):]
+	return rest, rest == "" || rest[0] == '/'
+}
+
+// editsFor returns the edits for one workload, and notes them in its result.
+func (p *part) editsFor(t *task) ([]edit, error) {
+	var pointers []string
+	for _, r := range t.wiring.removals {
+		source, ok := t.source(r.pointer)
+		if !ok {
+			return nil, fmt.Errorf("%s: it is not in the file", r.what)
+		}
+		pointers = append(pointers, source)
+		t.result.Removed = append(t.result.Removed, Removed{r.what, p.lineAt(source)})
+	}
+	sort.SliceStable(t.result.Removed, func(i, k int) bool { return t.result.Removed[i].Line < t.result.Removed[k].Line })
+	edits, err := p.remove(pointers)
+	if err != nil {
+		t.result.Removed = nil
+		return nil, err
+	}
+	settings := []setting{{t.labels, inject.LabelInject, inject.InjectTrue}}
+	added := []string{fmt.Sprintf("label %s=%s", inject.LabelInject, inject.InjectTrue)}
+	for _, name := range sortedNames(t.annotations) {
+		settings = append(settings, setting{t.workload.annotations, name, t.annotations[name]})
+		added = append(added, fmt.Sprintf("annotation %s=%s", name, t.annotations[name]))
+	}
+	more, err := p.set(settings)
+	if err != nil {
+		t.result.Removed = nil
+		return nil, err
+	}
+	t.result.Added = added
+	return append(edits, more...), nil
+}
+
+// prove compares the pods of a file as they were with those of the edited file, injected.
+func (m *migration) prove(j *job) (*File, error) {
+	f := &File{Name: j.name, Before: j.before, After: j.after}
+	documents, err := parse(j.name, j.after)
+	if err != nil {
+		return nil, fmt.Errorf("the edited file is broken, which is a defect of migrate: %w", err)
+	}
+	if len(documents) != len(j.documents) {
+		return nil, fmt.Errorf("%s: the edited file has lost a document, which is a defect of migrate", j.name)
+	}
+	for i, p := range j.documents {
+		edited, err := find(documents[i].tree(), m.options.Namespace)
+		if err != nil || len(edited.workloads) != len(p.tasks) {
+			return nil, fmt.Errorf("%s: the edited file has lost a workload, which is a defect of migrate: %w", j.name, err)
+		}
+		for n, t := range p.tasks {
+			if err := m.proveOne(t, edited.workloads[n]); err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", j.name, t.name, err)
+			}
+			f.Workloads = append(f.Workloads, t.result)
+		}
+		f.Others = append(f.Others, p.others...)
+	}
+	return f, nil
+}
+
+func (m *migration) proveOne(t *task, edited *workload) error {
+	r := &t.result
+	r.Notes, r.Left = append(r.Notes, t.wiring.notes...), append(r.Left, t.wiring.left...)
+	r.Outcome = NotWired
+	if t.cannot != "" {
+		r.Left = append(r.Left, t.cannot)
+	}
+	if t.migrates() {
+		before, err := typed(t.pod)
+		if err != nil {
+			return err
+		}
+		after, plan, err := m.decide(edited, edited.pod, m.policies[t.namespace])
+		if err != nil {
+			return err
+		}
+		if plan.Decision != inject.DecisionInjected {
+			return fmt.Errorf("the edited pod is not injected (%s), which is a defect of migrate", plan.Message())
+		}
+		c := &comparison{before: before, after: after, wiring: t.wiring, status: plan.Status, everywhere: t.system == inject.SystemGitLab}
+		c.compare()
+		r.Differences, r.Gains = c.differences, c.gains
+		r.Notes = slices.Concat(r.Notes, c.notes, plan.Warnings)
+		t.judgeInstalls(c)
+		if r.Outcome = Equal; len(r.Differences) > 0 {
+			r.Outcome = Different
+		}
+	}
+	if len(r.Left) > 0 {
+		r.Outcome = Cannot
+	}
+	return nil
+}
+
+// judgeInstalls reports scripts that install a command of their own beside the one that injection gives.
+func (t *task) judgeInstalls(c *comparison) {
+	for _, i := range t.wiring.installs {
+		at := ""
+		if after := containerNamed(c.after, i.container); after != nil {
+			at = cliAfter(after)
+		}
+		switch {
+		case at == "":
+		case path.Dir(at) == i.folder:
+			t.result.Left = append(t.result.Left, fmt.Sprintf("container %s: its script installs dagger into %s, where injection mounts one read-only, "+
+				"so it would fail: remove the installation from the script", i.container, i.folder))
+		default:
+			t.result.Notes = append(t.result.Notes, fmt.Sprintf("container %s: its script installs dagger into %s; there is one at %s already, so it need not",
+				i.container, i.folder, at))
+		}
+	}
+}
