@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,10 +65,32 @@ func requireOtherLinesKept(t *testing.T, args []string, out string) {
 		require.NoError(t, err)
 		diff, err := textdiff.Unified("before", string(before), "after", string(after))
 		require.NoError(t, err)
+		var gone []string
 		for line := range strings.Lines(diff) {
-			if added, ok := strings.CutPrefix(line, "+"); ok && !strings.HasPrefix(line, "+++") {
-				require.Regexp(t, addedLine, strings.TrimRight(added, "\n"))
+			if removed, ok := strings.CutPrefix(line, "-"); ok {
+				gone = append(gone, removed)
 			}
+			added, ok := strings.CutPrefix(line, "+")
+			if !ok || strings.HasPrefix(line, "+++") || isPartOf(gone, added) {
+				continue
+			}
+			require.Regexp(t, addedLine, strings.TrimRight(added, "\n"))
 		}
 	}
+}
+
+// isPartOf reports whether a line is what was left of another: of a list in brackets, or of what stood below a dash.
+func isPartOf(lines []string, part string) bool {
+	part = strings.TrimSpace(strings.TrimLeft(part, " -"))
+	return slices.ContainsFunc(lines, func(line string) bool {
+		rest := line
+		for _, r := range part {
+			_, after, found := strings.Cut(rest, string(r))
+			if !found {
+				return false
+			}
+			rest = after
+		}
+		return true
+	})
 }

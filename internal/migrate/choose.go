@@ -154,7 +154,7 @@ func (m *migration) tryAll(t *task, before *corev1.Pod) (*attempt, error) {
 			return best, err
 		}
 		if err := improve(attempt{annotations: best.annotations, policy: policy}); err != nil {
-			t.wiring.notes = append(t.wiring.notes, fmt.Sprintf("a policy of the namespace could keep the engine, but may not: %v", err))
+			t.wiring.notes = append(t.wiring.notes, fmt.Sprintf("keeping the engine as it was takes a policy of the namespace, which the cluster's policy does not permit: %v", err))
 		}
 		break // all containers have the same engine
 	}

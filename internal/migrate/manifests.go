@@ -44,12 +44,13 @@ func (f *found) object(o map[string]any, kind, at, namespace string) error {
 	group, _, _ := strings.Cut(text(o, "apiVersion"), "/")
 	var err error
 	switch {
-	case kind == "":
-		f.values(o, at, namespace)
-	default:
+	case group == "tekton.dev":
+		f.tekton(o, kind, at, name, namespace)
+	case group == "argoproj.io" && has(o, "spec", "templates"), group == "argoproj.io" && kind == "CronWorkflow":
+		f.argo(o, kind, at, name, namespace)
+	case kind != "":
 		err = f.template(o, kind, at, name, namespace)
 	}
-	_ = group
 	if err == nil && len(f.workloads) == before {
 		f.values(o, at, namespace)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 )
 
-// policyFor returns the policy of a namespace that gives pods the connection that they had; nil for one that discovery gives
+// policyFor returns what a policy of the namespace has to set to give pods the connection that they had; nil for one that discovery gives
 // anyway, or that no policy can give.
 func policyFor(c *connection) map[string]any {
 	engine := map[string]any{}
@@ -38,7 +38,7 @@ func policyFor(c *connection) map[string]any {
 	default:
 		return nil
 	}
-	return map[string]any{"apiVersion": config.APIVersion, "kind": config.Kind, "engine": engine}
+	return map[string]any{"engine": engine}
 }
 
 // Policy is the policy that a namespace needs beyond what discovery reads.
@@ -76,5 +76,5 @@ func newPolicy(namespace string, c *connection) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Policy{Namespace: namespace, Document: string(text)}, nil
+	return &Policy{Namespace: namespace, Document: "apiVersion: " + config.APIVersion + "\nkind: " + config.Kind + "\n" + string(text)}, nil
 }

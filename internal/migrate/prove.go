@@ -1,8 +1,8 @@
 package migrate
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"sort"
@@ -14,24 +14,74 @@ import (
 func (j *job) edit() error {
 	var edits []edit
 	for _, p := range j.documents {
-		p.settleShared()
+		// Which workloads cannot be edited decides about what they share with others.
 		for _, t := range p.tasks {
-			if !t.migrates() {
-				continue
+			_, err := p.remove(slices.Sorted(maps.Keys(t.sources())))
+			if err == nil {
+				_, err = p.set(t.settings())
 			}
-			made, err := p.editsFor(t)
-			var shared *sharedError
-			switch {
-			case errors.As(err, &shared):
+			if err != nil && t.migrates() {
 				t.cannot = err.Error()
-			case err != nil:
-				return fmt.Errorf("%s: %s: %w", j.name, t.name, err)
 			}
-			edits = append(edits, made...)
 		}
+		p.settleShared()
+		made, err := p.edits()
+		if err != nil {
+			return fmt.Errorf("%s: %w", j.name, err)
+		}
+		edits = append(edits, made...)
 	}
 	j.after = applyEdits(j.before, edits)
 	return nil
+}
+
+// edits returns the edits of a document: removals and settings are made for all workloads at once, since these may share lists.
+func (p *part) edits() ([]edit, error) {
+	pointers := map[string]bool{}
+	var settings []setting
+	for _, t := range p.tasks {
+		if !t.migrates() {
+			continue
+		}
+		for source := range t.sources() {
+			pointers[source] = true
+		}
+		for _, s := range t.settings() {
+			if !slices.Contains(settings, s) {
+				settings = append(settings, s)
+			}
+			t.result.Added = append(t.result.Added, s.describe())
+		}
+		for _, r := range t.wiring.removals {
+			if source, ok := t.source(r.pointer); ok {
+				t.result.Removed = append(t.result.Removed, Removed{r.what, p.lineAt(source)})
+			}
+		}
+		sort.SliceStable(t.result.Removed, func(i, k int) bool { return t.result.Removed[i].Line < t.result.Removed[k].Line })
+	}
+	edits, err := p.remove(slices.Sorted(maps.Keys(pointers)))
+	if err != nil {
+		return nil, err
+	}
+	more, err := p.set(settings)
+	return append(edits, more...), err
+}
+
+// settings are the label and the annotations.
+func (t *task) settings() []setting {
+	all := []setting{{t.labels, inject.LabelInject, inject.InjectTrue}}
+	for _, name := range sortedNames(t.annotations) {
+		all = append(all, setting{t.workload.annotations, name, t.annotations[name]})
+	}
+	return all
+}
+
+func (s setting) describe() string {
+	kind := "annotation"
+	if s.key == inject.LabelInject {
+		kind = "label"
+	}
+	return fmt.Sprintf("%s %s=%s", kind, s.key, s.value)
 }
 
 // settleShared keeps what several workloads have in one place, unless it goes for all of them.
@@ -102,38 +152,6 @@ func cutPointer(pointer, prefix string) (rest string, inside bool) {
 	}
 	rest = pointer[len(prefix):]
 	return rest, rest == "" || rest[0] == '/'
-}
-
-// editsFor returns the edits for one workload, and notes them in its result.
-func (p *part) editsFor(t *task) ([]edit, error) {
-	var pointers []string
-	for _, r := range t.wiring.removals {
-		source, ok := t.source(r.pointer)
-		if !ok {
-			return nil, fmt.Errorf("%s: it is not in the file", r.what)
-		}
-		pointers = append(pointers, source)
-		t.result.Removed = append(t.result.Removed, Removed{r.what, p.lineAt(source)})
-	}
-	sort.SliceStable(t.result.Removed, func(i, k int) bool { return t.result.Removed[i].Line < t.result.Removed[k].Line })
-	edits, err := p.remove(pointers)
-	if err != nil {
-		t.result.Removed = nil
-		return nil, err
-	}
-	settings := []setting{{t.labels, inject.LabelInject, inject.InjectTrue}}
-	added := []string{fmt.Sprintf("label %s=%s", inject.LabelInject, inject.InjectTrue)}
-	for _, name := range sortedNames(t.annotations) {
-		settings = append(settings, setting{t.workload.annotations, name, t.annotations[name]})
-		added = append(added, fmt.Sprintf("annotation %s=%s", name, t.annotations[name]))
-	}
-	more, err := p.set(settings)
-	if err != nil {
-		t.result.Removed = nil
-		return nil, err
-	}
-	t.result.Added = added
-	return append(edits, more...), nil
 }
 
 // prove compares the pods of a file as they were with those of the edited file, injected.

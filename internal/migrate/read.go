@@ -86,6 +86,7 @@ func (m *migration) plan(w *workload) (*task, error) {
 	}
 	t := &task{workload: w, wiring: findWiring(pod), annotations: map[string]string{}}
 	t.result.Name = w.name
+	t.wiring.left = append(t.wiring.left, w.unread...)
 	if len(t.wiring.wired) == 0 && sidecarOf(pod) != nil {
 		t.wiring = &wiring{notes: []string{"it runs an engine"}}
 	}

@@ -9,13 +9,16 @@ import (
 )
 
 // values looks for values of the gha-runner-scale-set chart: the whole of a values file, below a subchart's name, or in an
-// object that has values in it, such as Flux' HelmRelease and Argo CD's Application.
+// object that has values in it, such as Flux' HelmRelease and Argo CD's Application. It also looks for specs of Buildkite's pods.
 func (f *found) values(v any, at, namespace string) {
 	switch v := v.(type) {
 	case map[string]any:
 		if has(v, "githubConfigUrl") && has(v, "template", "spec", "containers") {
 			f.scaleSet(v, at, namespace)
 			return
+		}
+		for _, b := range buildkiteFields {
+			f.buildkite(v, b[0], b[1], at, namespace)
 		}
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			f.values(v[name], at+pointer(name), namespace)

@@ -33,6 +33,8 @@ type workload struct {
 	origins   []origin
 	// labels and annotations are where the document has those of the pods.
 	labels, annotations string
+	// unread says what of the workload is not read and may be wiring.
+	unread []string
 }
 
 // origin maps a part of the pod to where the document has it.
