@@ -52,10 +52,14 @@ func (p *part) edits() ([]edit, error) {
 			}
 			t.result.Added = append(t.result.Added, s.describe())
 		}
+		what := map[string]string{} // once for each place, which may be that of several parts of the pod
 		for _, r := range t.wiring.removals {
 			if source, ok := t.source(r.pointer); ok {
-				t.result.Removed = append(t.result.Removed, Removed{r.what, p.lineAt(source)})
+				what[source] = r.what
 			}
+		}
+		for _, source := range sortedNames(what) {
+			t.result.Removed = append(t.result.Removed, Removed{what[source], p.lineAt(source)})
 		}
 		sort.SliceStable(t.result.Removed, func(i, k int) bool { return t.result.Removed[i].Line < t.result.Removed[k].Line })
 	}
@@ -165,7 +169,7 @@ func (m *migration) prove(j *job) (*File, error) {
 		return nil, fmt.Errorf("%s: the edited file has lost a document, which is a defect of migrate", j.name)
 	}
 	for i, p := range j.documents {
-		edited, err := find(documents[i].tree(), m.options.Namespace)
+		edited, err := findIn(documents[i], m.options.Namespace)
 		if err != nil || len(edited.workloads) != len(p.tasks) {
 			return nil, fmt.Errorf("%s: the edited file has lost a workload, which is a defect of migrate: %w", j.name, err)
 		}

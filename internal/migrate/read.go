@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -17,25 +18,66 @@ var template = regexp.MustCompile(`\{\{-?\s*(\.(Values|Release|Chart|Files|Capab
 
 // parse reads the documents of a file by its name and content.
 func parse(name string, text []byte) ([]document, error) {
-	if at := template.FindIndex(text); at != nil {
-		return nil, fmt.Errorf("%s: line %d: it is a template of Helm's: render it first, with helm template, and migrate what comes out, "+
-			"or migrate the values", name, bytes.Count(text[:at[0]], []byte("\n"))+1)
-	}
 	if strings.EqualFold(filepath.Ext(name), ".toml") {
-		return nil, fmt.Errorf("%s: TOML is not read yet", name)
+		if err := checkTemplate(name, text, nil); err != nil {
+			return nil, err
+		}
+		d, err := parseTOML(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: it is no TOML: %w", name, err)
+		}
+		return []document{d}, nil
 	}
 	parsed, err := parseYAML(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: it is neither YAML nor JSON: %w", name, err)
+	var documents []document
+	var blocks []*embeddedTOML
+	for _, d := range parsed {
+		inside := d.embedded()
+		blocks = append(blocks, inside...)
+		if len(inside) == 0 {
+			documents = append(documents, d)
+		}
+		for _, e := range inside {
+			documents = append(documents, e)
+		}
 	}
-	if len(parsed) == 0 {
+	if err := checkTemplate(name, text, blocks); err != nil {
+		return nil, err
+	}
+	if err != nil {
+		if d, tomlErr := parseTOML(text); tomlErr == nil {
+			return []document{d}, nil
+		}
+		return nil, fmt.Errorf("%s: it is neither YAML nor JSON nor TOML: %w", name, err)
+	}
+	if len(documents) == 0 {
 		return nil, fmt.Errorf("%s: nothing is in it", name)
 	}
-	documents := make([]document, len(parsed))
-	for i, d := range parsed {
-		documents[i] = d
-	}
 	return documents, nil
+}
+
+// checkTemplate refuses what Helm has yet to evaluate. In a config.toml within values, GitLab Runner's chart evaluates it, and it
+// is no obstacle there.
+func checkTemplate(name string, text []byte, blocks []*embeddedTOML) error {
+	for _, at := range template.FindAllIndex(text, -1) {
+		if slices.ContainsFunc(blocks, func(e *embeddedTOML) bool { return !e.outside(at[0]) }) {
+			continue
+		}
+		return fmt.Errorf("%s: line %d: it is a template of Helm's: render it first, with helm template, and migrate what comes out, or migrate the values",
+			name, bytes.Count(text[:at[0]], []byte("\n"))+1)
+	}
+	return nil
+}
+
+// findIn looks for workloads by the rules of the document's language.
+func findIn(d document, namespace string) (found, error) {
+	switch t := d.(type) {
+	case *tomlDocument:
+		return gitlab(t.content, namespace), nil
+	case *embeddedTOML:
+		return gitlab(t.content, namespace), nil
+	}
+	return find(d.tree(), namespace)
 }
 
 // read reads a file, and works out what is to be done in it.
@@ -48,7 +90,7 @@ func (m *migration) read(in Input) (*job, error) {
 	var errs []error
 	for _, d := range documents {
 		p := &part{document: d}
-		if p.found, err = find(d.tree(), m.options.Namespace); err != nil {
+		if p.found, err = findIn(d, m.options.Namespace); err != nil {
 			return nil, fmt.Errorf("%s: %w", in.Name, err)
 		}
 		for _, w := range p.workloads {
