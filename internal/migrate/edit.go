@@ -101,6 +101,9 @@ func indentOf(line []byte) (indent int, blank, comment bool) {
 	return indent, len(rest) == 0, len(rest) > 0 && rest[0] == '#'
 }
 
+// mergeKey stands for an anchor where a mapping merges in another.
+const mergeKey = "<<"
+
 // sharedError is an entry that cannot be removed alone: the text has it once, for several places.
 type sharedError struct {
 	line   int
@@ -108,5 +111,8 @@ type sharedError struct {
 }
 
 func (e *sharedError) Error() string {
+	if e.anchor == mergeKey {
+		return fmt.Sprintf("line %d merges in what stands elsewhere (<<): an edit there would change other places too", e.line)
+	}
 	return fmt.Sprintf("line %d is shared by the YAML anchor &%s with other places: an edit there would change those too", e.line, e.anchor)
 }

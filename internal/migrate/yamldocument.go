@@ -201,7 +201,7 @@ func (d *yamlDocument) locate(pointer string) (collection *yaml.Node, index int,
 		if !ok {
 			for _, c := range at.Content {
 				if c.Tag == "!!merge" {
-					return nil, 0, &sharedError{c.Line, "<<"}
+					return nil, 0, &sharedError{c.Line, mergeKey}
 				}
 			}
 			return nil, 0, fmt.Errorf("%s: not there", pointer)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -37,15 +38,19 @@ func (d *yamlDocument) remove(pointers []string) ([]edit, error) {
 
 // entries returns the indices in Content at which the entries of a collection start.
 func entries(collection *yaml.Node) []int {
-	step := 1
-	if collection.Kind == yaml.MappingNode {
-		step = 2
-	}
 	var all []int
-	for i := 0; i < len(collection.Content); i += step {
+	for i := 0; i < len(collection.Content); i += step(collection) {
 		all = append(all, i)
 	}
 	return all
+}
+
+// step is how many nodes an entry of a collection has.
+func step(collection *yaml.Node) int {
+	if collection.Kind == yaml.MappingNode {
+		return 2
+	}
+	return 1
 }
 
 // markGone notes that an entry goes, and the entry that has the collection if nothing is left of it.
@@ -94,11 +99,11 @@ func (d *yamlDocument) removeFrom(collection *yaml.Node, indices map[int]bool) (
 		}
 		if !block.ownLines {
 			// It stands behind the dash of a list's item: what follows takes its place.
-			next := i + 2
-			if next >= len(collection.Content) || indices[next] {
-				return nil, fmt.Errorf("line %d: what stands behind the dash cannot be removed alone", collection.Content[i].Line)
+			next := i
+			for indices[next] {
+				next += step(collection)
 			}
-			edits = append(edits, edit{start: block.start, end: d.nodeOffset(collection.Content[next])})
+			edits = append(edits, edit{start: d.nodeOffset(collection.Content[i]), end: d.nodeOffset(collection.Content[next])})
 			continue
 		}
 		start := d.withComment(block, i == 0 && len(indices) < len(entries(collection)))
@@ -136,8 +141,12 @@ func (d *yamlDocument) block(collection *yaml.Node, i int) (block, error) {
 	}
 	compact := collection.Kind == yaml.MappingNode && collection.Content[i+1].Kind == yaml.SequenceNode &&
 		collection.Content[i+1].Style&yaml.FlowStyle == 0
+	// What is in brackets or quotes may be indented less.
 	last := b.line
-	for n := b.line + 1; n <= len(d.starts); n++ {
+	for _, part := range collection.Content[i : i+step(collection)] {
+		last = max(last, d.lastLine(part))
+	}
+	for n := last + 1; n <= len(d.starts); n++ {
 		line := d.line(n)
 		indent, blank, comment := indentOf(line)
 		switch {
@@ -151,6 +160,23 @@ func (d *yamlDocument) block(collection *yaml.Node, i int) (block, error) {
 	}
 	b.end = d.start(last + 1)
 	return b, nil
+}
+
+// lastLine returns the last line of what is in brackets or quotes in a node, 0 if nothing is.
+func (d *yamlDocument) lastLine(node *yaml.Node) int {
+	last := 0
+	switch {
+	case node.Kind == yaml.AliasNode:
+	case node.Kind != yaml.ScalarNode && node.Style&yaml.FlowStyle != 0, node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
+		if end := d.closing(d.nodeOffset(node)); end > 0 {
+			last = d.lineOf(end - 1)
+		}
+	default:
+		for _, c := range node.Content {
+			last = max(last, d.lastLine(c))
+		}
+	}
+	return last
 }
 
 func startsItem(line []byte) bool {
@@ -222,7 +248,34 @@ func (d *yamlDocument) removeFlow(collection *yaml.Node, indices map[int]bool) (
 	return edits, nil
 }
 
-// flowEnd returns where the entry ends that starts at an offset within brackets.
+// closing returns where a quoted text or a collection in brackets ends; 0 where none starts.
+func (d *yamlDocument) closing(at int) int {
+	if at >= len(d.text) {
+		return 0
+	}
+	quote := d.text[at]
+	switch quote {
+	case '{', '[':
+		end, _ := d.flowEnd(at)
+		return end
+	case '"', '\'':
+	default:
+		return 0
+	}
+	for at++; at < len(d.text); at++ {
+		switch {
+		case quote == '"' && d.text[at] == '\\':
+			at++
+		case d.text[at] == quote && quote == '\'' && at+1 < len(d.text) && d.text[at+1] == quote:
+			at++ // two stand for one
+		case d.text[at] == quote:
+			return at + 1
+		}
+	}
+	return 0
+}
+
+// flowEnd returns where the entry ends that starts at an offset within brackets, or the collection in brackets that does.
 func (d *yamlDocument) flowEnd(at int) (int, error) {
 	depth := 0
 	for quote := byte(0); at < len(d.text); at++ {
@@ -234,15 +287,24 @@ func (d *yamlDocument) flowEnd(at int) (int, error) {
 			if c == quote {
 				quote = 0
 			}
-		case c == '"', c == '\'' && bytes.IndexByte([]byte(" \t\n:,[{"), d.text[at-1]) >= 0:
+		case c == '"', c == '\'' && d.isAfter(at, " \t\n:,[{"):
 			quote = c
+		case c == '#' && d.isAfter(at, " \t\n"):
+			at += bytes.IndexByte(append(d.text[at:len(d.text):len(d.text)], '\n'), '\n')
 		case c == '{', c == '[':
 			depth++
 		case depth == 0 && (c == ',' || c == '}' || c == ']'):
 			return len(bytes.TrimRight(d.text[:at], " \t\r\n")), nil
 		case c == '}', c == ']':
-			depth--
+			if depth--; depth == 0 {
+				return at + 1, nil
+			}
 		}
 	}
 	return 0, errors.New("a bracket is not closed")
+}
+
+// isAfter reports whether one of the characters stands before an offset.
+func (d *yamlDocument) isAfter(at int, characters string) bool {
+	return at == 0 || strings.IndexByte(characters, d.text[at-1]) >= 0
 }
