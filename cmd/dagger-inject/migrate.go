@@ -74,8 +74,8 @@ Exit codes:
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.files, "file", "f", nil, "file to migrate; - is standard input; may be repeated")
-	flags.StringVar(&f.policy, "policy", "", "file with the cluster's policy, or the ConfigMap with it (default: with --engine the chart's default, "+
-		"which reads everything off the engine; else the built-in policy, which fits the Dagger chart's default names)")
+	flags.StringVar(&f.policy, "policy", "", "file with the cluster's policy, or the ConfigMap with it (default: with --engine the chart's "+
+		"default, which reads everything off the engine; else the built-in policy, which fits the Dagger chart's default names)")
 	flags.StringVar(&f.namespacePolicy, "namespace-policy", "", namespacePolicyHelp)
 	flags.StringArrayVar(&f.engines, "engine", nil,
 		"manifests to read the engine off, or live for the cluster's engines and, without --policy, its policy; may be repeated")
@@ -206,7 +206,8 @@ func (f *migrateFlags) readEngines(ctx context.Context, o *migrate.Options) erro
 	}
 	o.Engines = func(own string) inject.Engines { return offlineEngines(objects, own) }
 	// The chart's own default, which reads everything off the engine. The built-in policy names sockets and images itself.
-	o.Cluster = config.FromFile("the chart's default policy", []byte("apiVersion: "+config.APIVersion+"\nkind: "+config.Kind+"\n"), config.OriginCluster)
+	document := "apiVersion: " + config.APIVersion + "\nkind: " + config.Kind + "\n"
+	o.Cluster = config.FromFile("the chart's default policy", []byte(document), config.OriginCluster)
 	return nil
 }
 

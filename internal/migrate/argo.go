@@ -17,7 +17,8 @@ func (f *found) argo(o map[string]any, kind, at, name, namespace string) {
 	for i, t := range list(spec, "templates") {
 		template, _ := t.(map[string]any)
 		if has(template, "container") || has(template, "script") || has(template, "containerSet") {
-			f.argoTemplate(spec, specAt, template, specAt+pointer("templates", strconv.Itoa(i)), fmt.Sprintf("%s, template %s", name, text(template, "name")), namespace)
+			called := fmt.Sprintf("%s, template %s", name, text(template, "name"))
+			f.argoTemplate(spec, specAt, template, specAt+pointer("templates", strconv.Itoa(i)), called, namespace)
 		}
 	}
 }
@@ -52,7 +53,8 @@ func (f *found) argoTemplate(spec map[string]any, specAt string, template map[st
 	}
 	w.argoContainers(template, pod, at)
 	w.join(pod, "initContainers", "/spec/initContainers", listAt{list(template, "initContainers"), at + "/initContainers"})
-	w.join(pod, "volumes", "/spec/volumes", listAt{list(spec, "volumes"), specAt + "/volumes"}, listAt{list(template, "volumes"), at + "/volumes"})
+	w.join(pod, "volumes", "/spec/volumes",
+		listAt{list(spec, "volumes"), specAt + "/volumes"}, listAt{list(template, "volumes"), at + "/volumes"})
 	w.mountedOnly(pod)
 	for _, patch := range []string{text(spec, "podSpecPatch"), text(template, "podSpecPatch")} {
 		if wiringInText.MatchString(patch) {

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,16 +22,8 @@ func (m *migration) decide(w *workload, pod map[string]any, policy *Policy) (*co
 	if err != nil {
 		return nil, nil, err
 	}
-	var engines inject.Engines
-	if m.options.Engines != nil {
-		engines = m.options.Engines(w.namespace)
-	}
-	namespacePolicy := m.options.NamespacePolicy
-	if policy != nil {
-		namespacePolicy = policy.documents()
-	}
-	policies := inject.NewPolicies(m.options.Cluster, namespacePolicy, engines)
-	if err := policies.Err(); err != nil {
+	policies, err := m.policiesFor(w.namespace, policy)
+	if err != nil {
 		return nil, nil, err
 	}
 	plan := inject.Decide(inject.Input{
@@ -48,6 +39,27 @@ func (m *migration) decide(w *workload, pod map[string]any, policy *Policy) (*co
 		return nil, nil, err
 	}
 	return &injected, plan, nil
+}
+
+// policiesFor compiles the policies that hold in a namespace, with one of the namespace's own if it is not nil.
+func (m *migration) policiesFor(namespace string, policy *Policy) (*inject.Policies, error) {
+	key, documents := namespace, m.options.NamespacePolicy
+	if policy != nil {
+		key, documents = key+"\n"+policy.Document, policy.documents()
+	}
+	if have := m.compiled[key]; have != nil {
+		return have, nil
+	}
+	var engines inject.Engines
+	if m.options.Engines != nil {
+		engines = m.options.Engines(namespace)
+	}
+	policies := inject.NewPolicies(m.options.Cluster, documents, engines)
+	if err := policies.Err(); err != nil {
+		return nil, err
+	}
+	m.compiled[key] = policies
+	return policies, nil
 }
 
 // labelled returns the pod with the label and annotations.
@@ -87,8 +99,7 @@ func (m *migration) try(t *task, before *corev1.Pod, a attempt) (*attempt, error
 	}
 	a.plan = plan
 	if plan.Decision == inject.DecisionInjected {
-		a.comparison = &comparison{before: before, after: after, wiring: t.wiring, status: plan.Status, everywhere: t.system == inject.SystemGitLab}
-		a.comparison.compare()
+		a.comparison = t.compare(before, after, plan)
 	}
 	return &a, nil
 }
@@ -148,17 +159,13 @@ func (m *migration) tryAll(t *task, before *corev1.Pod) (*attempt, error) {
 	if m.options.NamespacePolicy != nil || !best.differsInEngine() {
 		return best, nil
 	}
-	for _, name := range sortedNames(t.wiring.wired) {
-		policy, err := newPolicy(t.namespace, t.wiring.wired[name])
-		if err != nil || policy == nil {
-			return best, err
-		}
+	policy, err := newPolicy(t.namespace, t.wiring.connection())
+	if policy != nil && err == nil {
 		if err := improve(attempt{annotations: best.annotations, policy: policy}); err != nil {
-			t.wiring.notes = append(t.wiring.notes, fmt.Sprintf("keeping the engine as it was takes a policy of the namespace, which the cluster's policy does not permit: %v", err))
+			t.wiring.note("keeping the engine as it was takes a policy of the namespace, which the cluster's policy does not permit: %v", err)
 		}
-		break // all containers have the same engine
 	}
-	return best, nil
+	return best, err
 }
 
 // differsInContainers reports whether other containers get an engine than had one.

@@ -47,8 +47,8 @@ func scriptOf(c *corev1.Container) string {
 func (w *wiring) readScript(c place) {
 	script := scriptOf(c.Container)
 	if exportsHost.MatchString(script) {
-		w.left = append(w.left, fmt.Sprintf("container %s: its script sets %s, which wins over what injection gives: remove that from the script",
-			c.Name, inject.EnvRunnerHost))
+		w.leave("container %s: its script sets %s, which wins over what injection gives: remove that from the script",
+			c.Name, inject.EnvRunnerHost)
 	}
 	if c.list == "initContainers" || !fetches.MatchString(script) {
 		return
@@ -73,7 +73,7 @@ func (w *wiring) findCLI(pod *corev1.Pod, volumes map[string]bool) {
 		}
 		mount, folder := destination(c.Container, script)
 		if mount == nil || !onlyProvides(script) || !ownVolume(pod, c.Name, mount.Name) {
-			w.left = append(w.left, fmt.Sprintf("init container %s provides dagger and does more, so it stays: remove that part of its script", c.Name))
+			w.leave("init container %s provides dagger and does more, so it stays: remove that part of its script", c.Name)
 			continue
 		}
 		w.cli = &ownCLI{container: c.Name, volume: mount.Name, version: versionOf(c.Container, script), at: map[string]string{}}

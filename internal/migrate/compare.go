@@ -42,6 +42,13 @@ type comparison struct {
 	notes       []string
 }
 
+// compare compares a workload's pod as it was with the one that a plan gives.
+func (t *task) compare(before, after *corev1.Pod, plan *inject.Plan) *comparison {
+	c := &comparison{before: before, after: after, wiring: t.wiring, status: plan.Status, everywhere: t.system == inject.SystemGitLab}
+	c.compare()
+	return c
+}
+
 func (c *comparison) differ(d Difference) { c.differences = append(c.differences, d) }
 
 func (c *comparison) gain(format string, args ...any) {
@@ -70,6 +77,7 @@ func (c *comparison) compare() {
 		c.compareRest(before.Container, after)
 	}
 	c.compareContainers()
+	c.compareSidecars()
 	c.comparePlacement()
 	c.comparePods()
 }
@@ -93,49 +101,43 @@ func (c *comparison) compareConnections(before, after *corev1.Container) {
 	was, is := c.wiring.wired[before.Name], connectionOf(c.after, after)
 	switch {
 	case was == nil && is == nil:
+	case was == nil && c.mounted(before, is.engine):
+		c.note("container %s: it had the socket's mount without %s, which injection sets too", before.Name, inject.EnvRunnerHost)
 	case was == nil:
-		c.differ(Difference{before.Name, propertyEngine, "", is.String(), "The container gets an engine, which it had not: that is root on the engine's node. " +
-			"The annotation " + inject.AnnotationContainers + " names the containers that are to have one."})
+		c.differ(Difference{before.Name, propertyEngine, "", is.String(), meansNewEngine})
 	case is == nil:
-		c.differ(Difference{before.Name, propertyEngine, was.String(), "", "The container is left without an engine: injection reaches the containers that run jobs. " +
-			"The annotation " + inject.AnnotationContainers + " can name others."})
+		c.differ(Difference{before.Name, propertyEngine, was.String(), "", meansNoEngine})
 	case was.engine != is.engine || was.by != is.by:
-		c.differ(Difference{before.Name, propertyEngine, was.String(), is.String(), c.meansEngine(was, is)})
+		c.differ(Difference{before.Name, propertyEngine, was.String(), is.String(), meansEngine(was, is)})
 	case was.by == bySidecar && was.image != is.image:
-		c.differ(Difference{before.Name, propertyEngine, was.image, is.image, "The pod's own engine has another image: the policy's engine.sidecar.image names it."})
+		c.differ(Difference{before.Name, propertyEngine, was.image, is.image, meansSidecarImage})
 	case was.at != is.at && resolveRun(was.at) == resolveRun(is.at):
-		c.note("container %s: the socket is at %s, which is the same as %s where /var/run links to /run, as in Debian's, Ubuntu's and Alpine's images",
-			before.Name, is.at, was.at)
+		c.note("container %s: the socket is at %s, which is the same as %s where /var/run links to /run, as in the images of Debian, Ubuntu "+
+			"and Alpine", before.Name, is.at, was.at)
 	case was.at != is.at:
-		c.differ(Difference{before.Name, "socketPath", was.at, is.at, "The same socket has another path in the container: only what names the path itself, " +
-			"and not the variable, notices. The cluster's policy can keep it with engine.socket.mountPath: " + path.Dir(was.at) + "."})
+		c.differ(Difference{before.Name, "socketPath", was.at, is.at, meansPath + path.Dir(was.at) + "."})
 	}
 }
 
-// meansEngine says what another engine, or another way to it, means.
-func (c *comparison) meansEngine(was, is *connection) string {
-	switch {
-	case was.by == bySidecar:
-		return "The pod had a privileged engine of its own, with a cache of its own that was new with each pod; it now shares the engine of others and its cache. " +
-			"A policy with engine.transport: sidecar keeps an engine of the pod's own."
-	case was.by == byKubePod:
-		return "The engine was reached through the API server, with kubectl and the right to exec into the engine's pod; it is now reached directly. " +
-			"Neither kubectl nor that right is needed for it any more."
-	case was.by == bySocket && is.by == bySocket:
-		return "The socket lies elsewhere on the node: it is read off the engine's workload, or from the policy where no engine is given. If the engine's " +
-			"directory is the old one, give --engine, or set engine.socket in the cluster's policy."
-	case was.by == byOther:
-		return "Where the container was connected to cannot be seen, so nobody can say whether that is the same engine."
-	case was.by == is.by:
-		return "The address is another, and so may be the engine behind it."
+// mounted reports whether a container has a mount of the socket, or of its folder on the node.
+func (c *comparison) mounted(before *corev1.Container, socket string) bool {
+	for _, m := range before.VolumeMounts {
+		v := volumeOf(c.before, m.Name)
+		if v == nil || v.HostPath == nil {
+			continue
+		}
+		if at := resolveRun(path.Clean(v.HostPath.Path)); at == socket || at == path.Dir(socket) {
+			return true
+		}
 	}
-	return "The engine is reached in another way, and may be another one: its cache may be a different one. The policy's engine.transport chooses the way."
+	return false
 }
 
 // isHandled are the variables that are compared by what they mean.
 func isHandled(name string) bool { return name == inject.EnvRunnerHost || name == inject.EnvCLIBin }
 
 func (c *comparison) compareEnv(before, after *corev1.Container) {
+	was, is := variables(before), variables(after)
 	seen := map[string]bool{}
 	for _, list := range [][]corev1.EnvVar{before.Env, after.Env} {
 		for _, e := range list {
@@ -143,8 +145,7 @@ func (c *comparison) compareEnv(before, after *corev1.Container) {
 				continue
 			}
 			seen[e.Name] = true
-			was, is := variable(before, e.Name), variable(after, e.Name)
-			switch {
+			switch was, is := was[e.Name], is[e.Name]; {
 			case was == nil:
 				c.gain("container %s: variable %s", before.Name, e.Name)
 			case is == nil || !reflect.DeepEqual(was, is):
@@ -152,6 +153,15 @@ func (c *comparison) compareEnv(before, after *corev1.Container) {
 			}
 		}
 	}
+}
+
+// variables returns a container's variables by name; of several with one name the last counts.
+func variables(c *corev1.Container) map[string]*corev1.EnvVar {
+	all := make(map[string]*corev1.EnvVar, len(c.Env))
+	for i := range c.Env {
+		all[c.Env[i].Name] = &c.Env[i]
+	}
+	return all
 }
 
 func describeEnv(e *corev1.EnvVar) string {
@@ -198,7 +208,7 @@ func (c *comparison) compareMounts(before place, after *corev1.Container) {
 		case wired[at] && c.everywhere:
 			c.note("container %s no longer has the mount %s, which it got with all containers and has no use for", before.Name, at)
 		case wired[at]:
-			c.differ(Difference{before.Name, "mount", at + ": " + was[at], is[at], "The container had this mount without the variable, and injection does not reach it."})
+			c.differ(Difference{before.Name, "mount", at + ": " + was[at], is[at], meansMount})
 		default:
 			c.differ(Difference{before.Name, "mount", at + ": " + was[at], is[at], "The mount has changed."})
 		}
@@ -231,11 +241,10 @@ func (c *comparison) compareCLI(before, after *corev1.Container) {
 		c.gain("container %s: the dagger command %s at %s, in front of any that its image has there", before.Name, newVersion, is)
 	case was == is:
 	default:
-		c.differ(Difference{before.Name, "cli", was, is, "The dagger command is elsewhere: only what names the path notices. " +
-			"The cluster's policy can keep the path with cli.path: " + was + "."})
+		c.differ(Difference{before.Name, "cli", was, is, meansCLI + was + "."})
 	}
 	if was != "" && is != "" && version != newVersion {
-		c.differ(Difference{before.Name, "cli", orUnknown(version), orUnknown(newVersion), "The dagger command has another version: the engine's own."})
+		c.differ(Difference{before.Name, "cli", orUnknown(version), orUnknown(newVersion), meansVersion})
 	}
 }
 

@@ -2,8 +2,10 @@ package migrate
 
 import (
 	"fmt"
+	"path"
 	"reflect"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -24,7 +26,7 @@ func (c *comparison) compareRest(before, after *corev1.Container) {
 		y.SecurityContext = nil
 	}
 	if !sameJSON(x, y) {
-		c.differ(Difference{Container: before.Name, Property: "other", Means: "Other fields of the container have changed, which no edit should do: look at the diff."})
+		c.differ(Difference{Container: before.Name, Property: "other", Means: meansDefect})
 	}
 }
 
@@ -42,6 +44,47 @@ func (c *comparison) compareContainers() {
 	}
 }
 
+// compareSidecars compares engines of the pod's own. Of a hand-written one only the image and where its socket is can be kept.
+func (c *comparison) compareSidecars() {
+	was, is := sidecarOf(c.before), sidecarOf(c.after)
+	if was == nil || is == nil {
+		return // that there is another engine is said of the containers
+	}
+	settings := func(own *corev1.Container) map[string]string {
+		all := map[string]string{
+			"arguments": strings.Join(append(slices.Clone(own.Command), own.Args...), " "),
+			"resources": describeResources(&own.Resources),
+		}
+		var env, folders []string
+		for i := range own.Env {
+			env = append(env, describeEnv(&own.Env[i]))
+		}
+		for _, m := range own.VolumeMounts {
+			folders = append(folders, path.Clean(m.MountPath))
+		}
+		all["environment"] = strings.Join(env, ", ")
+		all["mounts"] = strings.Join(slices.Sorted(slices.Values(folders)), ", ")
+		return all
+	}
+	before, after := settings(was), settings(is)
+	for _, name := range sortedNames(before) {
+		if before[name] != after[name] {
+			c.differ(Difference{was.Name, "engine " + name, before[name], after[name],
+				"The pod's own engine has other " + name + ": of these the policy's engine.sidecar sets the resources."})
+		}
+	}
+}
+
+func describeResources(r *corev1.ResourceRequirements) string {
+	var all []string
+	for name, list := range map[string]corev1.ResourceList{"requests": r.Requests, "limits": r.Limits} {
+		for resource, quantity := range list {
+			all = append(all, fmt.Sprintf("%s of %s %s", name, resource, quantity.String()))
+		}
+	}
+	return strings.Join(slices.Sorted(slices.Values(all)), ", ")
+}
+
 func (c *comparison) comparePlacement() {
 	for i := range c.before.Spec.Tolerations {
 		t := &c.before.Spec.Tolerations[i]
@@ -52,8 +95,7 @@ func (c *comparison) comparePlacement() {
 	for i := range c.after.Spec.Tolerations {
 		t := &c.after.Spec.Tolerations[i]
 		if !tolerates(c.before, t) {
-			c.differ(Difference{Property: "tolerations", After: describeToleration(t), Means: "Pods may now also go to nodes with this taint, as the engine does. " +
-				"The policy's scheduling.fromEngine: false leaves the placement to the pod."})
+			c.differ(Difference{Property: "tolerations", After: describeToleration(t), Means: meansTaint})
 		}
 	}
 	selectors := map[string]bool{}
@@ -62,25 +104,21 @@ func (c *comparison) comparePlacement() {
 			selectors[key] = true
 		}
 	}
-	const narrower = "Pods go only to such nodes now, where the engine runs. On any other node the pod had no engine to reach."
 	for _, key := range sortedNames(selectors) {
 		was, before := c.before.Spec.NodeSelector[key]
 		is, after := c.after.Spec.NodeSelector[key]
 		if before != after || was != is {
-			c.differ(Difference{Property: "nodeSelector", Before: pair(key, was, before), After: pair(key, is, after), Means: meansNodes(before, narrower)})
+			means := meansFewerNodes
+			if before {
+				means = "Pods go to other nodes."
+			}
+			c.differ(Difference{Property: "nodeSelector", Before: pair(key, was, before), After: pair(key, is, after), Means: means})
 		}
 	}
 	own, given := requiredTerms(c.before), requiredTerms(c.after)
 	if !sameTerms(own, given) {
-		c.differ(Difference{Property: "nodeAffinity", Before: describeTerms(own), After: describeTerms(given), Means: meansNodes(false, narrower)})
+		c.differ(Difference{Property: "nodeAffinity", Before: describeTerms(own), After: describeTerms(given), Means: meansFewerNodes})
 	}
-}
-
-func meansNodes(before bool, narrower string) string {
-	if before {
-		return "Pods go to other nodes."
-	}
-	return narrower
 }
 
 func pair(key, value string, set bool) string {
@@ -119,7 +157,7 @@ func (c *comparison) comparePods() {
 	}
 	x, y := c.before.DeepCopy(), c.after.DeepCopy()
 	for _, p := range []*corev1.Pod{x, y} {
-		for _, name := range []string{inject.AnnotationStatus, inject.AnnotationSafeToEvict, inject.AnnotationContainers, inject.AnnotationPolicy} {
+		for _, name := range []string{inject.AnnotationStatus, inject.AnnotationSafeToEvict, inject.AnnotationContainers} {
 			delete(p.Annotations, name)
 		}
 		delete(p.Labels, inject.LabelInject)
@@ -138,7 +176,7 @@ func (c *comparison) comparePods() {
 		trimAffinity(&p.Spec)
 	}
 	if !sameJSON(x, y) {
-		c.differ(Difference{Property: "other", Means: "Other fields of the pod have changed, which no edit should do: look at the diff."})
+		c.differ(Difference{Property: "other", Means: meansDefect})
 	}
 }
 

@@ -54,8 +54,8 @@ func (w *workload) makeGitLabPod(runner, kubernetes map[string]any, at string) {
 	for i, e := range list(runner, "environment") {
 		s, _ := e.(string)
 		name, value, _ := strings.Cut(s, "=")
-		n := len(list(build, "env"))
-		w.origins = append(w.origins, origin{pointer("spec", "containers", "0", "env", strconv.Itoa(n)), at + pointer("environment", strconv.Itoa(i))})
+		env := pointer("spec", "containers", "0", "env", strconv.Itoa(len(list(build, "env"))))
+		w.origins = append(w.origins, origin{env, at + pointer("environment", strconv.Itoa(i))})
 		appendTo(build, "env", map[string]any{"name": name, "value": value})
 	}
 	w.gitlabVolumes(kubernetes, spec, []map[string]any{build, helper}, at+"/kubernetes/volumes")
@@ -86,7 +86,10 @@ func (w *workload) gitlabVolumes(kubernetes, spec map[string]any, containers []m
 				continue
 			}
 			readOnly, _ := get(v, "read_only").(bool)
-			mount := map[string]any{"name": text(v, "name"), "mountPath": text(v, "mount_path"), "readOnly": readOnly, "subPath": text(v, "sub_path")}
+			mount := map[string]any{"name": text(v, "name"), "mountPath": text(v, "mount_path"), "readOnly": readOnly}
+			if sub := text(v, "sub_path"); sub != "" {
+				mount["subPath"] = sub
+			}
 			w.origins = append(w.origins, origin{pointer("spec", "volumes", strconv.Itoa(len(list(spec, "volumes")))), source})
 			appendTo(spec, "volumes", volume)
 			for n, c := range containers {
@@ -142,7 +145,7 @@ func (w *workload) gitlabPatch(p any, spec map[string]any, at string) {
 	kind := cmp.Or(text(p, "patch_type"), "strategic")
 	if err != nil || len(documents) != 1 || kind != "strategic" {
 		if wiringInText.MatchString(patch) {
-			w.unread = append(w.unread, fmt.Sprintf("a pod_spec of the patch type %s names Dagger's engine, and is not edited: remove that part of it", kind))
+			w.unread = append(w.unread, "a pod_spec of the patch type "+kind+" names Dagger's engine, and is not edited: remove that part of it")
 		}
 		return
 	}

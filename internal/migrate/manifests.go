@@ -26,7 +26,8 @@ func find(tree any, namespace string) (found, error) {
 	if items, isList := root["items"].([]any); isList && strings.HasSuffix(kind, "List") {
 		for i, item := range items {
 			o, _ := item.(map[string]any)
-			if err := f.object(o, cmp.Or(text(o, "kind"), strings.TrimSuffix(kind, "List")), pointer("items", strconv.Itoa(i)), namespace); err != nil {
+			itemKind := cmp.Or(text(o, "kind"), strings.TrimSuffix(kind, "List"))
+			if err := f.object(o, itemKind, pointer("items", strconv.Itoa(i)), namespace); err != nil {
 				return f, err
 			}
 		}
@@ -118,7 +119,8 @@ func (w *workload) makeLegacyRunner() {
 		delete(spec, field)
 	}
 	for i, sidecar := range list(spec, "sidecarContainers") {
-		w.origins = append(w.origins, origin{pointer("spec", "containers", strconv.Itoa(len(containers))), at + pointer("sidecarContainers", strconv.Itoa(i))})
+		place := pointer("spec", "containers", strconv.Itoa(len(containers)))
+		w.origins = append(w.origins, origin{place, at + pointer("sidecarContainers", strconv.Itoa(i))})
 		containers = append(containers, sidecar)
 	}
 	delete(spec, "sidecarContainers")

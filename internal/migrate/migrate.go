@@ -104,7 +104,7 @@ func (r *Report) Outcome() Outcome {
 
 // Run migrates files. The error joins everything that is wrong with the input, and then there is no report.
 func Run(inputs []Input, o Options) (*Report, error) {
-	m := &migration{options: o, policies: map[string]*Policy{}}
+	m := &migration{options: o, policies: map[string]*Policy{}, compiled: map[string]*inject.Policies{}}
 	var jobs []*job
 	var errs []error
 	workloads := 0
@@ -148,6 +148,7 @@ func Run(inputs []Input, o Options) (*Report, error) {
 type migration struct {
 	options  Options
 	policies map[string]*Policy // by namespace
+	compiled map[string]*inject.Policies
 }
 
 // job is one file on its way.

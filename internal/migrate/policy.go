@@ -55,7 +55,8 @@ func (p *Policy) FileName() string { return config.ConfigMapName + "-" + p.Names
 // ConfigMap returns the manifest of the ConfigMap with the policy.
 func (p *Policy) ConfigMap() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n  namespace: %s\ndata:\n  policy.yaml: |\n", config.ConfigMapName, p.Namespace)
+	fmt.Fprintf(&b, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n  namespace: %s\n", config.ConfigMapName, p.Namespace)
+	b.WriteString("data:\n  policy.yaml: |\n")
 	for line := range strings.Lines(p.Document) {
 		b.WriteString("    " + line)
 	}

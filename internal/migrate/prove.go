@@ -112,7 +112,7 @@ func (p *part) settleShared() {
 					continue
 				}
 				if !other.migrates() || !other.sources()[source] {
-					t.wiring.notes = append(t.wiring.notes, fmt.Sprintf("%s stays: %s has it too", r.what, other.name))
+					t.wiring.note("%s stays: %s has it too", r.what, other.name)
 					return true
 				}
 			}
@@ -186,10 +186,9 @@ func (m *migration) prove(j *job) (*File, error) {
 
 func (m *migration) proveOne(t *task, edited *workload) error {
 	r := &t.result
-	r.Notes, r.Left = append(r.Notes, t.wiring.notes...), append(r.Left, t.wiring.left...)
 	r.Outcome = NotWired
 	if t.cannot != "" {
-		r.Left = append(r.Left, t.cannot)
+		t.wiring.leave("%s", t.cannot)
 	}
 	if t.migrates() {
 		before, err := typed(t.pod)
@@ -203,16 +202,15 @@ func (m *migration) proveOne(t *task, edited *workload) error {
 		if plan.Decision != inject.DecisionInjected {
 			return fmt.Errorf("the edited pod is not injected (%s), which is a defect of migrate", plan.Message())
 		}
-		c := &comparison{before: before, after: after, wiring: t.wiring, status: plan.Status, everywhere: t.system == inject.SystemGitLab}
-		c.compare()
+		c := t.compare(before, after, plan)
 		r.Differences, r.Gains = c.differences, c.gains
-		r.Notes = slices.Concat(r.Notes, c.notes, plan.Warnings)
 		t.judgeInstalls(c)
+		t.wiring.notes = slices.Concat(t.wiring.notes, c.notes, plan.Warnings)
 		if r.Outcome = Equal; len(r.Differences) > 0 {
 			r.Outcome = Different
 		}
 	}
-	if len(r.Left) > 0 {
+	if r.Notes, r.Left = t.wiring.notes, t.wiring.left; len(r.Left) > 0 {
 		r.Outcome = Cannot
 	}
 	return nil
@@ -228,11 +226,11 @@ func (t *task) judgeInstalls(c *comparison) {
 		switch {
 		case at == "":
 		case path.Dir(at) == i.folder:
-			t.result.Left = append(t.result.Left, fmt.Sprintf("container %s: its script installs dagger into %s, where injection mounts one read-only, "+
-				"so it would fail: remove the installation from the script", i.container, i.folder))
+			t.wiring.leave("container %s: its script installs dagger into %s, where injection mounts one read-only, so it would fail: "+
+				"remove the installation from the script", i.container, i.folder)
 		default:
-			t.result.Notes = append(t.result.Notes, fmt.Sprintf("container %s: its script installs dagger into %s; there is one at %s already, so it need not",
-				i.container, i.folder, at))
+			t.wiring.note("container %s: its script installs dagger into %s; there is one at %s already, so it need not",
+				i.container, i.folder, at)
 		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // template matches what Helm evaluates. Argo Workflows has double braces of its own.
-var template = regexp.MustCompile(`\{\{-?\s*(\.(Values|Release|Chart|Files|Capabilities|Template)\b|(include|template|toYaml|tpl|define|range|with|if|else|end)\b|\$)`)
+var template = regexp.MustCompile(`\{\{-?\s*(\.(Values|Release|Chart|Files|Capabilities|Template)\b|` +
+	`(include|template|toYaml|tpl|define|range|with|if|else|end)\b|\$)`)
 
 // parse reads the documents of a file by its name and content.
 func parse(name string, text []byte) ([]document, error) {
@@ -63,8 +64,8 @@ func checkTemplate(name string, text []byte, blocks []*embeddedTOML) error {
 		if slices.ContainsFunc(blocks, func(e *embeddedTOML) bool { return !e.outside(at[0]) }) {
 			continue
 		}
-		return fmt.Errorf("%s: line %d: it is a template of Helm's: render it first, with helm template, and migrate what comes out, or migrate the values",
-			name, bytes.Count(text[:at[0]], []byte("\n"))+1)
+		return fmt.Errorf("%s: line %d: it is a template of Helm's: render it first, with helm template, and migrate what comes out, "+
+			"or migrate the values", name, bytes.Count(text[:at[0]], []byte("\n"))+1)
 	}
 	return nil
 }
@@ -139,7 +140,7 @@ func (m *migration) plan(w *workload) (*task, error) {
 		return nil, fmt.Errorf("it is wired by hand, and has the label %s=%s too: which of the two is meant cannot be seen: remove one of them",
 			inject.LabelInject, value)
 	}
-	if two := t.wiring.twoEngines(); two != "" {
+	if two := t.wiring.twoEngines(pod); two != "" {
 		return nil, fmt.Errorf("it is wired to two engines, where injection gives a pod one: %s: split the pod, or decide for one of them", two)
 	}
 	return t, m.choose(t, pod)

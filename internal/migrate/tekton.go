@@ -86,11 +86,13 @@ func (f *found) task(t taskAt, name, namespace string) {
 		}
 		own["name"] = "sidecar-" + text(own, "name")
 		scriptToArgs(own, "script")
-		w.origins = append(w.origins, origin{pointer("spec", "containers", strconv.Itoa(len(containers))), t.at + pointer("sidecars", strconv.Itoa(i))})
+		place := pointer("spec", "containers", strconv.Itoa(len(containers)))
+		w.origins = append(w.origins, origin{place, t.at + pointer("sidecars", strconv.Itoa(i))})
 		containers = append(containers, own)
 	}
 	spec["containers"] = containers
-	w.join(spec, "volumes", "/spec/volumes", listAt{list(t.spec, "volumes"), t.at + "/volumes"}, listAt{list(t.template, "volumes"), t.templateAt + "/volumes"})
+	w.join(spec, "volumes", "/spec/volumes",
+		listAt{list(t.spec, "volumes"), t.at + "/volumes"}, listAt{list(t.template, "volumes"), t.templateAt + "/volumes"})
 	f.workloads = append(f.workloads, w)
 }
 

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -35,6 +36,23 @@ type wiring struct {
 
 func (w *wiring) remove(what string, names ...string) {
 	w.removals = append(w.removals, removal{pointer(names...), what})
+}
+
+// leave notes what a person has to do.
+func (w *wiring) leave(format string, args ...any) {
+	w.left = append(w.left, fmt.Sprintf(format, args...))
+}
+
+func (w *wiring) note(format string, args ...any) {
+	w.notes = append(w.notes, fmt.Sprintf(format, args...))
+}
+
+// connection returns the one that all wired containers have.
+func (w *wiring) connection() *connection {
+	for _, name := range sortedNames(w.wired) {
+		return w.wired[name]
+	}
+	return nil
 }
 
 func (w *wiring) isEmpty() bool { return len(w.removals) == 0 }
@@ -114,8 +132,8 @@ func (w *wiring) readContainer(pod *corev1.Pod, c place, volumes map[string]bool
 	}
 	w.wired[c.Name] = conn
 	if conn.by == byOther {
-		w.left = append(w.left, fmt.Sprintf("container %s: %s leads to %s: what that is cannot be seen here, so it stays, and wins over injection",
-			c.Name, inject.EnvRunnerHost, conn.engine))
+		w.leave("container %s: %s leads to %s: what that is cannot be seen here, so it stays, and wins over injection",
+			c.Name, inject.EnvRunnerHost, conn.engine)
 		return
 	}
 	for i, e := range c.Env {
@@ -126,7 +144,7 @@ func (w *wiring) readContainer(pod *corev1.Pod, c place, volumes map[string]bool
 	for _, name := range conn.volumes {
 		v := volumeOf(pod, name)
 		if v != nil && v.HostPath != nil && commonFolder(v.HostPath.Path) {
-			w.notes = append(w.notes, fmt.Sprintf("volume %s shows the node's whole %s, so it stays", name, v.HostPath.Path))
+			w.note("volume %s shows the node's whole %s, so it stays", name, v.HostPath.Path)
 			continue
 		}
 		volumes[name] = true
@@ -146,7 +164,7 @@ func (w *wiring) removeSidecars(pod *corev1.Pod, volumes map[string]bool) map[st
 			if v := volumeOf(pod, m.Name); v != nil && !mountedByOthers(pod, m.Name, c.Name) {
 				volumes[m.Name] = true
 				if v.EmptyDir == nil {
-					w.notes = append(w.notes, fmt.Sprintf("the engine's volume %s%s goes with it", m.Name, describeVolume(v)))
+					w.note("the engine's volume %s%s goes with it", m.Name, describeVolume(v))
 				}
 			}
 		}
@@ -193,8 +211,31 @@ func describeVolume(v *corev1.Volume) string {
 	return ""
 }
 
+// socketFolders returns the folders of engines' sockets on the node that go with their volumes.
+func (w *wiring) socketFolders(pod *corev1.Pod) []string {
+	var all []string
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		at := pointer("spec", "volumes", strconv.Itoa(i))
+		if v.HostPath == nil || !slices.ContainsFunc(w.removals, func(r removal) bool { return r.pointer == at }) {
+			continue
+		}
+		folder := resolveRun(path.Clean(v.HostPath.Path))
+		if strings.HasSuffix(folder, ".sock") {
+			folder = path.Dir(folder)
+		}
+		if !slices.Contains(all, folder) {
+			all = append(all, folder)
+		}
+	}
+	return all
+}
+
 // twoEngines returns containers that are wired to different engines; empty where there are none.
-func (w *wiring) twoEngines() string {
+func (w *wiring) twoEngines(pod *corev1.Pod) string {
+	if folders := w.socketFolders(pod); len(folders) > 1 {
+		return fmt.Sprintf("its volumes show the node's %s and %s", folders[0], folders[1])
+	}
 	first := ""
 	for _, name := range sortedNames(w.wired) {
 		if first == "" {
