@@ -30,7 +30,11 @@ func generated(t *testing.T) map[string]map[string]string {
 	return map[string]map[string]string{
 		"README.md":               {"before": podInShort(t, before), "after": podInShort(t, after)},
 		"docs/getting-started.md": {"before": fenced(before), "after": fenced(after)},
-		"docs/policy-guide.md":    {"policy": fenced("config/default.yaml"), "sample": fenced("docs/samples/tcp.yaml")},
+		"docs/migrating.md": {
+			"diff":   "```diff\n" + string(readRepository(t, migrateCases+"/guide-runnerdeployment/expected.diff")) + "```",
+			"report": "```text\n" + string(readRepository(t, migrateCases+"/guide-runnerdeployment/expected.txt")) + "```",
+		},
+		"docs/policy-guide.md": {"policy": fenced("config/default.yaml"), "sample": fenced("docs/samples/tcp.yaml")},
 	}
 }
 

@@ -47,8 +47,9 @@ func newMigrateCommand(s streams) *cobra.Command {
 		Short: "Replace hand-wiring to a Dagger Engine by the label, and prove what changes",
 		Long: `Replace hand-wiring to a Dagger Engine by the label, and prove what changes.
 
-FILE is what pods are made from: ARC's RunnerDeployment, RunnerSet and AutoscalingRunnerSet, values of the gha-runner-scale-set
-chart, pods, and workloads with a pod template. migrate takes out what connects them to an engine: the variable
+FILE is what pods are made from: ARC's RunnerDeployment, RunnerSet and AutoscalingRunnerSet, values of the charts
+gha-runner-scale-set and gitlab-runner, GitLab Runner's config.toml, Tekton's Tasks and Pipelines, Argo's workflows, Buildkite's
+pod specs, pods, and workloads with a pod template. migrate takes out what connects them to an engine: the variable
 _EXPERIMENTAL_DAGGER_RUNNER_HOST, the mount and the volume of the socket, engines in sidecars, init containers that provide
 the dagger command, and the tolerations and node affinity that the engine's own placement gives. It keeps comments, order and
 every other line, and adds the label. Scripts are reported, never edited.

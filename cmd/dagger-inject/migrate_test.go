@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dagger-inject/dagger-inject/internal/migrate"
 	"github.com/dagger-inject/dagger-inject/internal/textdiff"
 	"github.com/dagger-inject/dagger-inject/test/rig/golden"
 )
@@ -93,4 +95,48 @@ func isPartOf(lines []string, part string) bool {
 		}
 		return true
 	})
+}
+
+func TestMigrateBadInput(t *testing.T) {
+	pod := filepath.Join(repository, migrateCases, "tls-secret", "pod.yaml")
+	cases := map[string]struct {
+		args []string
+		want string
+	}{
+		"no file":             {nil, "missing -f FILE"},
+		"a file that is gone": {[]string{"-f", "/nowhere"}, "no such file or directory"},
+		"a report unheard of": {[]string{"-f", pod, "--report", "xml"}, `--report "xml" is not accepted`},
+		"an argument":         {[]string{"pod.yaml"}, "takes no arguments"},
+		"a bad policy":        {[]string{"-f", pod, "--policy", pod}, "is no policy"},
+		"no engine's file":    {[]string{"-f", pod, "--engine", "/nowhere"}, "no such file or directory"},
+		"no cluster":          {[]string{"-f", pod, "--engine", "live", "--kubeconfig", "/nowhere"}, "finding the cluster"},
+		"the same file twice": {[]string{"-f", pod, "-f", pod, "-o", t.TempDir()}, "two files are named pod.yaml"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			code, out, report := execute(t, "", append([]string{"migrate"}, c.args...)...)
+			require.Equal(t, exitBadInput, code, report)
+			require.Contains(t, report, c.want)
+			require.Empty(t, out)
+		})
+	}
+}
+
+func TestMigrateReadsStandardInputAndWritesJSON(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(repository, migrateCases, "tls-secret", "pod.yaml"))
+	require.NoError(t, err)
+	out := t.TempDir()
+	code, report, errs := execute(t, string(text), "migrate", "-f", "-", "-o", out, "--report", "json")
+	require.Zero(t, code, errs)
+	var parsed migrate.Report
+	require.NoError(t, json.Unmarshal([]byte(report), &parsed))
+	require.Equal(t, migrate.Equal, parsed.Files[0].Workloads[0].Outcome)
+	require.Equal(t, "ci", parsed.Policies[0].Namespace)
+	require.FileExists(t, filepath.Join(out, "stdin.yaml"))
+
+	// The policy that it writes is one, and with it the stripped pod gets the engine that it had.
+	policy := filepath.Join(out, "dagger-inject-policy-ci.yaml")
+	code, injected, errs := execute(t, "", "inject", "-f", filepath.Join(out, "stdin.yaml"), "--namespace-policy", policy)
+	require.Zero(t, code, errs)
+	require.Contains(t, injected, "tls://engine.acme.example:443")
 }
