@@ -116,7 +116,7 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.AddCommand(newInjectCommand(s), newExplainCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s),
-		newEngineCommand(s), newMigrateCommand(s), newWaitCommand(s), newCheckCommand(s), newVersionCommand(s))
+		newEngineCommand(s), newMigrateCommand(s), newTestCommand(s), newWaitCommand(s), newCheckCommand(s), newVersionCommand(s))
 	return root
 }
 
