@@ -33,6 +33,9 @@ func TestTheSampleOfAPolicyRepositoryPasses(t *testing.T) {
 	require.Zero(t, code, out+report)
 }
 
+// head begins a policy.
+const head = "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"
+
 // policyCases makes a folder with two cases, of which one shares a policy and one has its own.
 func policyCases(t *testing.T) string {
 	t.Helper()
@@ -42,7 +45,6 @@ func policyCases(t *testing.T) string {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	}
-	const head = "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"
 	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {dagger.io/inject: 'true'}}\nspec: {containers: [{name: a}]}\n"
 	write("policy.yaml", head+"engine: {transport: tcp, tcp: {address: 'shared:1'}}\ncli: {delivery: none}\n")
 	write("shares/pod.yaml", pod)
@@ -85,7 +87,7 @@ func TestTestComparesUpdatesAndInherits(t *testing.T) {
 
 func TestTestReportsAsJUnit(t *testing.T) {
 	dir := policyCases(t)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "own/policy.yaml"), []byte("apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {transport: pigeon}\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "own/policy.yaml"), []byte(head+"engine: {transport: pigeon}\n"), 0o600))
 	code, out, _ := execute(t, "", "test", dir, "-o", "junit")
 	require.Equal(t, exitFailure, code)
 	var suites junitSuites

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,7 +46,7 @@ func (m *migration) decide(w *workload, pod map[string]any, policy *Policy) (*co
 func (m *migration) policiesFor(namespace string, policy *Policy) (*inject.Policies, error) {
 	key, documents := namespace, m.options.NamespacePolicy
 	if policy != nil {
-		key, documents = key+"\n"+policy.Document, policy.documents()
+		key, documents = policy.ConfigMap(), policy.documents()
 	}
 	if have := m.compiled[key]; have != nil {
 		return have, nil
@@ -124,12 +125,8 @@ func (m *migration) choose(t *task, before *corev1.Pod) error {
 	if plan.Decision == inject.DecisionInjected {
 		t.wiring.givenPlacement(before, bare)
 	}
-	t.annotations = best.annotations
-	if best.policy != nil {
-		if _, have := m.policies[t.namespace]; !have {
-			m.policies[t.namespace] = best.policy
-		}
-	}
+	maps.Copy(t.annotations, best.annotations)
+	t.policy = best.policy
 	return nil
 }
 

@@ -157,7 +157,9 @@ func (c *comparison) comparePods() {
 	}
 	x, y := c.before.DeepCopy(), c.after.DeepCopy()
 	for _, p := range []*corev1.Pod{x, y} {
-		for _, name := range []string{inject.AnnotationStatus, inject.AnnotationSafeToEvict, inject.AnnotationContainers} {
+		for _, name := range []string{
+			inject.AnnotationStatus, inject.AnnotationSafeToEvict, inject.AnnotationContainers, inject.AnnotationPolicy,
+		} {
 			delete(p.Annotations, name)
 		}
 		delete(p.Labels, inject.LabelInject)

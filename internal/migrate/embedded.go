@@ -67,12 +67,13 @@ func (e *embeddedTOML) toOuter(edits []edit) []edit {
 	for i, inner := range edits {
 		pad := strings.Repeat(" ", e.indent)
 		var b strings.Builder
-		wholeLines := e.start(e.lineOf(inner.start)) == inner.start
+		atStart := e.start(e.lineOf(inner.start)) == inner.start
 		for line := range strings.Lines(inner.text) {
-			if wholeLines {
+			if atStart && strings.TrimSpace(line) != "" {
 				b.WriteString(pad)
 			}
 			b.WriteString(line)
+			atStart = true
 		}
 		edits[i] = edit{e.offset(inner.start), e.offset(inner.end), b.String()}
 	}

@@ -104,7 +104,7 @@ func (r *Report) Outcome() Outcome {
 
 // Run migrates files. The error joins everything that is wrong with the input, and then there is no report.
 func Run(inputs []Input, o Options) (*Report, error) {
-	m := &migration{options: o, policies: map[string]*Policy{}, compiled: map[string]*inject.Policies{}}
+	m := &migration{options: o, compiled: map[string]*inject.Policies{}}
 	var jobs []*job
 	var errs []error
 	workloads := 0
@@ -125,23 +125,36 @@ func Run(inputs []Input, o Options) (*Report, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	report := &Report{}
+	return m.finish(jobs)
+}
+
+// finish edits the files and proves what becomes of them. A workload that turns out not to be injected is left as it is, and
+// then the others are edited anew.
+func (m *migration) finish(jobs []*job) (*Report, error) {
 	for _, j := range jobs {
-		if err := j.edit(); err != nil {
-			return nil, err
+		j.check()
+	}
+	for {
+		m.settlePolicies(jobs)
+		report, again := &Report{}, false
+		for _, j := range jobs {
+			if err := j.edit(); err != nil {
+				return nil, err
+			}
+			f, failed, err := m.prove(j)
+			if err != nil {
+				return nil, err
+			}
+			report.Files, again = append(report.Files, *f), again || failed
 		}
-	}
-	for _, j := range jobs {
-		f, err := m.prove(j)
-		if err != nil {
-			return nil, err
+		if again {
+			continue
 		}
-		report.Files = append(report.Files, *f)
+		for _, namespace := range sortedNames(m.policies) {
+			report.Policies = append(report.Policies, *m.policies[namespace])
+		}
+		return report, nil
 	}
-	for _, namespace := range sortedNames(m.policies) {
-		report.Policies = append(report.Policies, *m.policies[namespace])
-	}
-	return report, nil
 }
 
 // migration is one run.
@@ -172,6 +185,8 @@ type task struct {
 	wiring *wiring
 	// annotations are written beside the label.
 	annotations map[string]string
+	// policy is the one that its namespace needs for it; nil for none.
+	policy *Policy
 	// cannot says why the workload is left as it is.
 	cannot string
 	result Workload

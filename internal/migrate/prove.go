@@ -10,11 +10,9 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// edit makes the edits of a file. A workload that cannot be edited is left as it is.
-func (j *job) edit() error {
-	var edits []edit
+// check finds the workloads that cannot be edited, which are left as they are.
+func (j *job) check() {
 	for _, p := range j.documents {
-		// Which workloads cannot be edited decides about what they share with others.
 		for _, t := range p.tasks {
 			_, err := p.remove(slices.Sorted(maps.Keys(t.sources())))
 			if err == nil {
@@ -24,6 +22,13 @@ func (j *job) edit() error {
 				t.cannot = err.Error()
 			}
 		}
+	}
+}
+
+// edit makes the edits of a file.
+func (j *job) edit() error {
+	var edits []edit
+	for _, p := range j.documents {
 		p.settleShared()
 		made, err := p.edits()
 		if err != nil {
@@ -40,6 +45,7 @@ func (p *part) edits() ([]edit, error) {
 	pointers := map[string]bool{}
 	var settings []setting
 	for _, t := range p.tasks {
+		t.result = Workload{Name: t.name}
 		if !t.migrates() {
 			continue
 		}
@@ -158,37 +164,41 @@ func cutPointer(pointer, prefix string) (rest string, inside bool) {
 	return rest, rest == "" || rest[0] == '/'
 }
 
-// prove compares the pods of a file as they were with those of the edited file, injected.
-func (m *migration) prove(j *job) (*File, error) {
-	f := &File{Name: j.name, Before: j.before, After: j.after}
+// prove compares the pods of a file as they were with those of the edited file, injected. It reports whether one of them is not
+// injected.
+func (m *migration) prove(j *job) (f *File, failed bool, err error) {
+	f = &File{Name: j.name, Before: j.before, After: j.after}
 	documents, err := parse(j.name, j.after)
 	if err != nil {
-		return nil, fmt.Errorf("the edited file is broken, which is a defect of migrate: %w", err)
+		return nil, false, fmt.Errorf("the edited file is broken, which is a defect of migrate: %w", err)
 	}
 	if len(documents) != len(j.documents) {
-		return nil, fmt.Errorf("%s: the edited file has lost a document, which is a defect of migrate", j.name)
+		return nil, false, fmt.Errorf("%s: the edited file has lost a document, which is a defect of migrate", j.name)
 	}
 	for i, p := range j.documents {
 		edited, err := findIn(documents[i], m.options.Namespace)
 		if err != nil || len(edited.workloads) != len(p.tasks) {
-			return nil, fmt.Errorf("%s: the edited file has lost a workload, which is a defect of migrate: %w", j.name, err)
+			return nil, false, fmt.Errorf("%s: the edited file has lost a workload, which is a defect of migrate: %w", j.name, err)
 		}
 		for n, t := range p.tasks {
+			did := t.migrates()
 			if err := m.proveOne(t, edited.workloads[n]); err != nil {
-				return nil, fmt.Errorf("%s: %s: %w", j.name, t.name, err)
+				return nil, false, fmt.Errorf("%s: %s: %w", j.name, t.name, err)
 			}
+			failed = failed || did && !t.migrates()
 			f.Workloads = append(f.Workloads, t.result)
 		}
 		f.Others = append(f.Others, p.others...)
 	}
-	return f, nil
+	return f, failed, nil
 }
 
 func (m *migration) proveOne(t *task, edited *workload) error {
 	r := &t.result
 	r.Outcome = NotWired
+	r.Left, r.Notes = slices.Clone(t.wiring.left), slices.Clone(t.wiring.notes)
 	if t.cannot != "" {
-		t.wiring.leave("%s", t.cannot)
+		r.Left = append(r.Left, t.cannot)
 	}
 	if t.migrates() {
 		before, err := typed(t.pod)
@@ -200,17 +210,18 @@ func (m *migration) proveOne(t *task, edited *workload) error {
 			return err
 		}
 		if plan.Decision != inject.DecisionInjected {
-			return fmt.Errorf("the edited pod is not injected (%s), which is a defect of migrate", plan.Message())
+			t.cannot = "without its wiring the pod would get no engine: " + plan.Message()
+			return nil
 		}
 		c := t.compare(before, after, plan)
 		r.Differences, r.Gains = c.differences, c.gains
 		t.judgeInstalls(c)
-		t.wiring.notes = slices.Concat(t.wiring.notes, c.notes, plan.Warnings)
+		r.Notes = slices.Concat(r.Notes, c.notes, plan.Warnings)
 		if r.Outcome = Equal; len(r.Differences) > 0 {
 			r.Outcome = Different
 		}
 	}
-	if r.Notes, r.Left = t.wiring.notes, t.wiring.left; len(r.Left) > 0 {
+	if len(r.Left) > 0 {
 		r.Outcome = Cannot
 	}
 	return nil
@@ -226,11 +237,10 @@ func (t *task) judgeInstalls(c *comparison) {
 		switch {
 		case at == "":
 		case path.Dir(at) == i.folder:
-			t.wiring.leave("container %s: its script installs dagger into %s, where injection mounts one read-only, so it would fail: "+
-				"remove the installation from the script", i.container, i.folder)
+			t.result.Left = append(t.result.Left, fmt.Sprintf("container %s: its script installs dagger into %s, where injection mounts one "+
+				"read-only, so it would fail: remove the installation from the script", i.container, i.folder))
 		default:
-			t.wiring.note("container %s: its script installs dagger into %s; there is one at %s already, so it need not",
-				i.container, i.folder, at)
+			c.note("container %s: its script installs dagger into %s; there is one at %s already, so it need not", i.container, i.folder, at)
 		}
 	}
 }
