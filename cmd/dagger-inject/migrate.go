@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,10 +35,11 @@ const outputDiff = "diff"
 
 type migrateFlags struct {
 	injectFlags
-	files      []string
-	kubeconfig string
-	report     string
-	overwrite  bool
+	files            []string
+	kubeconfig       string
+	releaseNamespace string
+	report           string
+	overwrite        bool
 }
 
 func newMigrateCommand(s streams) *cobra.Command {
@@ -86,6 +88,7 @@ Exit codes:
 	flags.BoolVar(&f.nodeIPv6, "node-ipv6", false, "the nodes' addresses are IPv6")
 	flags.StringVar(&f.kubeVersion, "kube-version", defaultKubeVersion, kubeVersionHelp)
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
+	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", outputDiff, "folder to write the files to, under the same names; diff writes none")
 	flags.StringVar(&f.report, "report", "text", "what was found: text on standard error, or json on standard output in place of the diff")
 	flags.BoolVar(&f.overwrite, "overwrite", false, "overwrite files that are in the folder")
@@ -237,7 +240,8 @@ func (f *migrateFlags) readLive(ctx context.Context, o *migrate.Options) error {
 	if f.policy != "" {
 		return nil
 	}
-	documents, err := cluster.PolicyDocuments(ctx, reader, cluster.ReleaseNamespace(ctx, reader), config.OriginCluster)
+	release := cmp.Or(f.releaseNamespace, cluster.ReleaseNamespace(ctx, reader))
+	documents, err := cluster.PolicyDocuments(ctx, reader, release, config.OriginCluster)
 	if err != nil {
 		return fmt.Errorf("reading the cluster's policy: %w; --policy names a file instead", err)
 	}
