@@ -87,10 +87,11 @@ e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFI
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs, the generated parts of docs, the schemas and references of policy and chart, the reasons
-	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestDiffGoldens|TestDocsAreNotStale' -update
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestDiffGoldens|TestMigrateGoldens|TestDocsAreNotStale' -update
+	go run ./cmd/dagger-inject test docs/samples/policy-repository --update
 	go test ./internal/policydoc ./internal/reasondoc -update
 	go test ./internal/chartdoc -update # the chart's schema contains the policy's
-	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check test/data/diff README.md docs charts
+	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check test/data/diff test/data/migrate README.md docs charts
 
 .PHONY: bench
 bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces
@@ -105,7 +106,7 @@ soak: ## Roll, kill, freeze, renew and upgrade the webhook while pods are create
 # Minimizing an input that leads to new code takes up to a minute by default, in which nothing else is tried.
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (30s)
-	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine ./inject/engine/probe ./internal/explain ./internal/terminal ./cmd/dagger-inject ./config ./webhook; do \
+	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine ./inject/engine/probe ./internal/explain ./internal/migrate ./internal/terminal ./cmd/dagger-inject ./config ./webhook; do \
 	  for target in $$(go test $$package -list '^Fuzz' | grep '^Fuzz'); do \
 	    echo "== $$package $$target"; go test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	  done; \

@@ -117,7 +117,7 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 	})
 	root.AddCommand(newInjectCommand(s), newExplainCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s),
 		newEngineCommand(s), newWaitCommand(s), newCheckCommand(s), newDiffCommand(s),
-		newVersionCommand(s))
+		newMigrateCommand(s), newTestCommand(s), newVersionCommand(s))
 	complete(root)
 	if isPlugin(os.Args[0]) {
 		asPlugin(root)
