@@ -96,8 +96,11 @@ Exit codes:
 }
 
 func runMigrate(ctx context.Context, s streams, f *migrateFlags) error {
-	if len(f.files) == 0 {
+	switch {
+	case len(f.files) == 0:
 		return badInputf("missing -f FILE: the file to migrate, - for standard input (see dagger-inject migrate --help)")
+	case f.output == "":
+		return badInputf("-o is empty: want a folder to write to, or diff")
 	}
 	if f.report != "text" && f.report != "json" {
 		return badInputf("--report %q is not accepted: accepted is text or json", f.report)
@@ -251,7 +254,7 @@ func (f *migrateFlags) readLive(ctx context.Context, o *migrate.Options) error {
 	return nil
 }
 
-// writeFiles writes all files, or none if one of them cannot be.
+// writeFiles writes all files, or none if anything is in the way of one.
 func (f *migrateFlags) writeFiles(s streams, report *migrate.Report) error {
 	files := map[string][]byte{}
 	add := func(name string, text []byte) error {
