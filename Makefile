@@ -37,6 +37,7 @@ test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens,
 	go vet ./...
 	assets=$$(cd test/rig/binaries && go run .) && KUBEBUILDER_ASSETS=$$assets go test -timeout 30m $(TESTFLAGS) ./...
 	cd build/image && go test -timeout 30m $(TESTFLAGS) ./...
+	cd test/suite/gitops && go test -timeout 30m ./...
 	cd test/suite/chart && go test -timeout 30m ./... # nothing in it runs concurrently: Helm with the race detector would be built for nothing
 
 	@if [ "$(RUNNERS)" = yes ]; then $(MAKE) runners; fi
@@ -68,6 +69,10 @@ build: ## Build bin/dagger-inject
 image: ## Build bin/dagger-inject.oci.tar for IMAGE_ARCH (amd64,arm64), without a daemon, and print its digest
 	cd build/image && go run . --source ../.. --output ../../bin --arch $(IMAGE_ARCH) --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"
 
+.PHONY: archives
+archives: ## Build bin/dagger-inject_VERSION_OS_ARCH for each platform, with kubectl's plugin, and krew's manifest
+	go run ./build/archives --output bin --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"
+
 .PHONY: cluster-up
 cluster-up: ## Start a real one-node cluster on this machine, as root, and print how to use it
 	@go run ./test/rig/node up
@@ -84,11 +89,12 @@ e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFI
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs, the generated parts of docs, the schemas and references of policy and chart, the reasons
-	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestDocsAreNotStale' -update
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestDiffGoldens|TestMigrateGoldens|TestDocsAreNotStale' -update
+	go run ./cmd/dagger-inject test docs/samples/policy-repository --update
 	go test ./internal/policydoc ./internal/reasondoc -update
 	go test ./internal/chartdoc -update # the chart's schema contains the policy's
 	go test ./test/suite/locality/report -update
-	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check README.md docs charts
+	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check test/data/diff test/data/migrate README.md docs charts
 
 .PHONY: bench
 bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces
@@ -107,7 +113,7 @@ soak: ## Roll, kill, freeze, renew and upgrade the webhook while pods are create
 # Minimizing an input that leads to new code takes up to a minute by default, in which nothing else is tried.
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (30s)
-	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine ./inject/engine/probe ./internal/explain ./internal/terminal ./cmd/dagger-inject ./config ./webhook; do \
+	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine ./inject/engine/probe ./internal/explain ./internal/migrate ./internal/terminal ./cmd/dagger-inject ./config ./webhook; do \
 	  for target in $$(go test $$package -list '^Fuzz' | grep '^Fuzz'); do \
 	    echo "== $$package $$target"; go test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	  done; \
@@ -122,6 +128,7 @@ lint: ## Check formatting and workflows, and run golangci-lint
 	go run $(GOLANGCI_LINT) run --allow-parallel-runners ./...
 	cd test/rig/binaries && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml .
 	cd test/rig/certmanager && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml .
+	cd test/suite/gitops && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml ./...
 	cd test/suite/chart && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml ./...
 	cd build/image && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../.golangci.yml ./...
 	cd test/rig/images && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml ./...

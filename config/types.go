@@ -114,8 +114,9 @@ type CLI struct {
 	// does not. Default: /usr/local/bin/dagger.
 	Path string `json:"path,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
-	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
-	// BestEffort. Default: 100m CPU, 64Mi memory.
+	// the two may be left out. CPU is limited only if all containers of the pod have a limit, or a LimitRange asks for one, and then
+	// to the highest of theirs, which a Guaranteed pod's container also requests: the pod as a whole asks for no more. In a pod
+	// without any CPU or memory of its own, the container has none either: the pod stays BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
@@ -146,8 +147,9 @@ type Wait struct {
 	// it need not exist in every namespace.
 	ImagePullSecret string `json:"imagePullSecret,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
-	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
-	// BestEffort. Default: 100m CPU, 64Mi memory.
+	// the two may be left out. CPU is limited only if all containers of the pod have a limit, or a LimitRange asks for one, and then
+	// to the highest of theirs, which a Guaranteed pod's container also requests: the pod as a whole asks for no more. In a pod
+	// without any CPU or memory of its own, the container has none either: the pod stays BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 

@@ -268,7 +268,7 @@ func (i *injection) addCLIContainer(spec *patch.Cursor) *obstacle {
 		}
 		return nil
 	}
-	spec.Member("initContainers").Prepend(i.engine.cli.container.fit(i.pod, i.namespace, nil, nil))
+	spec.Member("initContainers").Prepend(i.engine.cli.container.fit(i.pod, i.namespace, nil, nil, nil))
 	return nil
 }
 

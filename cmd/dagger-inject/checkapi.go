@@ -15,10 +15,10 @@ import (
 )
 
 type checkAPIFlags struct {
-	namespace  string
-	timeout    time.Duration
-	output     string
-	kubeconfig string
+	namespace string
+	timeout   time.Duration
+	output    string
+	clusterAccess
 }
 
 func newCheckAPICommand(s streams) *cobra.Command {
@@ -41,7 +41,7 @@ The exit code is 0 when the webhook answered, 1 when it did not, and 2 when an a
 	flags.StringVar(&f.namespace, "namespace", "default", "namespace of the pod: one that the webhook configuration does not exclude")
 	flags.DurationVar(&f.timeout, "timeout", time.Minute, "how long the webhook has to answer")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
+	f.clusterAccess.flags(cmd)
 	return cmd
 }
 
@@ -54,7 +54,7 @@ func runCheckAPI(ctx context.Context, s streams, f *checkAPIFlags) error {
 	case f.output != "text" && f.output != "json":
 		return badInputf("--output %q is not accepted: accepted is text or json", f.output)
 	}
-	config, err := clusterConfig(f.kubeconfig)
+	config, err := f.config()
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func runCheckAPI(ctx context.Context, s streams, f *checkAPIFlags) error {
 		}
 	})
 	if answer.Outcome == apicheck.Unreachable {
-		answer.Causes = append(certificateCauses(ctx, f.kubeconfig), answer.Causes...)
+		answer.Causes = append(certificateCauses(ctx, &f.clusterAccess), answer.Causes...)
 	}
 	if err := ctx.Err(); err != nil {
 		return errors.New("interrupted: " + answer.String())
@@ -90,8 +90,8 @@ func runCheckAPI(ctx context.Context, s streams, f *checkAPIFlags) error {
 
 // certificateCauses returns what is wrong with the webhook's certificate according to cert-manager. These known causes come
 // before the usual ones. A user who may not read cert-manager's objects sees only the usual ones.
-func certificateCauses(ctx context.Context, kubeconfig string) []string {
-	reader, err := clusterClient(kubeconfig)
+func certificateCauses(ctx context.Context, access *clusterAccess) []string {
+	reader, err := access.client()
 	if err != nil {
 		return nil
 	}

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
 
@@ -15,11 +20,26 @@ const releaseNamespaceHelp = "namespace that the webhook runs in, with the clust
 
 const kubeconfigHelp = "kubeconfig file (default: $KUBECONFIG, else ~/.kube/config, else the pod's own service account)"
 
-// clusterConfig returns how to reach the cluster. Its error is bad input: there is no kubeconfig, or it cannot be read.
-func clusterConfig(kubeconfig string) (*rest.Config, error) {
+// clusterAccess is how a command reaches the cluster.
+type clusterAccess struct {
+	kubeconfig, context string
+}
+
+// flags adds the flags of kubectl that say which cluster is meant.
+func (a *clusterAccess) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.kubeconfig, "kubeconfig", "", kubeconfigHelp)
+	cmd.Flags().StringVar(&a.context, "context", "", "context of the kubeconfig file to use (default: the current one)")
+}
+
+func (a *clusterAccess) loading() clientcmd.ClientConfig {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	restConfig, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	rules.ExplicitPath = a.kubeconfig
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: a.context})
+}
+
+// config returns how to reach the cluster. Its error is bad input: there is no kubeconfig, or it cannot be read.
+func (a *clusterAccess) config() (*rest.Config, error) {
+	restConfig, err := a.loading().ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
 		return nil, badInputf("finding the cluster: there is no kubeconfig: give --kubeconfig FILE, or set KUBECONFIG")
 	}
@@ -29,9 +49,18 @@ func clusterConfig(kubeconfig string) (*rest.Config, error) {
 	return restConfig, nil
 }
 
-// clusterClient returns a client of the cluster without client-side rate limits.
-func clusterClient(kubeconfig string) (client.Client, error) {
-	restConfig, err := clusterConfig(kubeconfig)
+// contextNamespace returns the namespace of the context, which kubectl uses where none is given.
+func (a *clusterAccess) contextNamespace() string {
+	namespace, _, err := a.loading().Namespace()
+	if err != nil || namespace == "" {
+		return "default"
+	}
+	return namespace
+}
+
+// client returns a client of the cluster without client-side rate limits.
+func (a *clusterAccess) client() (client.Client, error) {
+	restConfig, err := a.config()
 	if err != nil {
 		return nil, err
 	}
@@ -39,4 +68,26 @@ func clusterClient(kubeconfig string) (client.Client, error) {
 	// Without a logger the library complains into the output of a command that runs for half a minute, as engine --watch does.
 	log.SetLogger(logr.Discard())
 	return client.New(restConfig, client.Options{Scheme: cluster.Scheme})
+}
+
+// imageVolumes asks the API server for its version, and returns whether it has image volumes.
+func (a *clusterAccess) imageVolumes() (bool, error) {
+	restConfig, err := a.config()
+	if err != nil {
+		return false, err
+	}
+	return imageVolumesOf(restConfig)
+}
+
+// imageVolumesOf asks an API server for its version.
+func imageVolumesOf(restConfig *rest.Config) (bool, error) {
+	server, err := discovery.NewDiscoveryClientForConfig(restConfig)
+	if err != nil {
+		return false, err
+	}
+	kube, err := server.ServerVersion()
+	if err != nil {
+		return false, fmt.Errorf("asking the cluster for its version: %w", err)
+	}
+	return inject.HasImageVolumes(kube.GitVersion)
 }

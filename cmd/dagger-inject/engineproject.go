@@ -51,7 +51,7 @@ func (f *engineFlags) enginePods(ctx context.Context, s streams) ([]corev1.Pod, 
 		}
 		return podsIn(objects, names)
 	}
-	reader, err := clusterClient(f.kubeconfig)
+	reader, err := f.client()
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 type enginesSeen struct {
 	all    []*engine.Discovered
 	report *engines.Report
+	read   *enginesRead
 }
 
 // look reads engines and their use.
@@ -28,7 +29,7 @@ func (f *engineFlags) look(ctx context.Context, stdin io.Reader, selector labels
 	if err != nil {
 		return nil, err
 	}
-	seen := &enginesSeen{report: &engines.Report{Engines: []engines.Engine{}, PodsUnknown: read.usageUnknown}}
+	seen := &enginesSeen{read: read, report: &engines.Report{Engines: []engines.Engine{}, PodsUnknown: read.usageUnknown}}
 	for _, name := range slices.Sorted(maps.Keys(read.workloads)) {
 		found, err := read.workloads[name].Discover(selector)
 		if err != nil {
@@ -90,7 +91,7 @@ func (f *engineFlags) readManifests(ctx context.Context, stdin io.Reader) (*engi
 }
 
 func (f *engineFlags) readCluster(ctx context.Context) (*enginesRead, error) {
-	reader, err := clusterClient(f.kubeconfig)
+	reader, err := f.client()
 	if err != nil {
 		return nil, err
 	}

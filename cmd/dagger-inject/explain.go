@@ -21,8 +21,8 @@ const (
 
 type explainFlags struct {
 	injectFlags
-	cluster          []string
-	kubeconfig       string
+	cluster []string
+	clusterAccess
 	releaseNamespace string
 }
 
@@ -59,8 +59,9 @@ The exit code is 0 when the pod is injected or would be, 3 when injection does n
 	}
 	flags := cmd.Flags()
 	f.inputs(flags)
+	flags.Lookup("namespace").Usage = "namespace of the pod or the objects (default: the objects' own, else the context's)"
 	flags.StringArrayVar(&f.cluster, "cluster", nil, "manifests to read instead of the cluster; may be repeated")
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
+	f.clusterAccess.flags(cmd)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; text without it. Several objects of FILE are a list")
 	return cmd
@@ -88,6 +89,14 @@ func (f *explainFlags) check(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// otherwise returns the namespace of objects that name none.
+func (f *explainFlags) otherwise() string {
+	if f.offline() {
+		return "default"
+	}
+	return f.contextNamespace()
+}
+
 // explained is an explanation that can be printed, with what decides the exit code.
 type explained struct {
 	outcome explain.Outcome
@@ -106,7 +115,7 @@ func runExplain(ctx context.Context, s streams, f *explainFlags, args []string) 
 		all, err = f.explainFile(ctx, s, explainer)
 	case args[0] == "pod":
 		var e *explain.Explanation
-		if e, err = explainer.Pod(ctx, cmp.Or(f.namespace, "default"), args[1]); err == nil {
+		if e, err = explainer.Pod(ctx, cmp.Or(f.namespace, f.otherwise()), args[1]); err == nil {
 			all = append(all, explained{e.Outcome, e, e.Text})
 		}
 	default:
@@ -134,7 +143,7 @@ func (f *explainFlags) explainFile(ctx context.Context, s streams, explainer *ex
 	for _, d := range documents {
 		err := d.eachObject(func(object rawjson.Value, kind, pointer string) error {
 			own, _ := object.Get("metadata").Get("namespace").Str()
-			e, found := explainer.Object(ctx, object, kind, cmp.Or(f.namespace, own, "default"))
+			e, found := explainer.Object(ctx, object, kind, cmp.Or(f.namespace, own, f.otherwise()))
 			if !found {
 				return nil
 			}

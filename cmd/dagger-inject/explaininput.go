@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -74,7 +73,7 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 
 // connect prepares to read from the cluster.
 func (f *explainFlags) connect(e *explain.Explainer) error {
-	restConfig, err := clusterConfig(f.kubeconfig)
+	restConfig, err := f.config()
 	if err != nil {
 		return fmt.Errorf("%w (--policy, --engine or --cluster explain without one)", err)
 	}
@@ -82,15 +81,7 @@ func (f *explainFlags) connect(e *explain.Explainer) error {
 	if e.Reader, err = client.New(restConfig, client.Options{Scheme: cluster.Scheme}); err != nil {
 		return err
 	}
-	server, err := discovery.NewDiscoveryClientForConfig(restConfig)
-	if err != nil {
-		return err
-	}
-	kube, err := server.ServerVersion()
-	if err != nil {
-		return fmt.Errorf("asking the cluster for its version: %w", err)
-	}
-	e.Cluster.ImageVolumes, err = inject.HasImageVolumes(kube.GitVersion)
+	e.Cluster.ImageVolumes, err = imageVolumesOf(restConfig)
 	return err
 }
 

@@ -116,7 +116,12 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.AddCommand(newInjectCommand(s), newExplainCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s),
-		newEngineCommand(s), newWaitCommand(s), newCheckCommand(s), newVersionCommand(s))
+		newEngineCommand(s), newWaitCommand(s), newCheckCommand(s), newDiffCommand(s),
+		newMigrateCommand(s), newTestCommand(s), newVersionCommand(s))
+	complete(root)
+	if isPlugin(os.Args[0]) {
+		asPlugin(root)
+	}
 	return root
 }
 

@@ -21,9 +21,9 @@ import (
 type policyShowFlags struct {
 	policy, namespacePolicy string
 	profile, pod            string
-	kubeconfig              string
-	releaseNamespace        string
-	output                  string
+	clusterAccess
+	releaseNamespace string
+	output           string
 }
 
 func newPolicyCommand(s streams) *cobra.Command {
@@ -70,7 +70,7 @@ The policies are read from the cluster, or, with --policy, from files.`,
 	flags.StringVar(&f.namespacePolicy, "namespace-policy", "", namespacePolicyHelp)
 	flags.StringVar(&f.profile, "profile", config.DefaultProfile, "profile to show")
 	flags.StringVar(&f.pod, "pod", "", "file with a pod, whose annotations are the last layer")
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", kubeconfigHelp)
+	f.clusterAccess.flags(cmd)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "yaml", "output format: yaml or json")
 	return cmd
@@ -123,7 +123,7 @@ func (f *policyShowFlags) load(ctx context.Context, namespace string) (*inject.P
 	if f.policy != "" {
 		return loadPolicies(f.policy, f.namespacePolicy, nil)
 	}
-	reader, err := clusterClient(f.kubeconfig)
+	reader, err := f.client()
 	if err != nil {
 		return nil, err
 	}

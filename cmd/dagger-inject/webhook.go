@@ -162,7 +162,7 @@ func serveCluster(cmd *cobra.Command, f *webhookFlags, options webhook.Options) 
 	if options.Instance, err = os.Hostname(); err != nil {
 		return fmt.Errorf("finding this replica's name: %w", err)
 	}
-	restConfig, err := clusterConfig(f.kubeconfig)
+	restConfig, err := (&clusterAccess{kubeconfig: f.kubeconfig}).config()
 	if err != nil {
 		return fmt.Errorf("%w (--standalone serves without a cluster)", err)
 	}

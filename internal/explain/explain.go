@@ -30,6 +30,8 @@ type Explainer struct {
 	ReleaseNamespace string
 	// Policies, if not nil, replaces the ConfigMaps.
 	Policies func(inject.Engines) *inject.Policies
+	// ClusterPolicy, if not nil, replaces the cluster's ConfigMap, and those of namespaces refine it.
+	ClusterPolicy *config.Documents
 	// Engines, if not nil, replaces the workloads. The pods are in the namespace own.
 	Engines func(own string) inject.Engines
 	// Ready, if not nil, replaces the pods of engines in some namespaces.
@@ -266,7 +268,10 @@ func (j *job) readPolicies() {
 		j.policies = j.Policies(engines)
 		return
 	}
-	documents, err := cluster.PolicyDocuments(j.ctx, j.Reader, j.ReleaseNamespace, config.OriginCluster)
+	documents, err := j.ClusterPolicy, error(nil)
+	if documents == nil {
+		documents, err = cluster.PolicyDocuments(j.ctx, j.Reader, j.ReleaseNamespace, config.OriginCluster)
+	}
 	if err != nil {
 		if apierrors.IsForbidden(err) {
 			err = fmt.Errorf("%w; the chart's value policyReaders names who may", err)

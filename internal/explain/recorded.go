@@ -2,6 +2,7 @@ package explain
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -32,19 +33,31 @@ func (j *job) compare(annotation string) *Recorded {
 	if annotation == "" {
 		return r
 	}
-	var then, now map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(annotation), &then); err != nil {
-		r.Problem = "the annotation " + inject.AnnotationStatus + " is not what dagger-inject writes: " + err.Error()
+	now, err := json.Marshal(j.Status)
+	if err != nil {
+		return r
+	}
+	if r.Differs, err = Differences([]byte(annotation), now); err != nil {
+		r.Problem, r.Differs = err.Error(), nil
 		return r
 	}
 	r.Status = json.RawMessage(annotation)
 	if j.Status == nil {
-		return r
+		r.Differs = nil
 	}
-	text, err := json.Marshal(j.Status)
-	if err != nil || json.Unmarshal(text, &now) != nil {
-		return r
+	return r
+}
+
+// Differences compares two values of the status annotation. The error says that the first is not what dagger-inject writes.
+func Differences(annotation, other []byte) ([]Difference, error) {
+	var then, now map[string]json.RawMessage
+	if err := json.Unmarshal(annotation, &then); err != nil {
+		return nil, fmt.Errorf("the annotation %s is not what dagger-inject writes: %w", inject.AnnotationStatus, err)
 	}
+	if err := json.Unmarshal(other, &now); err != nil {
+		return nil, err
+	}
+	var differs []Difference
 	var names []string
 	for name := range then {
 		names = append(names, name)
@@ -58,10 +71,10 @@ func (j *job) compare(annotation string) *Recorded {
 	for _, name := range names {
 		// This program and the webhook may have different versions.
 		if name != "version" && !sameJSON(then[name], now[name]) {
-			r.Differs = append(r.Differs, Difference{name, then[name], now[name]})
+			differs = append(differs, Difference{name, then[name], now[name]})
 		}
 	}
-	return r
+	return differs, nil
 }
 
 func sameJSON(a, b json.RawMessage) bool {

@@ -66,12 +66,13 @@ func (p *page) recorded(r *Recorded, outcome Outcome) {
 	default:
 		p.line("recorded", "the pod was injected when it was created, otherwise than it would be now:")
 		for _, d := range r.Differs {
-			p.line("recorded", "  %s: %s, now %s", d.Member, orNothing(d.Then), orNothing(d.Now))
+			p.line("recorded", "  %s: %s, now %s", d.Member, Plain(d.Then), Plain(d.Now))
 		}
 	}
 }
 
-func orNothing(value json.RawMessage) string {
+// Plain writes a member of the status annotation for people; nil is nothing.
+func Plain(value json.RawMessage) string {
 	if value == nil {
 		return "nothing"
 	}
