@@ -88,7 +88,10 @@ func startCluster(ctx context.Context, chart *chart, binary string, progress io.
 	if err := c.installEngine(ctx); err != nil {
 		return nil, err
 	}
-	return c, c.startWebhook(ctx, binary)
+	if err := c.startWebhook(ctx, binary); err != nil {
+		return nil, fmt.Errorf("starting the webhook: %w", err)
+	}
+	return c, nil
 }
 
 // schedulerConfig leaves the scheduler's defaults as they are, but for the limit of its requests, which is below what a compressed
@@ -150,6 +153,12 @@ func (c *cluster) schedulerUser(ctx context.Context) (*rest.Config, error) {
 		return nil, err
 	}
 	return c.UserConfig(name)
+}
+
+// said returns, as an error, what the scheduler and the webhook printed last.
+func (c *cluster) said() error {
+	end := func(log string) string { return log[max(0, len(log)-2000):] }
+	return fmt.Errorf("the scheduler's log ends:\n%s\nthe webhook's log ends:\n%s", end(c.scheduler.Output()), end(c.webhook.Log()))
 }
 
 // stop ends everything.

@@ -4,7 +4,7 @@
 //	go run ./test/suite/locality                                     # tables and the goals; below five minutes on two processors
 //	go run ./test/suite/locality -nodes 100 -utilisation 0.6 -requests 1 -policies blind,16:100:10,8:100:30,oracle
 //	go run ./test/suite/locality -simulate -nodes 300,5000           # no cluster at all
-//	go run ./test/suite/locality -o json > test/suite/locality/measured.json
+//	go run ./test/suite/locality -policies blind,3:100:50,16:100:10,16:100:55,oracle -o json > test/suite/locality/measured.json
 //	go run ./test/suite/locality -from test/suite/locality/measured.json -o svg > docs/images/locality.svg
 //
 // Nodes, engines and jobs are objects alone. How long a job runs, what a node's cache holds and which nodes come and go is replayed on
@@ -87,7 +87,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		"sizes of fleets that are only simulated, with true requests and, above 1,000 nodes, on one trace; empty for none")
 	flags.StringVar(&o.utilisations, "utilisation", "0.6,0.85", "shares of the slots that are busy if half of the jobs hit")
 	flags.StringVar(&o.requests, "requests", "1,0.25", "what jobs request, as shares of what they use")
-	flags.StringVar(&o.policies, "policies", "blind,3:100:50,"+report.Default+",oracle",
+	flags.StringVar(&o.policies, "policies", "blind,3:100:50,"+report.Default()+",oracle",
 		"blind, oracle, or ladders as NODES:WEIGHT:LASTWEIGHT")
 	flags.IntVar(&o.seeds, "seeds", 3, "traces a fleet and policy")
 	flags.IntVar(&o.jobs, "jobs", 0, "jobs measured a trace; 0 for three a node, and 200 at least")

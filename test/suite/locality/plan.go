@@ -117,7 +117,9 @@ func (t *task) measure(ctx context.Context, c *cluster, run string, jobs int) er
 	}
 	t.scheduler = strings.Replace(c.version, "Kubernetes", "kube-scheduler", 1)
 	p := newPlacer(c, run, t.policy.Ladder)
-	t.measured, err = f.Measure(ctx, p, placer, jobs)
+	if t.measured, err = f.Measure(ctx, p, placer, jobs); err != nil && ctx.Err() == nil {
+		return errors.Join(err, c.said())
+	}
 	return errors.Join(err, p.clear(ctx))
 }
 

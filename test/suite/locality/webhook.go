@@ -157,7 +157,12 @@ func (c *cluster) startWebhook(ctx context.Context, binary string) error {
 	if err != nil {
 		return err
 	}
-	c.webhook, err = program.Start(binary, "webhook", "--kubeconfig", kubeconfig, "--release-namespace", releaseNamespace,
+	// Through the launcher, so that it ends with the control plane, however this process ends.
+	path, err := c.Launcher("dagger-inject", binary)
+	if err != nil {
+		return err
+	}
+	c.webhook, err = program.Start(path, "webhook", "--kubeconfig", kubeconfig, "--release-namespace", releaseNamespace,
 		"--bind-address", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--cert-dir", certs, "--metrics-bind-address", "0",
 		"--health-probe-bind-address", program.Loopback(ports[1]), "--drain-quiet-period", "0s")
 	if err != nil {

@@ -19,7 +19,7 @@ func example() *Report {
 	result := func(hits, p95 float64) *fleet.Result {
 		return &fleet.Result{Jobs: 1000, HitRate: hits, Mean: p95 / 3, P95: p95, MaxLoad: 1.5, Busy: 0.5}
 	}
-	policies, err := sim.ParsePolicies("blind,16:100:10,oracle")
+	policies, err := sim.ParsePolicies("blind," + Default() + ",oracle")
 	if err != nil {
 		panic(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/test/suite/locality/sim"
 )
 
@@ -77,8 +78,11 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("%s  %s: %s", word, v.Goal, v.Found)
 }
 
-// Default is the policy that is judged: the default of scheduling.cacheAffinity.
-const Default = "16:100:10"
+// Default returns the policy that is judged: the default of scheduling.cacheAffinity.
+func Default() string {
+	c := config.Default().Scheduling.CacheAffinity
+	return fmt.Sprintf("%d:%d:%d", c.Nodes, c.Weight, c.LastWeight)
+}
 
 // goal is the fleet that the goals are about.
 var goal = Cell{Nodes: 100, Utilisation: 0.6, Requests: 1}
@@ -89,7 +93,7 @@ func (r *Report) Verdicts() []Verdict {
 	above, cells := "", 0
 	worst := math.Inf(-1)
 	for _, row := range r.Measured {
-		ladder, blind, oracle := row.find(Default), row.find(sim.Blind), row.find(sim.Greedy)
+		ladder, blind, oracle := row.find(Default()), row.find(sim.Blind), row.find(sim.Greedy)
 		if ladder == nil || blind == nil {
 			continue
 		}
