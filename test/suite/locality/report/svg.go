@@ -106,13 +106,13 @@ func (r *Report) draw(b *bytes.Buffer, p panel, y float64) {
 			from := x + group*0.08 + float64(j)*bar
 			_, _ = fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="var(--p%d)"><title>%s, %s: %s</title></rect>`+"\n",
 				from, at(v), bar-1.5, y+panelHeight-at(v), j%colours, row.Cell, row.Policies[j].Title(), p.label(v))
-			if bar >= 18 {
+			if bar >= 24 {
 				_, _ = fmt.Fprintf(b, `<text class="mid small" x="%.1f" y="%.1f">%s</text>`+"\n", from+bar/2, at(v)-3, p.label(v))
 			}
 		}
 		_, _ = fmt.Fprintf(b, `<text class="mid" x="%.1f" y="%.1f">%d nodes, %g</text>`+"\n", x+group/2, y+panelHeight+15, row.Nodes, row.Utilisation)
 		if row.Requests != 1 {
-			_, _ = fmt.Fprintf(b, `<text class="mid small" x="%.1f" y="%.1f">requests %g of use</text>`+"\n",
+			_, _ = fmt.Fprintf(b, `<text class="mid small" x="%.1f" y="%.1f">requests %g</text>`+"\n",
 				x+group/2, y+panelHeight+28, row.Requests)
 		}
 	}
