@@ -53,7 +53,7 @@ func TestAReportIsReadAsItWasWritten(t *testing.T) {
 
 func TestGoalsCanBeMissed(t *testing.T) {
 	ok := func(r *Report) (all []bool) {
-		for _, v := range r.Verdicts() {
+		for _, v := range r.Verdicts(Default()) {
 			all = append(all, v.OK)
 		}
 		return all
@@ -65,7 +65,7 @@ func TestGoalsCanBeMissed(t *testing.T) {
 	require.Equal(t, []bool{false, false, true}, ok(r))
 	ladder.HitRate, ladder.P95 = 0.75, 901
 	require.Equal(t, []bool{true, true, false}, ok(r))
-	require.Contains(t, text(t, r.Text), "MISSED  p95 not above blind's in any of 1 fleets: 100 nodes, 0.6: 901 s, blind 900 s")
+	require.Contains(t, text(t, r.Text), "p95 not above blind's in any of 1 fleets: 100 nodes, 0.6, 901 s and blind 900 s: MISSED")
 	r.Measured[0].Nodes = 20
 	require.Equal(t, []bool{false}, ok(r), "the others are about 100 nodes")
 	r.Measured = nil

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -27,9 +28,22 @@ func (r *Report) Text(to io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	for _, v := range r.Verdicts() {
-		if _, err := fmt.Fprintln(to, v); err != nil {
-			return err
+	return r.goals(to)
+}
+
+// goals writes which goals each ladder reaches.
+func (r *Report) goals(to io.Writer) error {
+	if len(r.Measured) == 0 {
+		return nil
+	}
+	for _, f := range r.Measured[0].Policies {
+		if f.Ladder.Nodes == 0 {
+			continue
+		}
+		for _, v := range r.Verdicts(f.Name) {
+			if _, err := fmt.Fprintf(to, "%s, %s\n", f.Title(), v); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -71,14 +85,14 @@ type Verdict struct {
 
 // String says whether the goal was reached.
 func (v Verdict) String() string {
-	word := "ok    "
+	word := "ok"
 	if !v.OK {
 		word = "MISSED"
 	}
-	return fmt.Sprintf("%s  %s: %s", word, v.Goal, v.Found)
+	return fmt.Sprintf("%s: %s: %s", v.Goal, v.Found, word)
 }
 
-// Default returns the policy that is judged: the default of scheduling.cacheAffinity.
+// Default returns the policy that -check judges: the default of scheduling.cacheAffinity.
 func Default() string {
 	c := config.Default().Scheduling.CacheAffinity
 	return fmt.Sprintf("%d:%d:%d", c.Nodes, c.Weight, c.LastWeight)
@@ -87,19 +101,19 @@ func Default() string {
 // goal is the fleet that the goals are about.
 var goal = Cell{Nodes: 100, Utilisation: 0.6, Requests: 1}
 
-// Verdicts judges the default ladder, as far as the fleets that it takes were measured.
-func (r *Report) Verdicts() []Verdict {
+// Verdicts judges a policy, as far as the fleets that it takes were measured.
+func (r *Report) Verdicts(policy string) []Verdict {
 	var verdicts []Verdict
 	above, cells := "", 0
 	worst := math.Inf(-1)
 	for _, row := range r.Measured {
-		ladder, blind, oracle := row.find(Default()), row.find(sim.Blind), row.find(sim.Greedy)
+		ladder, blind, oracle := row.find(policy), row.find(sim.Blind), row.find(sim.Greedy)
 		if ladder == nil || blind == nil {
 			continue
 		}
 		cells++
 		if by := ladder.Measured.P95/blind.Measured.P95 - 1; by > 0 {
-			above += fmt.Sprintf("%s: %.0f s, blind %.0f s; ", row.Cell, ladder.Measured.P95, blind.Measured.P95)
+			above += fmt.Sprintf("%s, %.0f s and blind %.0f s, ", row.Cell, ladder.Measured.P95, blind.Measured.P95)
 		} else {
 			worst = max(worst, by)
 		}
@@ -116,7 +130,7 @@ func (r *Report) Verdicts() []Verdict {
 		}
 	}
 	if cells > 0 {
-		found := above
+		found := strings.TrimSuffix(above, ", ")
 		if found == "" {
 			found = fmt.Sprintf("%.0f%% below it at least", -100*worst)
 		}
