@@ -1,5 +1,3 @@
-//go:build linux
-
 // Command creation measures what the creation of a pod takes on a real API server without a webhook, with one that does nothing, with
 // ours, with a MutatingAdmissionPolicy that makes the same change, and with a typed defaulter that does: dry-run creations of four
 // runner pods, in one run and in turns, so that what else the machine does hits all alike.
