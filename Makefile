@@ -100,7 +100,7 @@ golden: ## Rewrite the expected outputs, the generated parts of docs, the schema
 bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces
 	go run ./test/suite/bench
 	assets=$$(cd test/rig/binaries && go run .) && export KUBEBUILDER_ASSETS=$$assets && \
-	  go run ./test/suite/bench/policies -namespaces 1000 && go run ./test/suite/bench/policies
+	  go run ./test/suite/bench/policies -namespaces 1000 && go run ./test/suite/bench/policies -engines 5000
 
 .PHONY: locality
 locality: ## Measure with the real scheduler how many jobs land where their cache is

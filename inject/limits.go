@@ -34,11 +34,11 @@ func LimitsOf(ranges []corev1.LimitRange) ContainerLimits {
 			switch item.Type {
 			case corev1.LimitTypeContainer:
 				own.take(item.Min, item.Max)
-				limits.LimitsCPU = limits.LimitsCPU || names(item.Default, corev1.ResourceCPU) || names(item.Max, corev1.ResourceCPU)
-				limits.RatioOfCPU = limits.RatioOfCPU || names(item.MaxLimitRequestRatio, corev1.ResourceCPU)
+				limits.LimitsCPU = limits.LimitsCPU || namesCPU(item.Default) || namesCPU(item.Max)
+				limits.RatioOfCPU = limits.RatioOfCPU || namesCPU(item.MaxLimitRequestRatio)
 			case corev1.LimitTypePod:
 				own.PodMax = lower(own.PodMax, item.Max)
-				limits.LimitsCPU = limits.LimitsCPU || names(item.Max, corev1.ResourceCPU)
+				limits.LimitsCPU = limits.LimitsCPU || namesCPU(item.Max)
 			}
 		}
 		limits.take(firstResources(own.Min), firstResources(own.Max))
@@ -47,8 +47,8 @@ func LimitsOf(ranges []corev1.LimitRange) ContainerLimits {
 	return limits
 }
 
-func names(list corev1.ResourceList, name corev1.ResourceName) bool {
-	_, set := list[name]
+func namesCPU(list corev1.ResourceList) bool {
+	_, set := list[corev1.ResourceCPU]
 	return set
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,7 +73,9 @@ func Install(ctx context.Context, o Options) (uninstall func(), err error) {
 		return uninstall, err
 	}
 	args := append([]string{"upgrade", "--install", "dagger-inject", "charts/dagger-inject", "--kubeconfig", Kubeconfig(o.State),
-		"--namespace", "dagger-inject", "--create-namespace", "--set", "image.tag=" + version, "--wait", "--timeout", "5m"}, o.Values...)
+		"--namespace", "dagger-inject", "--create-namespace", "--set", "image.tag=" + version, "--wait", "--timeout", "5m",
+		// The tag is the same again: pods of an earlier image are replaced nevertheless.
+		"--set-string", fmt.Sprintf("podAnnotations.installed=%d", time.Now().UnixNano())}, o.Values...)
 	_, err = tools.Run(ctx, nil, root, filepath.Join(helm, "helm"), args...)
 	return uninstall, err
 }

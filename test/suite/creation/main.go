@@ -1,5 +1,3 @@
-//go:build linux
-
 // Command creation measures what the creation of a pod takes on a real API server without a webhook, with one that does nothing, with
 // ours, with a MutatingAdmissionPolicy that makes the same change, and with a typed defaulter that does: dry-run creations of four
 // runner pods, in one run and in turns, so that what else the machine does hits all alike.
@@ -50,6 +48,7 @@ type options struct {
 	rounds, creations int
 	output            string
 	check             bool
+	profile           string
 }
 
 func main() {
@@ -71,6 +70,7 @@ Flags:
 	flags.IntVar(&o.creations, "creations", 80, "pods created in each turn, with each number of clients")
 	flags.StringVar(&o.output, "o", "text", "text or json")
 	flags.BoolVar(&o.check, "check", false, "exit 1 where ours is dearer than the policy")
+	flags.StringVar(&o.profile, "profile", "", "only write a CPU profile of the API server, while it calls ours, into this `file`")
 	// ExitOnError: an error does not come back.
 	_ = flags.Parse(os.Args[1:])
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -136,6 +136,9 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	}
 	if err := c.verify(ctx); err != nil {
 		return err
+	}
+	if o.profile != "" {
+		return c.profile(ctx, o.profile)
 	}
 	rows, err := c.measure(ctx, o, progress)
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -159,28 +158,21 @@ func (c *creator) burst(ctx context.Context, variant string, clients, n int) (bu
 
 // calls returns how often the API server has called a mutating webhook.
 func (c *creator) calls(ctx context.Context) (float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.host+"/metrics", nil)
-	if err != nil {
+	var metrics bytes.Buffer
+	if err := c.download(ctx, "/metrics", &metrics); err != nil {
 		return 0, err
 	}
-	response, err := c.client.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = response.Body.Close() }()
 	sum := 0.0
-	lines := bufio.NewScanner(response.Body)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		if line := lines.Text(); strings.HasPrefix(line, "apiserver_admission_webhook_request_total{") {
-			value, err := strconv.ParseFloat(line[strings.LastIndex(line, " ")+1:], 64)
+	for line := range strings.Lines(metrics.String()) {
+		if strings.HasPrefix(line, "apiserver_admission_webhook_request_total{") {
+			value, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndex(line, " ")+1:]), 64)
 			if err != nil {
 				return 0, fmt.Errorf("%q: %w", line, err)
 			}
 			sum += value
 		}
 	}
-	return sum, lines.Err()
+	return sum, nil
 }
 
 func firstError(a, b error) error {

@@ -70,11 +70,13 @@ func missed(rows []row) bool {
 func printRows(out io.Writer, rows []row) error {
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
-	line("| clients\t| creation\t| pods\t| calls\t| median latency\t| time per creation\t| of none\t| of the policy\t| CPU of the API server\t| of the policy\t|")
+	line("| clients\t| creation\t| pods\t| calls\t| median latency\t| time per creation\t| of none\t| of the policy\t" +
+		"| CPU of the API server\t| of the policy\t|")
 	line("|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
 	for _, r := range rows {
 		none, policy := find(rows, variantNone, r.Clients), find(rows, variantPolicy, r.Clients)
-		line("| %d\t| %s\t| %d\t| %.1f\t| %s\t| %s\t| %.2f\t| %.2f\t| %s\t| %.2f\t|", r.Clients, titles[r.Variant], r.Pods, r.Calls, millis(r.Latency), millis(r.Each),
+		line("| %d\t| %s\t| %d\t| %.1f\t| %s\t| %s\t| %.2f\t| %.2f\t| %s\t| %.2f\t|",
+			r.Clients, titles[r.Variant], r.Pods, r.Calls, millis(r.Latency), millis(r.Each),
 			ratio(r.Each, none.Each), ratio(r.Each, policy.Each), millis(r.CPU), ratio(r.CPU, policy.CPU))
 	}
 	return w.Flush()

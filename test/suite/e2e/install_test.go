@@ -8,7 +8,9 @@ import (
 
 // install gives our node our image, cert-manager, and the webhook by its chart.
 func install(ctx context.Context) (uninstall func(), err error) {
-	return onnode.Install(ctx, onnode.Options{State: cluster.node, Client: cluster.Client, Values: []string{"--set-json", "profiles=" + profiles}})
+	return onnode.Install(ctx, onnode.Options{
+		State: cluster.node, Client: cluster.Client, Values: []string{"--set-json", "profiles=" + profiles},
+	})
 }
 
 // profiles are those of the cluster's policy. A namespace's own cannot choose the transport sidecar.

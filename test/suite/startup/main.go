@@ -1,5 +1,3 @@
-//go:build linux
-
 // Command startup measures how long a pod takes from its creation until its job container runs, not injected and injected in several
 // ways, on a real node of its own, with the times of every init container.
 //

@@ -3,6 +3,8 @@ package main
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/dagger-inject/dagger-inject/inject"
 )
 
 // The names of our init containers.
@@ -35,6 +37,7 @@ var variants = []variant{
 	{name: "no wait", inject: "true", policy: "wait: {enabled: false}\n"},
 	{name: "no CLI", inject: "true", policy: "cli: {delivery: none}\n"},
 	{name: "image volume", inject: "true", policy: "cli: {delivery: image-volume}\n"},
+	{name: "image volume, a small program waits", policy: "cli: {delivery: image-volume}\n", change: each([]string{containerWait}, smallWait)},
 	{name: "image volume, no wait", inject: "true", policy: "cli: {delivery: image-volume}\nwait: {enabled: false}\n"},
 }
 
@@ -60,4 +63,10 @@ func each(names []string, change func(*corev1.Container)) func(*corev1.Pod) {
 			}
 		}
 	}
+}
+
+// smallWait has the stand-in for a CLI ask the engine, once, in place of our wait: a program of 8 MB that imports no Kubernetes.
+func smallWait(c *corev1.Container) {
+	c.Image, c.Command, c.Args = engineImage, []string{"dagger", "core", "version"}, nil
+	c.Env = append(c.Env, corev1.EnvVar{Name: inject.EnvRunnerHost, Value: "unix:///run/dagger/engine.sock"})
 }

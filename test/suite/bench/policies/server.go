@@ -37,6 +37,7 @@ type server struct {
 	process *program.Process
 	pid     int
 	url     string
+	metrics string // their address
 	heap    string // address of the heap profile, if the server is a copy of this program
 	client  *http.Client
 	review  string
@@ -77,7 +78,7 @@ func start(ctx context.Context, cp *controlplane.ControlPlane, dir string, profi
 	if profiled {
 		args = []string{serveCommand, kubeconfig, port, dir, metrics, health}
 	}
-	s := &server{url: "https://" + program.Loopback(ports[0]) + registration.PathPod, client: client, review: string(review)}
+	s := &server{metrics: "http://" + metrics + "/metrics", url: "https://" + program.Loopback(ports[0]) + registration.PathPod, client: client, review: string(review)}
 	if profiled {
 		s.heap = "http://" + metrics + "/heap"
 	}
