@@ -79,7 +79,8 @@ type CacheAffinity struct {
 	Nodes int32 `json:"nodes,omitempty"`
 	// Weight is the weight of the first node, from 1 to 100. Default: 100.
 	Weight int32 `json:"weight,omitempty"`
-	// LastWeight is the weight of the last node, from 1 to weight. Between the two, weights fall in equal steps. Default: 10.
+	// LastWeight is the weight of the last node, from 1 to weight. Between the two, weights fall in equal steps: of steeper ones, jobs that
+	// request little pile up on the first nodes. Default: 55.
 	LastWeight int32 `json:"lastWeight,omitempty"`
 }
 

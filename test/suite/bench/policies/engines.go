@@ -90,8 +90,8 @@ func enginePod(of *appsv1.DaemonSet, i int64) *corev1.Pod {
 	return pod
 }
 
-// awaitEngines returns once the webhook knows that so many nodes have a ready engine, and how long after began that was.
-func (s *server) awaitEngines(ctx context.Context, n int, began time.Time) (time.Duration, error) {
+// awaitEngines returns once the webhook knows that so many nodes have a ready engine, and how long after its start that was.
+func (s *server) awaitEngines(ctx context.Context, n int) (time.Duration, error) {
 	want := fmt.Sprintf("dagger_inject_cache_affinity_nodes %d\n", n)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.metrics, nil)
@@ -102,7 +102,7 @@ func (s *server) awaitEngines(ctx context.Context, n int, began time.Time) (time
 			text, err := io.ReadAll(response.Body)
 			_ = response.Body.Close()
 			if err == nil && strings.Contains(string(text), want) {
-				return time.Since(began), nil
+				return time.Since(s.began), nil
 			}
 		}
 		if err := pause(ctx, 10*time.Millisecond); err != nil {

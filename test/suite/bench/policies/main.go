@@ -87,7 +87,6 @@ func run(ctx context.Context, of size, check bool, heap string, out, progress io
 	if err := populate(ctx, cp, names, progress); err != nil {
 		return err
 	}
-	began := time.Now()
 	s, ready, err := start(ctx, cp, dir, heap != "")
 	if err != nil {
 		return err
@@ -98,7 +97,7 @@ func run(ctx context.Context, of size, check bool, heap string, out, progress io
 	}
 	rep := &report{size: of, ready: ready}
 	if of.engines > 0 {
-		if rep.enginesKnown, err = s.awaitEngines(ctx, of.engines, began); err != nil {
+		if rep.enginesKnown, err = s.awaitEngines(ctx, of.engines); err != nil {
 			return err
 		}
 	}
