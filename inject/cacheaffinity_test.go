@@ -116,6 +116,7 @@ func TestWhyAPodIsNotPlacedByCache(t *testing.T) {
 		CacheAffinityFewNodes:     {byCache, socket, 1, jobOf(1, "")},
 		CacheAffinityNodeName:     {byCache, socket, 5, jobOf(1, "nodeName: node-1, ")},
 		CacheAffinityNotNodeLocal: {byCache, byService, 5, jobOf(1, "")},
+		CacheAffinityNoReplica:    {byCache, replicas, 0, jobOf(1, "")},
 	}
 	require.Len(t, cases, len(CacheAffinityResults)+1)
 	for want, c := range cases {
@@ -169,6 +170,10 @@ func TestPreferencesOnlyComeAfterThePodsOwn(t *testing.T) {
 
 		second.Ready = readyOn(e, ready+3)
 		later := Decide(second)
+		if want > 0 && nodes > ready {
+			require.Equal(t, &CacheAffinityStatus{Key: first.Status.CacheAffinity.Key, Nodes: want}, later.Status.CacheAffinity,
+				"the pod keeps them, and the status says so")
+		}
 		require.Len(t, preferences(t, second, later), max(own+want, own+map[bool]int{true: min(nodes, ready+3)}[want == 0]))
 	}
 }

@@ -1,6 +1,7 @@
 package engines
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,7 +45,7 @@ func NetworkPolicy(d *engine.Discovered, w *engine.Workloads, documents *config.
 		Spec: networkingv1.NetworkPolicySpec{
 			PodSelector: selector,
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress},
-			Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: peers, Ports: []networkingv1.NetworkPolicyPort{tcpPort(d.TCP.Port)}}},
+			Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: peers, Ports: []networkingv1.NetworkPolicyPort{portOf(corev1.ProtocolTCP, d.TCP.Port)}}},
 		},
 	}
 	if others := otherPorts(runs.Template, d.TCP.Port); len(others) > 0 {
@@ -69,7 +70,9 @@ func mayBeInjected(documents *config.Documents) ([]networkingv1.NetworkPolicyPee
 		optedIn.MatchLabels = map[string]string{}
 	}
 	optedIn.MatchLabels[inject.LabelInject] = inject.InjectTrue
-	peers := []networkingv1.NetworkPolicyPeer{{NamespaceSelector: optedIn}}
+	peers := []networkingv1.NetworkPolicyPeer{{NamespaceSelector: optedIn, PodSelector: &metav1.LabelSelector{
+		MatchExpressions: []metav1.LabelSelectorRequirement{{
+			Key: inject.LabelInject, Operator: metav1.LabelSelectorOpNotIn, Values: []string{inject.InjectFalse}}}}}}
 	if namespaces.PodLabel == config.PodLabelAllow {
 		peers = append(peers, networkingv1.NetworkPolicyPeer{
 			NamespaceSelector: namespaces.Selector.DeepCopy(),
@@ -80,25 +83,24 @@ func mayBeInjected(documents *config.Documents) ([]networkingv1.NetworkPolicyPee
 	return peers, nil
 }
 
-func tcpPort(port int32) networkingv1.NetworkPolicyPort {
-	tcp, number := corev1.ProtocolTCP, intstr.FromInt32(port)
-	return networkingv1.NetworkPolicyPort{Protocol: &tcp, Port: &number}
+func portOf(protocol corev1.Protocol, port int32) networkingv1.NetworkPolicyPort {
+	number := intstr.FromInt32(port)
+	return networkingv1.NetworkPolicyPort{Protocol: &protocol, Port: &number}
 }
 
 // otherPorts are those that the pods declare beside the engine's, such as one for metrics.
 func otherPorts(template *corev1.PodTemplateSpec, port int32) []networkingv1.NetworkPolicyPort {
-	var numbers []int32
-	for _, c := range template.Spec.Containers {
-		for _, p := range c.Ports {
-			if p.ContainerPort != port && (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP) {
-				numbers = append(numbers, p.ContainerPort)
-			}
-		}
-	}
-	slices.Sort(numbers)
 	var ports []networkingv1.NetworkPolicyPort
-	for _, number := range slices.Compact(numbers) {
-		ports = append(ports, tcpPort(number))
+	known := map[corev1.ContainerPort]bool{}
+	for _, c := range slices.Concat(template.Spec.InitContainers, template.Spec.Containers) {
+		for _, p := range c.Ports {
+			p = corev1.ContainerPort{ContainerPort: p.ContainerPort, Protocol: cmp.Or(p.Protocol, corev1.ProtocolTCP)}
+			if known[p] || p.ContainerPort == port && p.Protocol == corev1.ProtocolTCP {
+				continue
+			}
+			known[p] = true
+			ports = append(ports, portOf(p.Protocol, p.ContainerPort))
+		}
 	}
 	return ports
 }

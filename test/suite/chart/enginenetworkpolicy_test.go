@@ -46,6 +46,7 @@ func TestOnlyWhatMayBeInjectedReachesEngines(t *testing.T) {
 	require.Len(t, one[0].Spec.Ingress, 1)
 	require.EqualValues(t, 1234, one[0].Spec.Ingress[0].Ports[0].Port.IntValue())
 	require.True(t, admits(one[0], opted, nil))
+	require.False(t, admits(one[0], opted, map[string]string{"dagger.io/inject": "false"}))
 	require.True(t, admits(one[0], nil, asks))
 	require.True(t, admits(one[0], nil, opted))
 	require.False(t, admits(one[0], nil, nil))
