@@ -101,10 +101,10 @@ const MostCacheNodes = 32
 type CLI struct {
 	// Delivery is auto, init-container, image-volume or none. auto is the init container, which copies the CLI to path.
 	// image-volume mounts the image's own folder and copies nothing: the CLI is /opt/dagger/bin/dagger, which
-	// _EXPERIMENTAL_DAGGER_CLI_BIN names, and a script of two lines at path, for /bin/sh, runs it. It needs Kubernetes 1.35 on the server and the nodes, containerd
-	// 2.1, and on OpenShift a SecurityContextConstraint that lists the volume type image. The feature gate ImageVolume must not
-	// be off: the webhook sees only the version, and the API server refuses such pods without the gate. On older servers, and
-	// in legacy ARC's pods, the init container replaces it.
+	// _EXPERIMENTAL_DAGGER_CLI_BIN names, and a script of two lines at path, for /bin/sh, runs it. It needs Kubernetes 1.35
+	// on the server and the nodes, containerd 2.1, and on OpenShift a SecurityContextConstraint that lists the volume type
+	// image. The feature gate ImageVolume must not be off: the webhook sees only the version, and the API server refuses
+	// such pods without the gate. On older servers, and in legacy ARC's pods, the init container replaces it.
 	Delivery Delivery `json:"delivery,omitempty"`
 	// Image has the CLI at /usr/local/bin/dagger, and a cp command: any engine image from v0.12.5 on. Default: the image of the
 	// engine itself, so that the versions agree. A node pulls it only if it does not have it (IfNotPresent), and a node with an

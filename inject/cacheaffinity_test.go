@@ -258,6 +258,13 @@ func TestReadyPodsCountForAWhile(t *testing.T) {
 			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status, LastTransitionTime: ago(since)}}
 		}
 	}
+	created := func(since time.Duration) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.CreationTimestamp = ago(since) }
+	}
+	ended := func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }
+	unscheduled := func(p *corev1.Pod) { p.Spec.NodeName = "" }
+	noEngine := func(p *corev1.Pod) { p.Spec.Containers[0].Name = "web" }
+	nobodys := func(p *corev1.Pod) { p.OwnerReferences = nil }
 	deleted := func(grace, since time.Duration) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
 			at, seconds := metav1.NewTime(now.Add(grace-since)), int64(grace/time.Second)
@@ -269,18 +276,19 @@ func TestReadyPodsCountForAWhile(t *testing.T) {
 		counts  bool
 		until   time.Duration
 	}{
-		"ready":                        {[]func(*corev1.Pod){condition("True", time.Hour)}, true, 0},
-		"unready for a moment":         {[]func(*corev1.Pod){condition("False", 20*time.Second)}, true, 40 * time.Second},
-		"unready for a minute":         {[]func(*corev1.Pod){condition("False", time.Minute)}, false, 0},
-		"just created":                 {[]func(*corev1.Pod){func(p *corev1.Pod) { p.CreationTimestamp = ago(time.Second) }}, true, 59 * time.Second},
-		"created long ago, no status":  {nil, false, 0},
-		"being deleted":                {[]func(*corev1.Pod){condition("True", time.Hour), deleted(5*time.Minute, 10*time.Second)}, true, 50 * time.Second},
+		"ready":                       {[]func(*corev1.Pod){condition("True", time.Hour)}, true, 0},
+		"unready for a moment":        {[]func(*corev1.Pod){condition("False", 20*time.Second)}, true, 40 * time.Second},
+		"unready for a minute":        {[]func(*corev1.Pod){condition("False", time.Minute)}, false, 0},
+		"just created":                {[]func(*corev1.Pod){created(time.Second)}, true, 59 * time.Second},
+		"created long ago, no status": {nil, false, 0},
+		"being deleted": {[]func(*corev1.Pod){condition("True", time.Hour), deleted(5*time.Minute, 10*time.Second)},
+			true, 50 * time.Second},
 		"being deleted for some time":  {[]func(*corev1.Pod){condition("True", time.Hour), deleted(5*time.Minute, 2*time.Minute)}, false, 0},
-		"ended":                        {[]func(*corev1.Pod){condition("True", 0), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }}, false, 0},
-		"not scheduled yet":            {[]func(*corev1.Pod){condition("True", 0), func(p *corev1.Pod) { p.Spec.NodeName = "" }}, false, 0},
-		"no engine":                    {[]func(*corev1.Pod){condition("True", 0), func(p *corev1.Pod) { p.Spec.Containers[0].Name = "web" }}, false, 0},
+		"ended":                        {[]func(*corev1.Pod){condition("True", 0), ended}, false, 0},
+		"not scheduled yet":            {[]func(*corev1.Pod){condition("True", 0), unscheduled}, false, 0},
+		"no engine":                    {[]func(*corev1.Pod){condition("True", 0), noEngine}, false, 0},
 		"an engine by its image alone": {[]func(*corev1.Pod){condition("True", 0), byImage}, true, 0},
-		"nobody's":                     {[]func(*corev1.Pod){condition("True", 0), func(p *corev1.Pod) { p.OwnerReferences = nil }}, false, 0},
+		"nobody's":                     {[]func(*corev1.Pod){condition("True", 0), nobodys}, false, 0},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

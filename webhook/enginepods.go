@@ -121,8 +121,8 @@ func (p *enginePods) want(namespaces []string) {
 func (p *enginePods) watch(namespace string) *podFeed {
 	ctx, stop := context.WithCancel(context.Background())
 	feed := &podFeed{changed: p.touch, stop: stop, pods: map[types.NamespacedName]engine.Pod{}}
-	reflector := toolscache.NewReflectorWithOptions(trimmed(toolscache.NewListWatchFromClient(p.client, "pods", namespace, fields.Everything())),
-		&corev1.Pod{}, feed, toolscache.ReflectorOptions{Name: "pods of " + namespace})
+	source := trimmed(toolscache.NewListWatchFromClient(p.client, "pods", namespace, fields.Everything()))
+	reflector := toolscache.NewReflectorWithOptions(source, &corev1.Pod{}, feed, toolscache.ReflectorOptions{Name: "pods of " + namespace})
 	reflector.WatchListPageSize = podPage
 	go func() {
 		// The reflector itself tries again.

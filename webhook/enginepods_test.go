@@ -29,7 +29,9 @@ func enginePod(i int, ready corev1.ConditionStatus, since time.Time) *corev1.Pod
 			NodeName:   fmt.Sprintf("ip-10-%d-%d-%d.eu-west-1.compute.internal", i>>16, i>>8&255, i&255),
 			Containers: []corev1.Container{{Name: "dagger-engine", Image: "registry.dagger.io/engine:v0.21.8"}},
 		},
-		Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready, LastTransitionTime: metav1.NewTime(since)}}},
+		Status: corev1.PodStatus{Conditions: []corev1.PodCondition{
+			{Type: corev1.PodReady, Status: ready, LastTransitionTime: metav1.NewTime(since)},
+		}},
 	}
 }
 

@@ -16,7 +16,7 @@ const (
 	// The program's own pages, some 25 MiB, come on top: a replica stays below 64 MiB with 1,000 namespaces, and below 96 MiB
 	// with 10,000.
 	memoryLimit      = 36 << 20
-	largeMemoryLimit = 60 << 20
+	largeMemoryLimit = 56 << 20
 )
 
 // tuneGC sets when garbage is collected, unless the environment does.
@@ -39,7 +39,7 @@ func tuneGC() {
 // all the time. It is twice the number, up to largeMemoryLimit; beyond that it is one and a half times the number, since the
 // runtime needs memory for fragments and for itself.
 func limitFor(live int64) int64 {
-	return max(memoryLimit, min(2*live, largeMemoryLimit), 2*live-largeMemoryLimit/4)
+	return max(memoryLimit, min(2*live, largeMemoryLimit), live+live/2)
 }
 
 // afterEachCollection calls f after every collection from now on.

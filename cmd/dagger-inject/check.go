@@ -52,7 +52,7 @@ waits for. Warnings are not waited for.`,
 		"namespace whose policy, pods and opt-in are checked (default: all), and in which a pod is tried (default: default)")
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; a table without it")
-	f.clusterAccess.flags(cmd)
+	f.addFlags(cmd)
 	flags.BoolVar(&f.wait, "wait", false, "check again until nothing fails")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Minute, "with --wait, how long at most")
 	cmd.AddCommand(newCheckAPICommand(s))

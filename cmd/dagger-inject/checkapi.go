@@ -41,7 +41,7 @@ The exit code is 0 when the webhook answered, 1 when it did not, and 2 when an a
 	flags.StringVar(&f.namespace, "namespace", "default", "namespace of the pod: one that the webhook configuration does not exclude")
 	flags.DurationVar(&f.timeout, "timeout", time.Minute, "how long the webhook has to answer")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
-	f.clusterAccess.flags(cmd)
+	f.addFlags(cmd)
 	return cmd
 }
 

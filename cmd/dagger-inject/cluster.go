@@ -25,8 +25,8 @@ type clusterAccess struct {
 	kubeconfig, context string
 }
 
-// flags adds the flags of kubectl that say which cluster is meant.
-func (a *clusterAccess) flags(cmd *cobra.Command) {
+// addFlags adds the flags of kubectl that say which cluster is meant.
+func (a *clusterAccess) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.kubeconfig, "kubeconfig", "", kubeconfigHelp)
 	cmd.Flags().StringVar(&a.context, "context", "", "context of the kubeconfig file to use (default: the current one)")
 }

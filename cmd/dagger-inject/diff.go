@@ -56,7 +56,7 @@ is known to differ and something could not be read.`,
 	flags.StringVar(&f.policy, "policy", "", "policy to compare with, in place of the cluster's: a document, or the ConfigMap with documents")
 	flags.StringArrayVar(&f.cluster, "cluster", nil, "manifests to read instead of the cluster; may be repeated")
 	flags.StringVar(&f.kubeVersion, "kube-version", defaultKubeVersion, kubeVersionHelp)
-	f.clusterAccess.flags(cmd)
+	f.addFlags(cmd)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; a table without it")
 	return cmd

@@ -60,7 +60,7 @@ Standard error says what an engine does not offer, and why. The exit code is 1 w
 	flags.StringVarP(&f.namespace, "namespace", "n", "dagger", "namespace of the engines")
 	flags.BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "show the engines of all namespaces")
 	flags.StringVarP(&f.selector, "selector", "l", "", "label selector that narrows the workloads")
-	f.clusterAccess.flags(cmd)
+	f.addFlags(cmd)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json, yaml or networkpolicy; text without it")
 	flags.BoolVarP(&f.watch, "watch", "w", false, "show the engines again whenever something has changed, until interrupted")

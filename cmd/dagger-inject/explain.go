@@ -61,7 +61,7 @@ The exit code is 0 when the pod is injected or would be, 3 when injection does n
 	f.inputs(flags)
 	flags.Lookup("namespace").Usage = "namespace of the pod or the objects (default: the objects' own, else the context's)"
 	flags.StringArrayVar(&f.cluster, "cluster", nil, "manifests to read instead of the cluster; may be repeated")
-	f.clusterAccess.flags(cmd)
+	f.addFlags(cmd)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; text without it. Several objects of FILE are a list")
 	return cmd

@@ -72,7 +72,8 @@ func (f *injectFlags) inputs(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.file, "file", "f", "", "file to read; - is standard input")
 	flags.StringVar(&f.policy, "policy", "", policyHelp)
 	flags.StringVar(&f.namespacePolicy, "namespace-policy", "", namespacePolicyHelp)
-	flags.StringArrayVar(&f.engines, "engine", nil, "manifests to read the engine off, and its pods, as the webhook does off the cluster; may be repeated")
+	flags.StringArrayVar(&f.engines, "engine", nil,
+		"manifests to read the engine off, and its pods, as the webhook does off the cluster; may be repeated")
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace the objects are created in (default: the objects' own, else default)")
 	flags.StringToStringVar(&f.namespaceLabels, "namespace-labels", nil, "labels of that namespace")
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "annotations of that namespace")

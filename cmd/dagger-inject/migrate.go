@@ -87,7 +87,7 @@ Exit codes:
 	flags.StringToStringVar(&f.namespaceAnnotations, "namespace-annotations", nil, "annotations of the namespace")
 	flags.BoolVar(&f.nodeIPv6, "node-ipv6", false, "the nodes' addresses are IPv6")
 	flags.StringVar(&f.kubeVersion, "kube-version", defaultKubeVersion, kubeVersionHelp)
-	f.clusterAccess.flags(cmd)
+	f.addFlags(cmd)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", outputDiff, "folder to write the files to, under the same names; diff writes none")
 	flags.StringVar(&f.report, "report", "text", "what was found: text on standard error, or json on standard output in place of the diff")

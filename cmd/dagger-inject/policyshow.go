@@ -70,7 +70,7 @@ The policies are read from the cluster, or, with --policy, from files.`,
 	flags.StringVar(&f.namespacePolicy, "namespace-policy", "", namespacePolicyHelp)
 	flags.StringVar(&f.profile, "profile", config.DefaultProfile, "profile to show")
 	flags.StringVar(&f.pod, "pod", "", "file with a pod, whose annotations are the last layer")
-	f.clusterAccess.flags(cmd)
+	f.addFlags(cmd)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "yaml", "output format: yaml or json")
 	return cmd

@@ -45,11 +45,12 @@ func (c *checker) checkKarpenter() {
 		name, version := d.Namespace+"/"+d.Name, karpenterVersion(d)
 		switch {
 		case version == "":
-			c.add(Warn, remedy, "the version of Karpenter (Deployment %s) is not known; before %s it never scales up for jobs that are placed by cache",
+			c.add(Warn, remedy, "the version of Karpenter (Deployment %s) is not known; before %s it never scales up for jobs that are "+
+				"placed by cache",
 				name, karpenterFixed)
 		case semver.Compare(version, karpenterFixed) < 0 && !isKarpenters(d):
-			c.add(Warn, remedy, "Karpenter %s (Deployment %s) is a provider's own, whose versions are others: before Karpenter's %s it never scales "+
-				"up for jobs that are placed by cache", version, name, karpenterFixed)
+			c.add(Warn, remedy, "Karpenter %s (Deployment %s) is a provider's own, whose versions are others: before Karpenter's %s it never "+
+				"scales up for jobs that are placed by cache", version, name, karpenterFixed)
 		case semver.Compare(version, karpenterFixed) < 0:
 			c.add(Fail, remedy, "Karpenter %s (Deployment %s) never scales up for jobs that are placed by cache", version, name)
 		default:
@@ -97,7 +98,8 @@ func (c *checker) checkMayReadPods(namespace string) {
 		c.unreadable("whether the webhook may read the pods of namespace "+namespace, err)
 	case !may:
 		c.add(Fail, "Set scheduling.cacheAffinity.enabled in the chart's values (policy), which then grants it, or grant it to the webhook's "+
-			"service account: get, list and watch of pods.", "the webhook may not read the pods of namespace %s: no job is placed by cache", namespace)
+			"service account: get, list and watch of pods.",
+			"the webhook may not read the pods of namespace %s: no job is placed by cache", namespace)
 	default:
 		c.ok("the webhook may read the pods of namespace %s", namespace)
 	}

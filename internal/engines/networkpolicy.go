@@ -45,7 +45,9 @@ func NetworkPolicy(d *engine.Discovered, w *engine.Workloads, documents *config.
 		Spec: networkingv1.NetworkPolicySpec{
 			PodSelector: selector,
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress},
-			Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: peers, Ports: []networkingv1.NetworkPolicyPort{portOf(corev1.ProtocolTCP, d.TCP.Port)}}},
+			Ingress: []networkingv1.NetworkPolicyIngressRule{
+				{From: peers, Ports: []networkingv1.NetworkPolicyPort{portOf(corev1.ProtocolTCP, d.TCP.Port)}},
+			},
 		},
 	}
 	if others := otherPorts(runs.Template, d.TCP.Port); len(others) > 0 {

@@ -7,10 +7,11 @@ import (
 	"github.com/dagger-inject/dagger-inject/inject"
 )
 
-// without removes from a pod what injection has added, as far as it can be recognised, so that a new decision can be made: what
-// the pod's status annotation names, the mounts and variables that belong to it, preferences of nodes by their names, and the
-// annotation itself. Tolerations, other node selection, the group, SELinux options, the wait's pull secret and the policy's variables stay, because they cannot be told
-// from the pod's own. It changes the pod, which must be a v1 Pod as encoding/json decodes it.
+// without removes from a pod what injection has added, as far as it can be recognised, so that a new decision can be made:
+// what the pod's status annotation names, the mounts and variables that belong to it, preferences of nodes by their names,
+// and the annotation itself. Tolerations, other node selection, the group, SELinux options, the wait's pull secret and the
+// policy's variables stay, because they cannot be told from the pod's own. It changes the pod, which must be a v1 Pod as
+// encoding/json decodes it.
 func without(pod map[string]any, status *inject.Status) {
 	metadata, _ := pod["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)

@@ -49,7 +49,8 @@ func TestJobsPreferTheNodesOfTheirProject(t *testing.T) {
 	require.Empty(t, preferredNodes(tryJob(t, 42)))
 	require.Contains(t, scrape(t, l), `dagger_inject_cache_affinity_total{result="few_nodes"}`)
 
-	grantInCacheEngines(t, "pods", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch"}})
+	grantInCacheEngines(t, "pods",
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch"}})
 	requireSoon(t, func() bool { return len(preferredNodes(tryJob(t, 42))) == 5 })
 	first := preferredNodes(tryJob(t, 42))
 	require.Equal(t, first, preferredNodes(tryJob(t, 42)))
@@ -101,7 +102,8 @@ func preferredNodes(c creation) []string {
 func startEngine(t *testing.T, i int) {
 	t.Helper()
 	var daemonSet appsv1.DaemonSet
-	require.NoError(t, shared.Client().Get(t.Context(), client.ObjectKey{Namespace: cacheEngines, Name: "dagger-dagger-helm-engine"}, &daemonSet))
+	name := client.ObjectKey{Namespace: cacheEngines, Name: "dagger-dagger-helm-engine"}
+	require.NoError(t, shared.Client().Get(t.Context(), name, &daemonSet))
 	node := fmt.Sprint("cache-node-", i)
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: cacheEngines, Name: node, Labels: daemonSet.Spec.Template.Labels,

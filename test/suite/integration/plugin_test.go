@@ -48,7 +48,8 @@ func TestKubectlRunsThePlugin(t *testing.T) {
 	require.Contains(t, run("__complete", "dagger", "explain", "namespace", ""), "plugin-jobs")
 	require.Contains(t, strings.Fields(run("__complete", "dagger", "policy", "show", "ci", "--profile", "")), "policy")
 
-	explained := exec.Command(filepath.Join(folder, "kubectl-dagger"), "explain", "pod", "job-x7k2m", "-n", "plugin-jobs", "--kubeconfig", kubeconfig)
+	explained := exec.Command(filepath.Join(folder, "kubectl-dagger"), "explain", "pod", "job-x7k2m", "-n", "plugin-jobs",
+		"--kubeconfig", kubeconfig)
 	out, _ := explained.CombinedOutput() // the exit code says that nothing calls a webhook here
 	require.Contains(t, string(out), "Pod plugin-jobs/job-x7k2m")
 }

@@ -79,7 +79,8 @@ func start(ctx context.Context, cp *controlplane.ControlPlane, dir string, profi
 	if profiled {
 		args = []string{serveCommand, kubeconfig, port, dir, metrics, health}
 	}
-	s := &server{metrics: "http://" + metrics + "/metrics", url: "https://" + program.Loopback(ports[0]) + registration.PathPod, client: client, review: string(review)}
+	s := &server{metrics: "http://" + metrics + "/metrics",
+		url: "https://" + program.Loopback(ports[0]) + registration.PathPod, client: client, review: string(review)}
 	if profiled {
 		s.heap = "http://" + metrics + "/heap"
 	}
