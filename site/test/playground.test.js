@@ -37,11 +37,14 @@ const tab = (name) => page.evaluate((name) => [...document.querySelectorAll('.pl
 const textOf = (selector) => page.$eval(selector, (element) => element.textContent)
 const picture = async (name, options) => {
   const path = folderFor(name)
-  if (path) await page.screenshot({ path, ...options })
+  if (!path) return
+  await new Promise((resolve) => setTimeout(resolve, 1000)) // colours change by and by
+  await page.screenshot({ path, ...options })
 }
 
 /** Chooses a sample, and waits until the page shows what the program says to it. */
 async function choose(fixture) {
+  await page.waitForSelector('.playground select', wait)
   await page.select('.playground select', fixture)
   await page.waitForSelector(`.playground[data-answered="${fixture}"]`, wait)
 }
@@ -142,11 +145,17 @@ test('a decision takes less than 50 ms', slow, async () => {
 
 test('is good to look at in the dark, and on a phone', slow, async () => {
   await choose('readme')
-  await page.evaluate(() => document.documentElement.classList.add('dark'))
+  await page.click('.VPNavBar .VPSwitchAppearance')
+  await page.waitForSelector('html.dark', wait)
   await picture('dark.png')
+  await tab('Why')
+  await picture('why.png')
+  await page.setOfflineMode(false) // a change to a phone loads the page again
   await page.setViewport({ width: 390, height: 844, isMobile: true, deviceScaleFactor: 2 })
+  await choose('gitlab-services')
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= 390, 'wider than the screen')
   await picture('phone.png', { fullPage: true })
+  await page.evaluate(() => document.documentElement.classList.remove('dark'))
 })
 
 test('the documents can be searched without the network', slow, async () => {
