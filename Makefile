@@ -12,6 +12,7 @@ TESTFLAGS ?=
 RUNNERS ?= yes
 FUZZTIME ?= 30s
 SOAKFLAGS ?=
+LOCALITYFLAGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -25,7 +26,7 @@ demo: ## Install the chart with Helm and cert-manager, inject an ARC and a GitLa
 	@go run ./test/suite/demo
 
 # What starts a control plane, a cluster or a node, or measures.
-NEEDS_MORE := /test/(rig/(controlplane|localcluster|node)|suite/(integration|soak|demo|bench/policies))$$$$
+NEEDS_MORE := /test/(rig/(controlplane|localcluster|node)|suite/(integration|soak|demo|locality|bench/policies))$$$$
 
 .PHONY: unit
 unit: ## Run what needs no control plane, with fewer rounds of the property tests: a minute
@@ -36,6 +37,7 @@ test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens,
 	go vet ./...
 	assets=$$(cd test/rig/binaries && go run .) && KUBEBUILDER_ASSETS=$$assets go test -timeout 30m $(TESTFLAGS) ./...
 	cd build/image && go test -timeout 30m $(TESTFLAGS) ./...
+	cd test/suite/gitops && go test -timeout 30m ./...
 	cd test/suite/chart && go test -timeout 30m ./... # nothing in it runs concurrently: Helm with the race detector would be built for nothing
 
 	@if [ "$(RUNNERS)" = yes ]; then $(MAKE) runners; fi
@@ -104,16 +106,22 @@ e2e: ## Run injected pods on a real node of its own, as root, or, with KUBECONFI
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs, the generated parts of docs, the schemas and references of policy and chart, the reasons
-	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestDiffGoldens|TestDocsAreNotStale' -update
+	go test ./cmd/dagger-inject -run 'TestGoldens|TestEngineGoldens|TestExplainGoldens|TestCheckGoldens|TestDiffGoldens|TestMigrateGoldens|TestDocsAreNotStale' -update
+	go run ./cmd/dagger-inject test docs/samples/policy-repository --update
 	go test ./internal/policydoc ./internal/reasondoc -update
 	go test ./internal/chartdoc -update # the chart's schema contains the policy's
-	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check test/data/diff README.md docs charts
+	go test ./test/suite/locality/report -update
+	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check test/data/diff test/data/migrate README.md docs charts
 
 .PHONY: bench
 bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces
 	go run ./test/suite/bench
 	assets=$$(cd test/rig/binaries && go run .) && export KUBEBUILDER_ASSETS=$$assets && \
-	  go run ./test/suite/bench/policies -namespaces 1000 && go run ./test/suite/bench/policies
+	  go run ./test/suite/bench/policies -namespaces 1000 && go run ./test/suite/bench/policies -engines 5000
+
+.PHONY: locality
+locality: ## Measure with the real scheduler how many jobs land where their cache is
+	go run ./test/suite/locality $(LOCALITYFLAGS)
 
 .PHONY: soak
 soak: ## Roll, kill, freeze, renew and upgrade the webhook while pods are created (SOAKFLAGS=-quick: in three minutes)
@@ -122,7 +130,7 @@ soak: ## Roll, kill, freeze, renew and upgrade the webhook while pods are create
 # Minimizing an input that leads to new code takes up to a minute by default, in which nothing else is tried.
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (30s)
-	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine ./inject/engine/probe ./internal/explain ./internal/terminal ./cmd/dagger-inject ./config ./webhook; do \
+	@for package in ./inject/rawjson ./inject/patch ./inject ./inject/engine ./inject/engine/probe ./internal/explain ./internal/migrate ./internal/terminal ./cmd/dagger-inject ./config ./webhook; do \
 	  for target in $$(go test $$package -list '^Fuzz' | grep '^Fuzz'); do \
 	    echo "== $$package $$target"; go test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	  done; \
@@ -137,6 +145,7 @@ lint: ## Check formatting and workflows, and run golangci-lint
 	go run $(GOLANGCI_LINT) run --allow-parallel-runners ./...
 	cd test/rig/binaries && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml .
 	cd test/rig/certmanager && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml .
+	cd test/suite/gitops && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml ./...
 	cd test/suite/chart && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml ./...
 	cd build/image && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../.golangci.yml ./...
 	cd test/rig/images && go run $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml ./...

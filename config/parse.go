@@ -122,7 +122,7 @@ func withDefaults() *InjectionPolicy {
 			Sidecar: Sidecar{CacheVolume: CacheVolume{SizeLimit: &sizeLimit}},
 		},
 		Scheduling: Scheduling{FromEngine: true,
-			CacheAffinity: CacheAffinity{Key: CacheKeyAuto, Nodes: 16, Weight: 100, LastWeight: 10}},
+			CacheAffinity: CacheAffinity{Key: CacheKeyAuto, Nodes: 16, Weight: 100, LastWeight: 55}},
 		CLI:         CLI{Delivery: DeliveryAuto, Path: "/usr/local/bin/dagger"},
 		Wait:        Wait{Enabled: true, Timeout: TimeoutAuto, OnTimeout: OnTimeoutFail},
 		Runners:     Runners{ARC: ARC{HandOn: true}},

@@ -79,7 +79,8 @@ type CacheAffinity struct {
 	Nodes int32 `json:"nodes,omitempty"`
 	// Weight is the weight of the first node, from 1 to 100. Default: 100.
 	Weight int32 `json:"weight,omitempty"`
-	// LastWeight is the weight of the last node, from 1 to weight. Between the two, weights fall in equal steps. Default: 10.
+	// LastWeight is the weight of the last node, from 1 to weight. Between the two, weights fall in equal steps: of steeper ones, jobs that
+	// request little pile up on the first nodes. Default: 55.
 	LastWeight int32 `json:"lastWeight,omitempty"`
 }
 
@@ -100,7 +101,7 @@ const MostCacheNodes = 32
 type CLI struct {
 	// Delivery is auto, init-container, image-volume or none. auto is the init container, which copies the CLI to path.
 	// image-volume mounts the image's own folder and copies nothing: the CLI is /opt/dagger/bin/dagger, which
-	// _EXPERIMENTAL_DAGGER_CLI_BIN names and PATH does not. It needs Kubernetes 1.35 on the server and the nodes, containerd
+	// _EXPERIMENTAL_DAGGER_CLI_BIN names, and a script of two lines at path, for /bin/sh, runs it. It needs Kubernetes 1.35 on the server and the nodes, containerd
 	// 2.1, and on OpenShift a SecurityContextConstraint that lists the volume type image. The feature gate ImageVolume must not
 	// be off: the webhook sees only the version, and the API server refuses such pods without the gate. On older servers, and
 	// in legacy ARC's pods, the init container replaces it.
@@ -114,8 +115,9 @@ type CLI struct {
 	// does not. Default: /usr/local/bin/dagger.
 	Path string `json:"path,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
-	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
-	// BestEffort. Default: 100m CPU, 64Mi memory.
+	// the two may be left out. CPU is limited only if all containers of the pod have a limit, or a LimitRange asks for one, and then
+	// to the highest of theirs, which a Guaranteed pod's container also requests: the pod as a whole asks for no more. In a pod
+	// without any CPU or memory of its own, the container has none either: the pod stays BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
@@ -146,8 +148,9 @@ type Wait struct {
 	// it need not exist in every namespace.
 	ImagePullSecret string `json:"imagePullSecret,omitempty"`
 	// Resources of the init container. Requests and limits must be equal, so that a Guaranteed pod stays Guaranteed; one of
-	// the two may be left out. In a pod without any CPU or memory of its own, the container has none either: the pod stays
-	// BestEffort. Default: 100m CPU, 64Mi memory.
+	// the two may be left out. CPU is limited only if all containers of the pod have a limit, or a LimitRange asks for one, and then
+	// to the highest of theirs, which a Guaranteed pod's container also requests: the pod as a whole asks for no more. In a pod
+	// without any CPU or memory of its own, the container has none either: the pod stays BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -41,6 +42,32 @@ func BenchmarkDecide(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestADecisionAllocatesLittle bounds what a decision on a runner's pod allocates, the index of its JSON included. BenchmarkDecide shows
+// what it is: 78 to 102 at the time of writing.
+func TestADecisionAllocatesLittle(t *testing.T) {
+	const most = 120
+	measured := 0
+	for _, c := range fixtures.All(t) {
+		switch c.Name {
+		case "gha-dind", "wait-socket-arc", "gitlab-default", "cache-gitlab":
+		default:
+			continue
+		}
+		pod, facts, policies, ready := string(c.Pod(t)), c.Facts(t), c.Policies(t), c.Ready(t)
+		var d rawjson.Document
+		allocations := testing.AllocsPerRun(100, func() {
+			root, err := d.Parse(pod)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inject.Decide(inject.Input{Pod: root, Namespace: facts, Policies: policies, Ready: ready, Version: "dev"})
+		})
+		require.LessOrEqual(t, allocations, float64(most), c.Name)
+		measured++
+	}
+	require.Equal(t, 4, measured)
 }
 
 // explicitPolicy names what the engine of the case empty-policy-reads-the-engine has.

@@ -2,6 +2,8 @@ package inject
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,11 +57,12 @@ const (
 	CacheAffinityFewNodes     CacheAffinityResult = "few_nodes"      // fewer than two nodes have an engine that is known to be ready
 	CacheAffinityNodeName     CacheAffinityResult = "node_name"      // the pod names its node
 	CacheAffinityNotNodeLocal CacheAffinityResult = "not_node_local" // the engine is not the node's
+	CacheAffinityNoReplica    CacheAffinityResult = "no_replica"     // no replica of the engine is known to be ready
 )
 
 // CacheAffinityResults are all but CacheAffinityOff.
 var CacheAffinityResults = []CacheAffinityResult{CacheAffinityPreferred, CacheAffinityReplica, CacheAffinityKept, CacheAffinityNoKey,
-	CacheAffinityFewNodes, CacheAffinityNodeName, CacheAffinityNotNodeLocal}
+	CacheAffinityFewNodes, CacheAffinityNodeName, CacheAffinityNotNodeLocal, CacheAffinityNoReplica}
 
 var cacheAffinitySentences = map[CacheAffinityResult]string{
 	CacheAffinityPreferred:    "the pod prefers the nodes that have its project's cache",
@@ -68,6 +71,7 @@ var cacheAffinitySentences = map[CacheAffinityResult]string{
 	CacheAffinityNoKey:        "nothing on the pod says which project it belongs to",
 	CacheAffinityFewNodes:     "fewer than two nodes are known to have a ready engine",
 	CacheAffinityNodeName:     "the pod names its node",
+	CacheAffinityNoReplica:    "no replica of the engine is known to be ready",
 	CacheAffinityNotNodeLocal: "the engine is not that of the pod's node, and has no replicas with addresses of their own",
 }
 
@@ -100,8 +104,9 @@ type CacheAffinityStatus struct {
 	Key string `json:"key"`
 	// Nodes is how many nodes are preferred; 0 where the pod has one of several replicas.
 	Nodes int `json:"nodes,omitempty"`
-	// Set identifies the nodes or replicas among which the project has its order.
-	Set string `json:"set"`
+	// Set identifies the nodes or replicas among which the project has its order. It is empty if another call, which knew others,
+	// added the preferences.
+	Set string `json:"set,omitempty"`
 }
 
 // cacheKey returns the key of the pod, read once.
@@ -160,25 +165,27 @@ func (i *injection) preferCache(spec *patch.Cursor) *CacheAffinityTrace {
 	t.Set, t.Of = among.ID(), among.Len()
 	if replica {
 		pod, n, ok := firstReplica(i.engine.replicas, among, key.in(i.namespace.Name))
-		if t.Result = CacheAffinityKept; ok && i.connection.host == tcpScheme+i.engine.replicas.Address(n) {
+		if t.Result = CacheAffinityKept; !ok {
+			t.Result = CacheAffinityNoReplica
+		} else if i.connection.host == tcpScheme+i.engine.replicas.Address(n) {
 			t.First, t.Result = []string{pod}, CacheAffinityReplica
 			i.status.CacheAffinity = &CacheAffinityStatus{Key: key.text, Set: t.Set}
 		}
 		return t
 	}
 	t.First = among.First(key.in(i.namespace.Name), len(a.weights))
-	if all := i.preferNodes(t, spec); all {
-		i.status.CacheAffinity = &CacheAffinityStatus{Key: key.text, Nodes: len(t.First), Set: t.Set}
-	}
+	i.status.CacheAffinity = i.preferNodes(t, spec)
 	return t
 }
 
 // noCache returns why the pod cannot be placed by cache, whatever its key is; empty where it can.
 func (i *injection) noCache(replica bool, among *rendezvous.Set) CacheAffinityResult {
 	switch {
-	case replica && among.Len() > 0:
+	case replica && among.Len() == 0:
+		return CacheAffinityNoReplica
+	case replica:
 		return ""
-	case !replica && !i.connection.nodeLocal:
+	case !i.connection.nodeLocal:
 		return CacheAffinityNotNodeLocal
 	case i.pod.nodeName != "":
 		return CacheAffinityNodeName
@@ -189,8 +196,8 @@ func (i *injection) noCache(replica bool, among *rendezvous.Set) CacheAffinityRe
 }
 
 // preferNodes appends the preferences unless the pod prefers any node by its name already: those are from an earlier call, which may
-// have known other nodes, or the user's. It reports whether the pod has all of these preferences then.
-func (i *injection) preferNodes(t *CacheAffinityTrace, spec *patch.Cursor) (all bool) {
+// have known other nodes, or the user's. It returns what the status says of the pod's preferences then; nil where they are not ours.
+func (i *injection) preferNodes(t *CacheAffinityTrace, spec *patch.Cursor) *CacheAffinityStatus {
 	weights := i.policy.cacheAffinity.weights
 	named := map[string]int64{}
 	for _, v := range i.pod.nodeAffinity.Get(fieldPreferred).Elements() {
@@ -202,12 +209,14 @@ func (i *injection) preferNodes(t *CacheAffinityTrace, spec *patch.Cursor) (all 
 	}
 	if t.Result = CacheAffinityPreferred; len(named) > 0 {
 		t.Result = CacheAffinityKept
-		for n, node := range t.First {
-			if named[node] != int64(weights[n]) {
-				return false
-			}
+		if !isLadder(named, weights) {
+			return nil
 		}
-		return true
+		status := &CacheAffinityStatus{Key: t.Key, Nodes: len(named)}
+		if follows(named, t.First, weights) {
+			status.Set = t.Set
+		}
+		return status
 	}
 	at := spec.Member("affinity").Member("nodeAffinity").Member(fieldPreferred)
 	text := make([]byte, 0, len(t.First)*160)
@@ -216,7 +225,31 @@ func (i *injection) preferNodes(t *CacheAffinityTrace, spec *patch.Cursor) (all 
 		text = appendNodePreference(text, weights[n], node)
 		at.Append(json.RawMessage(text[from:len(text):len(text)]))
 	}
+	return &CacheAffinityStatus{Key: t.Key, Nodes: len(t.First), Set: t.Set}
+}
+
+// isLadder reports whether the weights are the first of a ladder's, each once, as an earlier call adds them.
+func isLadder(named map[string]int64, weights []int32) bool {
+	if len(named) > len(weights) {
+		return false
+	}
+	have := slices.Sorted(maps.Values(named))
+	for n, weight := range have {
+		if weight != int64(weights[len(have)-1-n]) {
+			return false
+		}
+	}
 	return true
+}
+
+// follows reports whether the nodes are those, with the weights of their order.
+func follows(named map[string]int64, order []string, weights []int32) bool {
+	for n, node := range order {
+		if named[node] != int64(weights[n]) {
+			return false
+		}
+	}
+	return len(named) == len(order)
 }
 
 // appendNodePreference appends a PreferredSchedulingTerm for a node. It names the node by matchFields: the label

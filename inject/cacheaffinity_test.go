@@ -66,8 +66,8 @@ func TestTheLadderFallsFromWeightToLastWeight(t *testing.T) {
 		ready int
 		want  []int32
 	}{
-		{"", 20, []int32{100, 94, 88, 82, 76, 70, 64, 58, 52, 46, 40, 34, 28, 22, 16, 10}},
-		{"", 3, []int32{100, 94, 88}}, // the steps stay gentle where nodes are few
+		{"", 20, []int32{100, 97, 94, 91, 88, 85, 82, 79, 76, 73, 70, 67, 64, 61, 58, 55}},
+		{"", 3, []int32{100, 97, 94}}, // the steps stay gentle where nodes are few
 		{", nodes: 3, weight: 100, lastWeight: 50", 20, []int32{100, 75, 50}},
 		{", nodes: 1, weight: 7, lastWeight: 7", 20, []int32{7}},
 		{", nodes: 2, weight: 5, lastWeight: 5", 20, []int32{5, 5}},
@@ -116,6 +116,7 @@ func TestWhyAPodIsNotPlacedByCache(t *testing.T) {
 		CacheAffinityFewNodes:     {byCache, socket, 1, jobOf(1, "")},
 		CacheAffinityNodeName:     {byCache, socket, 5, jobOf(1, "nodeName: node-1, ")},
 		CacheAffinityNotNodeLocal: {byCache, byService, 5, jobOf(1, "")},
+		CacheAffinityNoReplica:    {byCache, replicas, 0, jobOf(1, "")},
 	}
 	require.Len(t, cases, len(CacheAffinityResults)+1)
 	for want, c := range cases {
@@ -169,6 +170,10 @@ func TestPreferencesOnlyComeAfterThePodsOwn(t *testing.T) {
 
 		second.Ready = readyOn(e, ready+3)
 		later := Decide(second)
+		if want > 0 && nodes > ready {
+			require.Equal(t, &CacheAffinityStatus{Key: first.Status.CacheAffinity.Key, Nodes: want}, later.Status.CacheAffinity,
+				"the pod keeps them, and the status says so")
+		}
 		require.Len(t, preferences(t, second, later), max(own+want, own+map[bool]int{true: min(nodes, ready+3)}[want == 0]))
 	}
 }
@@ -238,7 +243,7 @@ func TestNamespacesMayOnlyTurnItOff(t *testing.T) {
 	for set, want := range map[string]string{
 		"nodes: 33": "nodes: want 1 to 32, got 33", "nodes: 0": "want 1 to 32", "weight: 101": "weight: want 1 to 100, got 101",
 		"lastWeight: 0": "lastWeight: want 1 to 100, got 0", "key: branch": `key: "branch" is not accepted: accepted is auto, project, group`,
-		"weight: 5": "lastWeight: want at most scheduling.cacheAffinity.weight, which is 5, got 10",
+		"weight: 5": "lastWeight: want at most scheduling.cacheAffinity.weight, which is 5, got 55",
 	} {
 		require.ErrorContains(t, resolve("scheduling: {cacheAffinity: {"+set+"}}", ""), want)
 	}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/dagger-inject/dagger-inject/config"
 )
 
@@ -81,9 +83,7 @@ var keySources = map[System][]keySource{
 		byAnnotation(keyProject, "buildkite", "buildkite.com/pipeline-slug"),
 	},
 	SystemTekton: {
-		{keyProject, "tekton", "label tekton.dev/pipeline", func(p *pod) string {
-			return withoutSuffix(p.labelled("tekton.dev/pipeline")) // an embedded pipeline is named like its run
-		}},
+		{keyProject, "tekton", "label tekton.dev/pipeline", tektonPipeline},
 		byLabel(keySet, "tekton-task", "tekton.dev/task"),
 	},
 	SystemArgo: {
@@ -132,14 +132,31 @@ func readCacheKey(p *pod, system System, wanted config.CacheKey) cacheKey {
 	return cacheKey{}
 }
 
+// labelled returns a label's value. One that no label can have is none: what the API server will refuse is not worth matching.
 func (p *pod) labelled(name string) string {
 	value, _ := p.label(name)
-	return value
+	return atMost(validation.LabelValueMaxLength, value)
 }
+
+// maxKeyAnnotation bounds the annotations that are looked at.
+const maxKeyAnnotation = 4 << 10
 
 func (p *pod) annotated(name string) string {
 	value, _ := p.annotation(name)
-	return value
+	return atMost(maxKeyAnnotation, value)
+}
+
+// names returns the pod's name and what its name begins with, as far as they can be names.
+func (p *pod) names() []string {
+	return []string{atMost(validation.DNS1123SubdomainMaxLength, p.name), atMost(validation.DNS1123SubdomainMaxLength, p.namePrefix)}
+}
+
+// atMost returns the text, empty if it is longer than so many bytes.
+func atMost(most int, text string) string {
+	if len(text) > most {
+		return ""
+	}
+	return text
 }
 
 // runnerVariable returns a variable of legacy ARC's container.
@@ -149,7 +166,18 @@ func (p *pod) runnerVariable(name string) string {
 		return ""
 	}
 	value, _ := c.env(name).Get("value").Str()
-	return value
+	return cmp.Or(atMost(maxKeyAnnotation, value), p.runnerField(name))
+}
+
+// runnerFields are the fields of legacy ARC's RunnerSpec from which the controller makes these variables.
+var runnerFields = map[string]string{"RUNNER_REPO": "repository", "RUNNER_ORG": "organization", "RUNNER_ENTERPRISE": "enterprise"}
+
+func (p *pod) runnerField(variable string) string {
+	if !p.runnerSpec {
+		return ""
+	}
+	value, _ := p.spec.Get(runnerFields[variable]).Str()
+	return atMost(maxKeyAnnotation, value)
 }
 
 // pair returns owner/name, empty unless both are there.
@@ -185,7 +213,7 @@ var gitlabProject = regexp.MustCompile(`-project-(\d+)-concurrent-`)
 
 // gitlabProjectInName reads what every version of GitLab Runner has in the label pod, and in the pod's name.
 func gitlabProjectInName(p *pod) string {
-	for _, name := range []string{p.labelled("pod"), p.labelled("job.runner.gitlab.com/pod"), p.name, p.namePrefix} {
+	for _, name := range append([]string{p.labelled("pod"), p.labelled("job.runner.gitlab.com/pod")}, p.names()...) {
 		if found := gitlabProject.FindStringSubmatch(name); found != nil {
 			return found[1]
 		}
@@ -200,7 +228,7 @@ func hooksRepository(p *pod) string {
 		return ""
 	}
 	dir, _ := c.raw.Get("workingDir").Str()
-	below, ok := strings.CutPrefix(dir, "/__w/")
+	below, ok := strings.CutPrefix(atMost(maxKeyAnnotation, dir), "/__w/")
 	if !ok {
 		return ""
 	}
@@ -218,7 +246,7 @@ var (
 
 // hooksRunnerSet reads the runner set off the name of the runner's pod, with which the names of its workflow pods and jobs begin.
 func hooksRunnerSet(p *pod) string {
-	for _, name := range []string{p.labelled("runner-pod"), p.labelled("job-name"), p.namePrefix, p.name} {
+	for _, name := range append([]string{p.labelled("runner-pod"), p.labelled("job-name")}, p.names()...) {
 		if found := runnerOfSet.FindStringSubmatch(name); found != nil {
 			return found[1]
 		}
@@ -228,6 +256,15 @@ func hooksRunnerSet(p *pod) string {
 
 // withoutSuffix removes from the name of a run what tells it from other runs: a generated suffix, or a cron workflow's time.
 func withoutSuffix(name string) string { return runSuffix.ReplaceAllString(name, "") }
+
+// tektonPipeline reads the pipeline. One that is embedded in its run is named like the run.
+func tektonPipeline(p *pod) string {
+	name := p.labelled("tekton.dev/pipeline")
+	if name == p.labelled("tekton.dev/pipelineRun") {
+		return withoutSuffix(name)
+	}
+	return name
+}
 
 // withoutUser removes the scheme and the user of a repository's URL: it may contain a password, which must not come into the status.
 func withoutUser(url string) string {

@@ -47,7 +47,7 @@ func newCLITemplates(c *config.CLI, image string) *cliTemplates {
 			VolumeMounts: []corev1.VolumeMount{{Name: volumeCLI, MountPath: cliCopyDir}},
 		}, c.Resources.Requests),
 		copied: copiedCLI(c.Path),
-		image:  imageCLI(image),
+		image:  imageCLI(image, c.Path),
 	}
 }
 

@@ -28,6 +28,8 @@ type cliDelivery struct {
 	// command is the command's path, mount the mount, and env the variable with the command's path.
 	command    string
 	mount, env json.RawMessage
+	// launcher is what is on PATH where the command itself is not, nil for nothing.
+	launcher *launcher
 }
 
 // mountedAt returns the same delivery, mounted elsewhere.
@@ -76,8 +78,8 @@ func copiedCLI(at string) cliDelivery {
 }
 
 // imageCLI is the image itself. Runtimes mount only folders of an image (containerd 2.4 refuses a file), and a folder over
-// /usr/local/bin would hide what the container has there. So the CLI is in a folder of its own.
-func imageCLI(image string) cliDelivery {
+// /usr/local/bin would hide what the container has there. So the CLI is in a folder of its own, and a script at the path launches it.
+func imageCLI(image, at string) cliDelivery {
 	d := cliDelivery{
 		volume: mustMarshal(corev1.Volume{
 			Name:         volumeCLI,
@@ -87,6 +89,8 @@ func imageCLI(image string) cliDelivery {
 		spare:   "bin",
 		subPath: path.Dir(cliInImage)[1:],
 		file:    cliFile,
+
+		launcher: newLauncher(at),
 	}
 	d.mountAt(config.CLIImagePath)
 	return d

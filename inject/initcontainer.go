@@ -2,6 +2,7 @@ package inject
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,9 +17,12 @@ type initContainer struct {
 	security *corev1.SecurityContext
 
 	start json.RawMessage
-	// ends and bestEffortEnds are the second half, for each user that initContainerUser returns, with the resources and without
-	// those that a BestEffort pod must not have.
-	ends, bestEffortEnds [users]json.RawMessage
+	// mounts are those of every pod, with a comma between them.
+	mounts []byte
+	// ample are the resources without a limit of CPU, which begin the second half, and bestEffort those that a BestEffort pod may have.
+	ample, bestEffort json.RawMessage
+	// ends are what follows the resources, for each user that initContainerUser returns.
+	ends [users]json.RawMessage
 }
 
 // initContainerStart has the fields that are the same for every pod.
@@ -26,7 +30,7 @@ type initContainerStart struct {
 	Name         string               `json:"name"`
 	Image        string               `json:"image"`
 	Command      []string             `json:"command,omitempty"`
-	VolumeMounts []corev1.VolumeMount `json:"volumeMounts,omitempty"`
+	VolumeMounts []corev1.VolumeMount `json:"-"`
 
 	RestartPolicy corev1.ContainerRestartPolicy `json:"restartPolicy,omitempty"`
 }
@@ -38,51 +42,83 @@ func newInitContainer(start *initContainerStart, resources corev1.ResourceList) 
 func newSidecarContainer(start *initContainerStart, resources corev1.ResourceList, security *corev1.SecurityContext) *initContainer {
 	text := mustMarshal(start)
 	t := &initContainer{image: start.Image, resources: resources, security: security, start: text[:len(text)-1]}
-	for u := range users {
-		t.ends[u] = t.encodeEnd(u, resources, resources, nil)
-		t.bestEffortEnds[u] = t.encodeEnd(u, bestEffort(resources), bestEffort(resources), nil)
+	for _, mount := range start.VolumeMounts {
+		t.mounts = appendElement(t.mounts, mustMarshal(mount))
 	}
+	for u := range users {
+		t.ends[u] = t.encodeEnd(u, nil)
+	}
+	limits := maps.Clone(resources)
+	if security == nil {
+		delete(limits, corev1.ResourceCPU)
+	}
+	t.ample = encodeResources(resources, limits)
+	t.bestEffort = encodeResources(bestEffort(resources), bestEffort(resources))
 	return t
 }
 
-// encodeEnd encodes the second half. Its terminationMessagePolicy has kubectl describe show why a container failed that wrote no
-// message itself: a copy that finds no room, or a wait of another version that does not know a flag.
-func (t *initContainer) encodeEnd(u user, requests, limits corev1.ResourceList, options *corev1.SELinuxOptions) json.RawMessage {
+// encodeEnd encodes what follows the resources. Its terminationMessagePolicy has kubectl describe show why a container failed
+// that wrote no message itself: a copy that finds no room, or a wait of another version that does not know a flag.
+func (t *initContainer) encodeEnd(u user, options *corev1.SELinuxOptions) json.RawMessage {
 	security := t.security
 	if security == nil {
 		security = u.securityContext()
 		security.SELinuxOptions = options
 	}
 	text := mustMarshal(struct {
-		Resources                corev1.ResourceRequirements     `json:"resources"`
 		TerminationMessagePolicy corev1.TerminationMessagePolicy `json:"terminationMessagePolicy"`
 		ImagePullPolicy          corev1.PullPolicy               `json:"imagePullPolicy"`
 		SecurityContext          *corev1.SecurityContext         `json:"securityContext"`
-	}{
-		corev1.ResourceRequirements{Requests: requests, Limits: limits}, corev1.TerminationMessageFallbackToLogsOnError,
-		imagePullPolicy, security,
-	})
+	}{corev1.TerminationMessageFallbackToLogsOnError, imagePullPolicy, security})
 	text[0] = ','
 	return text
 }
 
-// fit returns the init container for a pod. The fields are JSON members that depend on the pod, each after a comma. The options may be
-// nil.
-func (t *initContainer) fit(p *pod, ns *Namespace, fields []byte, options *corev1.SELinuxOptions) json.RawMessage {
-	return slices.Concat(t.start, fields, t.end(p, ns, options))
+// encodeResources encodes the first member of the second half.
+func encodeResources(requests, limits corev1.ResourceList) json.RawMessage {
+	return append([]byte(`,"resources":`), mustMarshal(corev1.ResourceRequirements{Requests: requests, Limits: limits})...)
 }
 
-func (t *initContainer) end(p *pod, ns *Namespace, options *corev1.SELinuxOptions) json.RawMessage {
-	u, ends := initContainerUser(p, ns), &t.ends
-	if p.isBestEffort() {
-		ends = &t.bestEffortEnds
+// fit returns the init container for a pod. The fields are JSON members that depend on the pod, each after a comma, and the mount is one
+// that does. All three may be nil.
+func (t *initContainer) fit(p *pod, ns *Namespace, fields, mount []byte, options *corev1.SELinuxOptions) json.RawMessage {
+	u := initContainerUser(p, ns)
+	end := t.ends[u]
+	if options != nil {
+		end = t.encodeEnd(u, options)
 	}
+	mounts := appendElement(appendElement(slices.Clip(t.mounts), mount), p.tokenMount())
+	if len(mounts) > 0 {
+		mounts = slices.Concat([]byte(`,"volumeMounts":[`), mounts, []byte("]"))
+	}
+	return slices.Concat(t.start, fields, mounts, t.resourcesJSON(p, ns), end)
+}
+
+// appendElement appends an element to those of a list. It may be empty for none.
+func appendElement(list, element []byte) []byte {
+	if len(list) > 0 && len(element) > 0 {
+		list = append(list, ',')
+	}
+	return append(list, element...)
+}
+
+// resourcesJSON returns the resources in a pod.
+func (t *initContainer) resourcesJSON(p *pod, ns *Namespace) json.RawMessage {
 	resources, fitted := t.resourcesFor(p, ns)
-	limits, lifted := withoutStorageLimit(p, resources)
-	if fitted || lifted || options != nil {
-		return t.encodeEnd(u, resources, limits, options)
+	isSidecar := t.security != nil
+	_, storage := resources[corev1.ResourceEphemeralStorage]
+	switch {
+	case fitted || storage:
+	case p.isBestEffort():
+		return t.bestEffort
+	case isSidecar || !ns.Limits.LimitsCPU && !p.cpu().limited:
+		return t.ample
 	}
-	return ends[u]
+	requests, limits := resources, resources
+	if !isSidecar {
+		requests, limits = withCPULimit(p, ns, resources)
+	}
+	return encodeResources(requests, withoutStorageLimit(p, limits))
 }
 
 // resourcesFor returns the requests in a pod, and whether they are others than its class alone makes them.

@@ -31,6 +31,7 @@ type injection struct {
 	defeated defeatedContainers
 	hook     *hook // nil until a container asks for it
 	copies   bool  // an init container copies the CLI to an emptyDir
+	launches bool  // a container has the script that runs the CLI
 }
 
 func newInjection(d *decision) *injection {
@@ -134,6 +135,9 @@ func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.V
 	if !where.mounted {
 		at.Member("volumeMounts").Append(cli.mount)
 	}
+	if where.because == "" {
+		i.addLauncher(c, at, cli)
+	}
 }
 
 // envVars are the variables of a container that a decision needs.
@@ -182,7 +186,7 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) *obstacle {
 		i.addGroup(spec)
 	}
 	if i.usesCLI {
-		if o := i.addCLIVolume(spec, volumes); o != nil {
+		if o := i.addCLIVolume(spec, volumes, annotations); o != nil {
 			return o
 		}
 	}
@@ -242,13 +246,16 @@ func (i *injection) addGroup(spec *patch.Cursor) {
 }
 
 // addCLIVolume adds the volume with the CLI, and what fills it.
-func (i *injection) addCLIVolume(spec, volumes *patch.Cursor) *obstacle {
+func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) *obstacle {
 	if o := i.addVolume(volumes, volumeCLI, i.cli.volume, i.cli.isVolume); o != nil {
 		return o
 	}
 	i.status.CLI, i.status.CLIImage = string(i.delivery), i.engine.cli.container.image
 	if i.delivery == config.DeliveryImageVolume {
-		return nil
+		if !i.launches {
+			return nil
+		}
+		return i.addLauncherVolume(volumes, annotations)
 	}
 	return i.addCLIContainer(spec)
 }
@@ -268,7 +275,7 @@ func (i *injection) addCLIContainer(spec *patch.Cursor) *obstacle {
 		}
 		return nil
 	}
-	spec.Member("initContainers").Prepend(i.engine.cli.container.fit(i.pod, i.namespace, nil, nil))
+	spec.Member("initContainers").Prepend(i.engine.cli.container.fit(i.pod, i.namespace, nil, nil, nil))
 	return nil
 }
 

@@ -14,6 +14,10 @@ type ContainerLimits struct {
 	Min, Max corev1.ResourceList
 	// PodMax bounds the sum of a pod's containers.
 	PodMax corev1.ResourceList
+	// LimitsCPU is true if a container without a limit of CPU is refused, or is given a limit, which may be lower than its request.
+	LimitsCPU bool
+	// RatioOfCPU is true if a container's limit of CPU may be only so many times its request.
+	RatioOfCPU bool
 }
 
 // maxResources bounds how many resources of a LimitRange count: the first by name. What is left out concerns pods of its own
@@ -30,14 +34,22 @@ func LimitsOf(ranges []corev1.LimitRange) ContainerLimits {
 			switch item.Type {
 			case corev1.LimitTypeContainer:
 				own.take(item.Min, item.Max)
+				limits.LimitsCPU = limits.LimitsCPU || namesCPU(item.Default) || namesCPU(item.Max)
+				limits.RatioOfCPU = limits.RatioOfCPU || namesCPU(item.MaxLimitRequestRatio)
 			case corev1.LimitTypePod:
 				own.PodMax = lower(own.PodMax, item.Max)
+				limits.LimitsCPU = limits.LimitsCPU || namesCPU(item.Max)
 			}
 		}
 		limits.take(firstResources(own.Min), firstResources(own.Max))
 		limits.PodMax = lower(limits.PodMax, firstResources(own.PodMax))
 	}
 	return limits
+}
+
+func namesCPU(list corev1.ResourceList) bool {
+	_, set := list[corev1.ResourceCPU]
+	return set
 }
 
 func (l *ContainerLimits) take(least, most corev1.ResourceList) {

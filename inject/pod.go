@@ -28,6 +28,7 @@ type pod struct {
 	podResources     rawjson.Value
 	imagePullSecrets rawjson.Value
 	ownedByJob       bool
+	runnerSpec       bool // the spec is legacy ARC's RunnerSpec
 	name, namePrefix string
 	owner            string // the UID of its first owner
 
@@ -121,6 +122,7 @@ func readPod(raw rawjson.Value, runnerSpec bool) (*pod, error) {
 		labels:      r.strings(metadata.Get("labels")),
 		annotations: r.strings(metadata.Get("annotations")),
 		spec:        r.object(raw.Get("spec")),
+		runnerSpec:  runnerSpec,
 		name:        r.str(metadata.Get("name")),
 		namePrefix:  r.str(metadata.Get("generateName")),
 	}

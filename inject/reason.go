@@ -85,7 +85,8 @@ var explanations = map[Reason]explanation{
 		"Check the containers' names, the policy's containers and the annotation dagger.io/containers."},
 	ReasonAlreadyWired: {ClassDoesNotApply,
 		"Every container that injection would change is already connected to an engine by hand, and stays as it is.",
-		"Remove _EXPERIMENTAL_DAGGER_RUNNER_HOST and the socket's mount from the pod's template to have them injected."},
+		"Remove _EXPERIMENTAL_DAGGER_RUNNER_HOST and the socket's mount from the pod's template to have them injected: " +
+			"dagger-inject migrate does it, and proves what changes."},
 
 	ReasonNamespaceNotSelected: {ClassDoesNotApply, "The cluster's policy does not let pods of this namespace be injected.",
 		"Ask the administrator of the cluster's policy to select the namespace (namespaces.selector)."},

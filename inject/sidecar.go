@@ -154,7 +154,7 @@ func (i *injection) addSidecar(spec, volumes *patch.Cursor) *obstacle {
 		i.status.EngineImage = c.image
 		return nil
 	}
-	spec.Member("initContainers").Prepend(s.container.fit(i.pod, i.namespace, nil, nil))
+	spec.Member("initContainers").Prepend(s.container.fit(i.pod, i.namespace, nil, nil, nil))
 	return nil
 }
 

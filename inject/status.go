@@ -128,7 +128,10 @@ func (s *Status) appendJSON(dst []byte) []byte {
 		if c.Nodes != 0 {
 			dst = strconv.AppendInt(append(dst, `,"nodes":`...), int64(c.Nodes), 10)
 		}
-		dst = append(appendMember(dst, ",", "set", c.Set), '}')
+		if c.Set != "" {
+			dst = appendMember(dst, ",", "set", c.Set)
+		}
+		dst = append(dst, '}')
 	}
 	dst = appendNames(dst, "notCopied", s.NotCopied)
 	return append(dst, '}')

@@ -65,16 +65,16 @@ func (c *container) runsOn() bool {
 
 // withoutStorageLimit takes the limit of ephemeral-storage from one of our init containers if no container of the pod has one:
 // the kubelet would take it for the limit of the whole pod, and evict a job that uses more.
-func withoutStorageLimit(p *pod, resources corev1.ResourceList) (limits corev1.ResourceList, lifted bool) {
-	if _, set := resources[corev1.ResourceEphemeralStorage]; !set {
-		return resources, false
+func withoutStorageLimit(p *pod, limits corev1.ResourceList) corev1.ResourceList {
+	if _, set := limits[corev1.ResourceEphemeralStorage]; !set {
+		return limits
 	}
 	if _, limited := p.storageLimit(); limited {
-		return resources, false
+		return limits
 	}
-	limits = maps.Clone(resources)
-	delete(limits, corev1.ResourceEphemeralStorage)
-	return limits, true
+	kept := maps.Clone(limits)
+	delete(kept, corev1.ResourceEphemeralStorage)
+	return kept
 }
 
 // noteStorage says that the copy of the CLI counts against a limit of the pod's.

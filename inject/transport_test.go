@@ -125,7 +125,7 @@ func TestTheInitContainersSecurityContext(t *testing.T) {
 	}
 }
 
-func TestTheInitContainerComesFirstAndIsGuaranteed(t *testing.T) {
+func TestTheInitContainerComesFirstWithItsOwnResources(t *testing.T) {
 	in := input(t, "{metadata: {labels: {dagger.io/inject: 'true'}}, spec: {containers: [{name: a, resources: {limits: {cpu: 1, "+
 		"ephemeral-storage: 2Gi}}}], initContainers: [{name: own, restartPolicy: Always}]}}")
 	in.Policies = policiesOf(t, "engine: {tcp: {address: 'e:1'}}\ncli: {image: 'i:1', resources: {limits: {cpu: 200m, "+
@@ -134,8 +134,8 @@ func TestTheInitContainerComesFirstAndIsGuaranteed(t *testing.T) {
 	require.Equal(t, "dagger-cli", pod.Spec.InitContainers[0].Name)
 	require.Equal(t, "own", pod.Spec.InitContainers[1].Name)
 	resources := pod.Spec.InitContainers[0].Resources
-	require.Equal(t, resources.Requests, resources.Limits)
-	require.Equal(t, "200m", resources.Limits.Cpu().String())
+	require.Equal(t, "200m", resources.Requests.Cpu().String())
+	require.NotContains(t, resources.Limits, corev1.ResourceCPU, "the container own has no limit")
 	require.Equal(t, "64Mi", resources.Limits.Memory().String())
 	require.Equal(t, "1Gi", resources.Limits.StorageEphemeral().String())
 	require.Nil(t, pod.Spec.InitContainers[0].RestartPolicy, "never a long-running one: jobs would not end")

@@ -106,7 +106,7 @@ func (i *injection) addWait(spec *patch.Cursor) *obstacle {
 	i.addPullSecret(spec)
 	if !isOurs {
 		fields := wait.fields(i.connection, timeout, i.usesCLI)
-		spec.Member("initContainers").Prepend(wait.container.fit(i.pod, i.namespace, fields, i.seLinuxOfWait()))
+		spec.Member("initContainers").Prepend(wait.container.fit(i.pod, i.namespace, fields, i.connection.mountJSON, i.seLinuxOfWait()))
 	}
 	return nil
 }
@@ -175,9 +175,6 @@ func (t *waitTemplates) fields(c *connection, timeout time.Duration, usesCLI boo
 	dst = append(dst, ']')
 	if c.nodeIPJSON != nil {
 		dst = append(append(append(dst, `,"env":[`...), c.nodeIPJSON...), ']')
-	}
-	if c.volume != "" {
-		dst = append(append(append(dst, `,"volumeMounts":[`...), c.mountJSON...), ']')
 	}
 	return dst
 }

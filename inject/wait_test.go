@@ -192,8 +192,8 @@ func TestTheWaitFitsItsNamespace(t *testing.T) {
 		Max: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")},
 	}
 	wait := patched(t, in, Decide(in)).Spec.InitContainers[0]
-	require.Equal(t, wait.Resources.Requests, wait.Resources.Limits)
-	require.Equal(t, "200m", wait.Resources.Limits.Cpu().String())
+	require.Equal(t, "200m", wait.Resources.Requests.Cpu().String())
+	require.Equal(t, "32Mi", wait.Resources.Requests.Memory().String())
 	require.Equal(t, "32Mi", wait.Resources.Limits.Memory().String())
 
 	in.Namespace = Namespace{Annotations: map[string]string{annotationUIDRange: "1000/10"}}

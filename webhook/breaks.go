@@ -51,10 +51,8 @@ func (s *PolicyStore) breaks(ctx context.Context, cluster *inject.Policies) (war
 // namespaces returns the names of all namespaces that have a policy of their own, sorted.
 func (s *PolicyStore) namespaces() []string {
 	var names []string
-	for i := range s.shards {
-		for name := range *s.shards[i].namespaces.Load() {
-			names = append(names, name)
-		}
+	for name := range s.each() {
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return names

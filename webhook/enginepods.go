@@ -11,7 +11,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -119,14 +121,34 @@ func (p *enginePods) want(namespaces []string) {
 func (p *enginePods) watch(namespace string) *podFeed {
 	ctx, stop := context.WithCancel(context.Background())
 	feed := &podFeed{changed: p.touch, stop: stop, pods: map[types.NamespacedName]engine.Pod{}}
-	source := toolscache.NewListWatchFromClient(p.client, "pods", namespace, fields.Everything())
-	reflector := toolscache.NewReflectorWithOptions(source, &corev1.Pod{}, feed, toolscache.ReflectorOptions{Name: "pods of " + namespace})
+	reflector := toolscache.NewReflectorWithOptions(trimmed(toolscache.NewListWatchFromClient(p.client, "pods", namespace, fields.Everything())),
+		&corev1.Pod{}, feed, toolscache.ReflectorOptions{Name: "pods of " + namespace})
+	reflector.WatchListPageSize = podPage
 	go func() {
 		// The reflector itself tries again.
 		reflector.RunWithContext(ctx)
 	}()
 	go p.report(ctx, namespace, feed)
 	return feed
+}
+
+// podPage is how many pods are read at a time. An API server that cannot stream its lists (before 1.34) sends whole ones otherwise, and
+// 5,000 pods as they are sent fill the memory that a replica may have.
+const podPage = 500
+
+// trimmed returns a source that reduces the pods of each page before the next one is read. Streamed ones the feed reduces itself.
+func trimmed(source *toolscache.ListWatch) *toolscache.ListWatch {
+	with := *source
+	with.ListWithContextFunc = func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		list, err := source.ListWithContextFunc(ctx, options)
+		if pods, ok := list.(*corev1.PodList); ok && err == nil {
+			for i := range pods.Items {
+				engine.TrimPod(&pods.Items[i])
+			}
+		}
+		return list, err
+	}
+	return &with
 }
 
 // reportAfter is how long reading may take before the log says that it does.
@@ -229,7 +251,7 @@ func (f *podFeed) Replace(list []any, _ string) error {
 // Resync does nothing, since the store drops nothing.
 func (f *podFeed) Resync() error { return nil }
 
-// Transformer reduces pods as they arrive, before the whole list is in memory.
+// Transformer reduces pods as they are streamed, before the whole list is in memory.
 func (f *podFeed) Transformer() toolscache.TransformFunc {
 	return func(obj any) (any, error) {
 		if pod, ok := obj.(*corev1.Pod); ok {

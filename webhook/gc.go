@@ -11,12 +11,12 @@ const (
 	// gcPercent collects garbage half as often as Go does by default: without policies of namespaces a few megabytes are
 	// alive, and at the default the collector takes more of a request's time than the decision.
 	gcPercent = 200
-	// memoryLimit is the Go runtime's memory limit while little memory is live, and largeMemoryLimit its limit while up to 40
+	// memoryLimit is the Go runtime's memory limit while little memory is live, and largeMemoryLimit its limit while up to 37
 	// MiB are: with policies of thousands of namespaces, gcPercent alone would let far more garbage gather than requests need.
 	// The program's own pages, some 25 MiB, come on top: a replica stays below 64 MiB with 1,000 namespaces, and below 96 MiB
 	// with 10,000.
 	memoryLimit      = 36 << 20
-	largeMemoryLimit = 64 << 20
+	largeMemoryLimit = 60 << 20
 )
 
 // tuneGC sets when garbage is collected, unless the environment does.

@@ -8,7 +8,7 @@ import (
 
 func TestTheMemoryLimitFollowsWhatIsAlive(t *testing.T) {
 	const mib = 1 << 20
-	for live, want := range map[int64]int64{0: 36, 10: 36, 18: 36, 25: 50, 32: 64, 40: 64, 60: 104} {
+	for live, want := range map[int64]int64{0: 36, 10: 36, 18: 36, 25: 50, 30: 60, 37: 60, 60: 105} {
 		require.Equal(t, want*mib, limitFor(live*mib), "%d MiB alive", live)
 	}
 	for live := int64(mib); live < 1000*mib; live += mib {

@@ -5,19 +5,28 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/inject"
 )
+
+// someCPU stands for an amount of CPU of which nothing but its presence counts.
+var someCPU = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}
 
 // stripLimitRange reduces a LimitRange in the cache to the bounds that decisions look at.
 func stripLimitRange(obj any) (any, error) {
 	if lr, ok := obj.(*corev1.LimitRange); ok {
 		lr.ManagedFields, lr.Annotations, lr.Labels = nil, nil, nil
 		limits := inject.LimitsOf([]corev1.LimitRange{*lr})
-		lr.Spec.Limits = []corev1.LimitRangeItem{
-			{Type: corev1.LimitTypeContainer, Min: limits.Min, Max: limits.Max}, {Type: corev1.LimitTypePod, Max: limits.PodMax},
+		container := corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Min: limits.Min, Max: limits.Max}
+		if limits.LimitsCPU {
+			container.Default = someCPU
 		}
+		if limits.RatioOfCPU {
+			container.MaxLimitRequestRatio = someCPU
+		}
+		lr.Spec.Limits = []corev1.LimitRangeItem{container, {Type: corev1.LimitTypePod, Max: limits.PodMax}}
 	}
 	return obj, nil
 }

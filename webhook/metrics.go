@@ -49,7 +49,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}, []string{"result"})
 	m.affinity = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dagger_inject_cache_affinity_total",
-		Help: "Injected pods under a policy that places them by cache, by what became of that.",
+		Help: "Decisions to inject under a policy that places pods by cache, by what became of that; a second call for a pod counts again.",
 	}, []string{"result"})
 	for _, result := range inject.CacheAffinityResults {
 		m.affinity.WithLabelValues(string(result)) // from the start, so that increase() sees the first

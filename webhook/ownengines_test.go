@@ -109,7 +109,7 @@ func drains(d *appsv1.DaemonSet) *appsv1.DaemonSet {
 func TestARollOutCompilesPoliciesTwice(t *testing.T) {
 	fake := &fakeCache{image: "e:v1.0.0"}
 	s := NewPolicyStore("release")
-	s.own = &ownEngines{engineCache: engineCache{Cache: fake}, changes: map[string]uint64{}}
+	s.ownEngines = &ownEngines{engineCache: engineCache{Cache: fake}, changes: map[string]uint64{}}
 	s.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "release", Name: config.ConfigMapName}, Data: map[string]string{
 		"policy.yaml": "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: {discover: {ownNamespace: true}}\n",
 	}})
@@ -118,7 +118,7 @@ func TestARollOutCompilesPoliciesTwice(t *testing.T) {
 	watcher := newEngineWatcher(engineAPI{}, nil, nil)
 	states := 0
 	update := func(now, before *appsv1.DaemonSet) {
-		s.own.changed(now, before)
+		s.ownEngines.changed(now, before)
 		s.Policies("ci")
 		watcher.handler().OnUpdate(before, now)
 		select {
@@ -184,7 +184,7 @@ func (f *fakeCache) List(_ context.Context, list client.ObjectList, options ...c
 func TestEachNamespaceHasItsOwnEngine(t *testing.T) {
 	fake := &fakeCache{image: "e:v1.0.0"}
 	s := NewPolicyStore("release")
-	s.own = &ownEngines{engineCache: engineCache{Cache: fake}, changes: map[string]uint64{}}
+	s.ownEngines = &ownEngines{engineCache: engineCache{Cache: fake}, changes: map[string]uint64{}}
 	document := "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\n"
 	put := func(namespace, text string) {
 		s.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: config.ConfigMapName},
@@ -207,7 +207,7 @@ func TestEachNamespaceHasItsOwnEngine(t *testing.T) {
 	require.EqualValues(t, 2, fake.lists.Load())
 
 	fake.image = "e:v1.1.0"
-	s.own.changed(engineSet("a", "e:v1.1.0", "2"), engineSet("a", "e:v1.0.0", "1"))
+	s.ownEngines.changed(engineSet("a", "e:v1.1.0", "2"), engineSet("a", "e:v1.0.0", "1"))
 	requireRead("a", "e:v1.1.0")
 	requireRead("b", "e:v1.0.0") // of its own engine nothing was told
 	put("b", document+"env: [{name: TEAM, value: b}]\n")
@@ -216,7 +216,7 @@ func TestEachNamespaceHasItsOwnEngine(t *testing.T) {
 	requireRead("a", "e:v1.1.0")
 	require.Len(t, s.ownPolicies.compiled, 1, "of an older policy of the cluster's nothing is kept")
 
-	s.own = nil
+	s.ownEngines = nil
 	put("release", document+"engine: {discover: {ownNamespace: true}}\n")
 	plan := decide("a")
 	require.Equal(t, inject.ReasonNoEngine, plan.Reason)
@@ -268,7 +268,7 @@ func BenchmarkPoliciesOfTheOwnNamespace(b *testing.B) {
 	for name, discover := range map[string]string{"cluster": "{}", "own": "{discover: {ownNamespace: true}}"} {
 		b.Run(name, func(b *testing.B) {
 			s := NewPolicyStore("release")
-			s.own = &ownEngines{engineCache: engineCache{Cache: &fakeCache{image: "e:v1.0.0"}}, changes: map[string]uint64{}}
+			s.ownEngines = &ownEngines{engineCache: engineCache{Cache: &fakeCache{image: "e:v1.0.0"}}, changes: map[string]uint64{}}
 			s.Set(&corev1.ConfigMap{
 				ObjectMeta: metav1.ObjectMeta{Namespace: "release", Name: config.ConfigMapName},
 				Data: map[string]string{"policy.yaml": "apiVersion: inject.dagger.io/v1alpha1\nkind: InjectionPolicy\nengine: " + discover +

@@ -27,10 +27,10 @@ type ownCompiled struct {
 // within returns policies for a namespace: if they look for the engine in the pod's own namespace, they are compiled with the
 // engines of this one.
 func (s *PolicyStore) within(namespace string, policies *inject.Policies) *inject.Policies {
-	if s.own == nil || !policies.LooksInOwnNamespace() {
+	if s.ownEngines == nil || !policies.LooksInOwnNamespace() {
 		return policies
 	}
-	cluster, stamp := s.cluster.Load(), s.own.stamp(namespace)
+	cluster, stamp := s.cluster.Load(), s.ownEngines.stamp(namespace)
 	s.ownPolicies.mu.RLock()
 	of, have := s.ownPolicies.cluster, s.ownPolicies.compiled[namespace]
 	s.ownPolicies.mu.RUnlock()
@@ -40,7 +40,7 @@ func (s *PolicyStore) within(namespace string, policies *inject.Policies) *injec
 	have = ownCompiled{on: policies, stamp: stamp}
 	have.policies = policies.Within(func(name string, selector labels.Selector) (*engine.Found, error) {
 		if name == "" {
-			return s.own.discover(namespace, selector)
+			return s.ownEngines.discover(namespace, selector)
 		}
 		return cluster.engines.Discover(name, selector)
 	})

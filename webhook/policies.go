@@ -3,7 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
+	"iter"
 	"sync"
 	"sync/atomic"
 
@@ -29,13 +29,13 @@ type PolicyStore struct {
 	documents *config.Documents
 	engines   engineState
 
-	// own reads the engines of all namespaces; nil if they are not read.
-	own         *ownEngines
+	// ownEngines reads the engines of all namespaces; nil if they are not read.
+	ownEngines  *ownEngines
 	ownPolicies ownPolicies
 
 	cluster atomic.Pointer[clusterPolicies]
-	shards  [256]shard
-	seed    maphash.Seed
+	// own has the *namespacePolicies of each namespace that has a policy, by its name.
+	own sync.Map
 }
 
 // clusterPolicies is one state of the cluster's policy and of the engines, compiled for namespaces without a policy of their
@@ -43,12 +43,6 @@ type PolicyStore struct {
 type clusterPolicies struct {
 	engines  engineState
 	policies *inject.Policies
-}
-
-// shard holds some of the namespaces that have a policy, by name. Its map is replaced, never modified.
-type shard struct {
-	writing    sync.Mutex
-	namespaces atomic.Pointer[map[string]*namespacePolicies]
 }
 
 type namespacePolicies struct {
@@ -65,10 +59,7 @@ type compiledPolicies struct {
 
 // NewPolicyStore returns a store without a policy of the cluster, until Set adds it.
 func NewPolicyStore(releaseNamespace string) *PolicyStore {
-	s := &PolicyStore{releaseNamespace: releaseNamespace, seed: maphash.MakeSeed(), onCluster: func(*inject.Policies) {}}
-	for i := range s.shards {
-		s.shards[i].namespaces.Store(&map[string]*namespacePolicies{})
-	}
+	s := &PolicyStore{releaseNamespace: releaseNamespace, onCluster: func(*inject.Policies) {}}
 	s.changeCluster(func() bool { return true })
 	return s
 }
@@ -122,11 +113,18 @@ func (s *PolicyStore) With(namespace *config.Documents) *inject.Policies {
 }
 
 func (s *PolicyStore) find(namespace string) *namespacePolicies {
-	return (*s.shard(namespace).namespaces.Load())[namespace]
+	own, ok := s.own.Load(namespace)
+	if !ok {
+		return nil
+	}
+	return own.(*namespacePolicies)
 }
 
-func (s *PolicyStore) shard(namespace string) *shard {
-	return &s.shards[maphash.String(s.seed, namespace)%uint64(len(s.shards))]
+// each returns the namespaces that have a policy.
+func (s *PolicyStore) each() iter.Seq2[string, *namespacePolicies] {
+	return func(yield func(string, *namespacePolicies) bool) {
+		s.own.Range(func(name, own any) bool { return yield(name.(string), own.(*namespacePolicies)) })
+	}
 }
 
 // compile layers the namespace's policy on a state of the cluster's, once: concurrent callers wait for the result.
@@ -155,7 +153,7 @@ func (s *PolicyStore) Set(cm *corev1.ConfigMap) {
 		return // only its metadata has changed, or all ConfigMaps were listed again
 	}
 	own.compile(s.cluster.Load())
-	s.replace(cm.Namespace, own)
+	s.own.Store(cm.Namespace, own)
 }
 
 // setAll replaces all ConfigMaps. It sets the cluster's first, so that each namespace's is compiled only once.
@@ -177,11 +175,9 @@ func (s *PolicyStore) setAll(list []any) {
 		}
 		list[i] = nil // free its memory while the others are compiled
 	}
-	for i := range s.shards {
-		for namespace := range *s.shards[i].namespaces.Load() {
-			if !there[namespace] {
-				s.replace(namespace, nil)
-			}
+	for namespace := range s.each() {
+		if !there[namespace] {
+			s.own.Delete(namespace)
 		}
 	}
 }
@@ -195,22 +191,7 @@ func (s *PolicyStore) Delete(cm *corev1.ConfigMap) {
 		s.setDocuments(nil)
 		return
 	}
-	s.replace(cm.Namespace, nil)
-}
-
-func (s *PolicyStore) replace(namespace string, own *namespacePolicies) {
-	shard := s.shard(namespace)
-	shard.writing.Lock()
-	defer shard.writing.Unlock()
-	old := *shard.namespaces.Load()
-	changed := make(map[string]*namespacePolicies, len(old)+1)
-	for name, policies := range old {
-		changed[name] = policies
-	}
-	if changed[namespace] = own; own == nil {
-		delete(changed, namespace)
-	}
-	shard.namespaces.Store(&changed)
+	s.own.Delete(cm.Namespace)
 }
 
 // SetEngines replaces what is known about engines.
@@ -245,14 +226,12 @@ func (s *PolicyStore) changeCluster(change func() (changed bool)) {
 }
 
 func (s *PolicyStore) recompile(cluster *clusterPolicies) {
-	for i := range s.shards {
-		for _, own := range *s.shards[i].namespaces.Load() {
-			if s.cluster.Load() != cluster {
-				return // it has changed again, and that change recompiles them
-			}
-			if own.compiled.Load().on != cluster {
-				own.compile(cluster)
-			}
+	for _, own := range s.each() {
+		if s.cluster.Load() != cluster {
+			return // it has changed again, and that change recompiles them
+		}
+		if own.compiled.Load().on != cluster {
+			own.compile(cluster)
 		}
 	}
 }

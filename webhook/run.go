@@ -144,9 +144,9 @@ func (r *run) readPolicies(context.Context) error {
 		pods.want(policies.CacheAffinityNamespaces())
 	}
 	if r.DiscoverOwnNamespace {
-		store.own = newOwnEngines(api, r.Log)
-		r.checks["own-engines"] = store.own.ready
-		if err := r.mgr.Add(store.own); err != nil {
+		store.ownEngines = newOwnEngines(api, r.Log)
+		r.checks["own-engines"] = store.ownEngines.ready
+		if err := r.mgr.Add(store.ownEngines); err != nil {
 			return err
 		}
 	}

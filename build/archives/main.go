@@ -146,7 +146,8 @@ func (r *release) build(ctx context.Context, system, arch string) (archive, erro
 	return a, err
 }
 
-// files are those of an archive. Where there are links, kubectl's plugin is one to the program.
+// files are those of an archive. krew refuses archives with links in them (sigs.k8s.io/krew, internal/download), and makes the one
+// that kubectl needs itself.
 func (r *release) files(system string, program []byte) ([]file, error) {
 	files := []file{{name: programName(system), data: program, executable: true}}
 	license, err := os.ReadFile(filepath.Join(r.source, "LICENSE"))
@@ -161,8 +162,7 @@ func (r *release) files(system string, program []byte) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(files, file{name: "kubectl-dagger", link: programName(system)},
-		file{name: "kubectl_complete-dagger", data: complete, executable: true}), nil
+	return append(files, file{name: "kubectl_complete-dagger", data: complete, executable: true}), nil
 }
 
 func programName(system string) string {

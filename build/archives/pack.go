@@ -15,15 +15,15 @@ type archive struct {
 	sum                string // SHA-256, in hexadecimal
 }
 
-// file is one in an archive; a link has no data.
+// file is one in an archive.
 type file struct {
-	name, link string
+	name       string
 	data       []byte
 	executable bool
 }
 
 func (f *file) mode() int64 {
-	if f.executable || f.link != "" {
+	if f.executable {
 		return 0o755
 	}
 	return 0o644
@@ -36,9 +36,6 @@ func tarred(files []file, at time.Time) ([]byte, error) {
 	w := tar.NewWriter(zipper)
 	for _, f := range files {
 		head := &tar.Header{Typeflag: tar.TypeReg, Name: f.name, Mode: f.mode(), Size: int64(len(f.data)), ModTime: at, Format: tar.FormatUSTAR}
-		if f.link != "" {
-			head.Typeflag, head.Linkname = tar.TypeSymlink, f.link
-		}
 		if err := w.WriteHeader(head); err != nil {
 			return nil, err
 		}

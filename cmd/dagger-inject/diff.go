@@ -42,7 +42,8 @@ With --policy, compare what new pods get now with what they would get if FILE we
 the running pods, for the workloads that ask and have none, and for a CI job in each namespace that asks. Policies of namespaces
 refine FILE as they would in the cluster.
 
-The exit code is 0 when nothing differs, 3 when something does, 2 when the input is bad, and 1 when the cluster cannot be read.`,
+The exit code is 0 when nothing differs, 3 when something does, 2 when the input is bad, and 1 when nothing
+is known to differ and something could not be read.`,
 		Example: `  dagger-inject diff -n ci
   dagger-inject diff -A --policy new-policy.yaml
 
@@ -100,10 +101,15 @@ func runDiff(ctx context.Context, s streams, f *diffFlags) error {
 	} else {
 		err = report.Text(s.out)
 	}
-	if err == nil && report.Changed() {
-		err = exitError{errSaid, exitDiffers}
+	switch {
+	case err != nil:
+		return err
+	case report.Changed():
+		return exitError{errSaid, exitDiffers}
+	case len(report.Unreadable) > 0:
+		return exitError{errSaid, exitFailure} // nothing is known to differ, and not everything is known
 	}
-	return err
+	return nil
 }
 
 // explainer explains by the cluster, or by manifests that stand for one.

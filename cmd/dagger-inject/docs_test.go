@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,8 +32,36 @@ func generated(t *testing.T) map[string]map[string]string {
 	return map[string]map[string]string{
 		"README.md":               {"before": podInShort(t, before), "after": podInShort(t, after)},
 		"docs/getting-started.md": {"before": fenced(before), "after": fenced(after)},
-		"docs/policy-guide.md":    {"policy": fenced("config/default.yaml"), "sample": fenced("docs/samples/tcp.yaml")},
+		"docs/migrating.md": {
+			"diff":   "```diff\n" + string(readRepository(t, migrateCases+"/guide-runnerdeployment/expected.diff")) + "```",
+			"report": "```text\n" + string(readRepository(t, migrateCases+"/guide-runnerdeployment/expected.txt")) + "```",
+		},
+		"docs/policy-tests.md": {
+			"layout": "```text\n" + filesBelow(t, policyRepository) + "```",
+			"github": "```yml\n" + string(readRepository(t, policyRepository+"/.github/workflows/policy-tests.yaml")) + "```",
+			"gitlab": "```yml\n" + string(readRepository(t, policyRepository+"/.gitlab-ci.yml")) + "```",
+		},
+		"docs/policy-guide.md": {"policy": fenced("config/default.yaml"), "sample": fenced("docs/samples/tcp.yaml")},
 	}
+}
+
+// policyRepository is the sample of a repository with policies and their tests.
+const policyRepository = "docs/samples/policy-repository"
+
+// filesBelow lists the files of a folder, as if it were named policies.
+func filesBelow(t *testing.T, folder string) string {
+	t.Helper()
+	var b strings.Builder
+	root := filepath.Join(repository, folder)
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		b.WriteString("policies/" + name + "\n")
+		return err
+	}))
+	return b.String()
 }
 
 // podInShort returns the labels and containers of a pod's manifest, with one line for each variable and each mount.

@@ -39,10 +39,13 @@ With --project, show the nodes, or the engines with addresses of their own, in t
 them for the jobs of a project: those of the namespace NAMESPACE with the KEY that their dagger.io/status and "explain" show.
 
 The workloads (DaemonSets, StatefulSets and Deployments) and Services are read from the cluster, or, with -f, from manifests.
+With -o networkpolicy, write for each engine that listens on a port a NetworkPolicy that lets only pods reach it that may be injected:
+those of namespaces with the label, and, where the cluster's policy lets a pod's own label count, those with it.
 Standard error says what an engine does not offer, and why. The exit code is 1 when there is no engine.`,
 		Example: `  dagger-inject engine -n dagger --watch
   dagger-inject engine -n dagger dagger-dagger-helm-engine
   dagger-inject engine -n dagger --project ci/gitlab:42
+  dagger-inject engine -n dagger -o networkpolicy | kubectl apply -f -
   helm template dagger oci://registry.dagger.io/dagger-helm -n dagger | dagger-inject engine -f - -o json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -61,17 +64,21 @@ Standard error says what an engine does not offer, and why. The exit code is 1 w
 	flags.StringVarP(&f.selector, "selector", "l", "", "label selector that narrows the workloads")
 	f.clusterAccess.flags(cmd)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
-	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; text without it")
+	flags.StringVarP(&f.output, "output", "o", "", "output format: json, yaml or networkpolicy; text without it")
 	flags.BoolVarP(&f.watch, "watch", "w", false, "show the engines again whenever something has changed, until interrupted")
 	flags.StringVar(&f.project, "project", "", "NAMESPACE/KEY of a project, as in ci/gitlab:42: show where its jobs go by its cache")
 	return cmd
 }
 
 func runEngine(ctx context.Context, s streams, f *engineFlags, name string) error {
-	if err := checkOutput(f.output); err != nil {
-		return err
+	if f.output != outputNetworkPolicy {
+		if err := checkOutput(f.output); err != nil {
+			return err
+		}
 	}
 	switch {
+	case f.output == outputNetworkPolicy && (f.watch || f.project != ""):
+		return badInputf("-o networkpolicy goes without --watch and --project")
 	case f.watch && len(f.files) > 0:
 		return badInputf("--watch goes with a cluster: -f reads manifests, which do not change")
 	case f.watch && name != "":
@@ -91,6 +98,9 @@ func runEngine(ctx context.Context, s streams, f *engineFlags, name string) erro
 	looked, err := f.look(ctx, s.in, selector)
 	if err != nil {
 		return err
+	}
+	if f.output == outputNetworkPolicy {
+		return looked.writeNetworkPolicies(s, name)
 	}
 	looked.writeNotes(s.err, name)
 	if name == "" {

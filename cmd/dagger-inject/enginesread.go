@@ -23,6 +23,7 @@ import (
 type enginesSeen struct {
 	all    []*engine.Discovered
 	report *engines.Report
+	read   *enginesRead
 }
 
 // look reads engines and their use.
@@ -31,7 +32,7 @@ func (f *engineFlags) look(ctx context.Context, stdin io.Reader, selector labels
 	if err != nil {
 		return nil, err
 	}
-	seen := &enginesSeen{report: &engines.Report{Engines: []engines.Engine{}, PodsUnknown: read.usageUnknown}}
+	seen := &enginesSeen{read: read, report: &engines.Report{Engines: []engines.Engine{}, PodsUnknown: read.usageUnknown}}
 	for _, name := range slices.Sorted(maps.Keys(read.workloads)) {
 		found, err := read.workloads[name].Discover(selector)
 		if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,7 @@ type injectFlags struct {
 	imageVolumes         bool
 	objects              []manifestObject // of engines
 	ready                engine.Ready
+	version              string // in the status annotation, if not this program's
 	output               string
 }
 
@@ -92,32 +94,9 @@ func runInject(s streams, f *injectFlags) error {
 	if !ok {
 		return badInputf("-o %q is not accepted: accepted is yaml, json, patch or diff", f.output)
 	}
-	var err error
-	if f.imageVolumes, err = hasImageVolumes(f.kubeVersion); err != nil {
-		return err
-	}
-	if len(f.engines) > 0 {
-		if f.objects, err = readObjects(f.engines, nil); err != nil {
-			return err
-		}
-	}
-	policies, err := loadPolicies(f.policy, f.namespacePolicy, offlineEngines(f.objects, ""))
+	results, err := f.results(s.in)
 	if err != nil {
 		return err
-	}
-	if f.ready, err = offlineReady(f.objects, policies.CacheAffinityNamespaces()); err != nil {
-		return err
-	}
-	documents, err := readDocuments(f.file, s.in)
-	if err != nil {
-		return err
-	}
-	// Decide every document before writing any: users would take half an output for all of it.
-	results := make([]result, len(documents))
-	for i, d := range documents {
-		if results[i], err = f.decide(d, policies); err != nil {
-			return err
-		}
 	}
 	for _, r := range results {
 		for _, line := range r.lines {
@@ -125,6 +104,37 @@ func runInject(s streams, f *injectFlags) error {
 		}
 	}
 	return show(s, results)
+}
+
+// results decides every document of the file before anything is written: users would take half an output for all of it.
+func (f *injectFlags) results(stdin io.Reader) ([]result, error) {
+	var err error
+	if f.imageVolumes, err = hasImageVolumes(f.kubeVersion); err != nil {
+		return nil, err
+	}
+	if len(f.engines) > 0 {
+		if f.objects, err = readObjects(f.engines, nil); err != nil {
+			return nil, err
+		}
+	}
+	policies, err := loadPolicies(f.policy, f.namespacePolicy, offlineEngines(f.objects, ""))
+	if err != nil {
+		return nil, err
+	}
+	if f.ready, err = offlineReady(f.objects, policies.CacheAffinityNamespaces()); err != nil {
+		return nil, err
+	}
+	documents, err := readDocuments(f.file, stdin)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]result, len(documents))
+	for i, d := range documents {
+		if results[i], err = f.decide(d, policies); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
 }
 
 // result is the outcome of one document.
@@ -168,7 +178,7 @@ func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointe
 		Cluster:    inject.Cluster{NodeIPv6: f.nodeIPv6, ImageVolumes: f.imageVolumes},
 		Ready:      f.ready,
 		Policies:   policies.Within(offlineEngines(f.objects, namespace)),
-		Version:    version,
+		Version:    cmp.Or(f.version, version),
 	})
 	if plan.Decision == inject.DecisionError {
 		field := fieldPrefix(pointer+template.Pointer) + plan.Detail

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	firstPause  = 100 * time.Millisecond
+	firstPause  = 20 * time.Millisecond
 	longestWait = 2 * time.Second // of a pause, and of one attempt
 	// reportEvery is the interval between lines while nothing changes.
 	reportEvery = 10 * time.Second

@@ -85,8 +85,8 @@ type Service struct {
 // containerName is what the official chart has always named the engine's container.
 const containerName = "dagger-engine"
 
-// isEngineImage recognises registry.dagger.io/engine, and .../dagger/engine in any registry.
-func isEngineImage(image string) bool {
+// IsEngineImage recognises registry.dagger.io/engine, and .../dagger/engine in any registry.
+func IsEngineImage(image string) bool {
 	repository, _ := splitImage(image)
 	return repository == "registry.dagger.io/engine" || repository == "dagger/engine" || strings.HasSuffix(repository, "/dagger/engine")
 }

@@ -104,7 +104,7 @@ func IsEngine(object any) bool {
 }
 
 func hasEngineName(c *corev1.Container) bool  { return c.Name == containerName }
-func hasEngineImage(c *corev1.Container) bool { return isEngineImage(c.Image) }
+func hasEngineImage(c *corev1.Container) bool { return IsEngineImage(c.Image) }
 
 func trimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
 	kept := metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name, Labels: m.Labels, ResourceVersion: m.ResourceVersion}

@@ -25,7 +25,7 @@ func CompareVersions(a, b string) int { return semver.Compare(withV(a), withV(b)
 // ImageVersion returns the version of the engine and of the CLI in an image of the Dagger Engine, vX.Y.Z with any pre-release,
 // if its tag names one. It is empty for any other image, whose tags can mean anything.
 func ImageVersion(image string) string {
-	if _, tag := splitImage(image); isEngineImage(image) {
+	if _, tag := splitImage(image); IsEngineImage(image) {
 		return versionOf(tag)
 	}
 	return ""
@@ -38,7 +38,7 @@ func version(image string, labels map[string]string) string {
 	if tag == "" && strings.Contains(image, "@") {
 		tag = labels["app.kubernetes.io/version"]
 	}
-	if !strings.HasPrefix(tag, "v") && !isEngineImage(image) {
+	if !strings.HasPrefix(tag, "v") && !IsEngineImage(image) {
 		return "" // Dagger's tags begin with v; a tag without it may be the version of something else.
 	}
 	return versionOf(tag)

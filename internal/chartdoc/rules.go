@@ -3,6 +3,7 @@ package chartdoc
 import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // rules say what a value accepts if its default does not show it. A mapping that is named here is one value.
@@ -62,6 +63,10 @@ var rules = map[string]schema{
 	"metrics.serviceMonitor.labels":   texts,
 	"metrics.prometheusRule.labels":   texts,
 	"metrics.dashboard.labels":        texts,
+
+	"engineNetworkPolicy.port":        port,
+	"engineNetworkPolicy.podSelector": of[metav1.LabelSelector](),
+	"engineNetworkPolicy.openPorts":   listOf(port),
 
 	"notInjectedPolicy.actions": {"type": "array", "minItems": 1, "uniqueItems": true, "items": oneOf("Warn", "Audit")},
 	"check.namespace":           namespace,

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/semver"
@@ -46,6 +47,9 @@ func (c *checker) checkKarpenter() {
 		case version == "":
 			c.add(Warn, remedy, "the version of Karpenter (Deployment %s) is not known; before %s it never scales up for jobs that are placed by cache",
 				name, karpenterFixed)
+		case semver.Compare(version, karpenterFixed) < 0 && !isKarpenters(d):
+			c.add(Warn, remedy, "Karpenter %s (Deployment %s) is a provider's own, whose versions are others: before Karpenter's %s it never scales "+
+				"up for jobs that are placed by cache", version, name, karpenterFixed)
 		case semver.Compare(version, karpenterFixed) < 0:
 			c.add(Fail, remedy, "Karpenter %s (Deployment %s) never scales up for jobs that are placed by cache", version, name)
 		default:
@@ -66,6 +70,13 @@ func karpenterVersion(d *appsv1.Deployment) string {
 		}
 	}
 	return asVersion(d.Labels["app.kubernetes.io/version"])
+}
+
+// isKarpenters reports whether a Deployment runs the image of Karpenter's own project, whose versions are known.
+func isKarpenters(d *appsv1.Deployment) bool {
+	return slices.ContainsFunc(d.Spec.Template.Spec.Containers, func(c corev1.Container) bool {
+		return strings.Contains(c.Image, "karpenter/controller")
+	})
 }
 
 func asVersion(text string) string {

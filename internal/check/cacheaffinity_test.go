@@ -54,7 +54,7 @@ func TestWhatPlacementByCacheNeeds(t *testing.T) {
 		"a new Karpenter": {[]client.Object{karpenter(controller+"v1.5.0", "")}, nil, []Finding{{Level: OK,
 			Text: "Karpenter v1.5.0 (Deployment kube-system/karpenter) scales up"}}},
 		"one that its label tells": {[]client.Object{karpenter("mirror.example.com:5000/karpenter@sha256:0", "0.37.0")}, nil,
-			[]Finding{{Level: Fail, Text: "Karpenter v0.37.0"}}},
+			[]Finding{{Level: Warn, Text: "Karpenter v0.37.0 (Deployment kube-system/karpenter) is a provider's own"}}},
 		"one of an unknown version": {[]client.Object{karpenter("mirror.example.com:5000/karpenter:latest", "latest")}, nil,
 			[]Finding{{Level: Warn, Text: "the version of Karpenter (Deployment kube-system/karpenter) is not known"}}},
 		"jobs that request nothing": {[]client.Object{requesting("a", ""), requesting("b", "100m"), requesting("c", "2")}, nil,

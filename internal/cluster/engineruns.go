@@ -28,10 +28,11 @@ func (e *Engines) Runs(namespace, workload string) (*EngineRuns, error) {
 	if known.err != nil {
 		return nil, known.err
 	}
-	return known.runs(workload)
+	return RunsOf(known.Workloads, workload)
 }
 
-func (n namespace) runs(workload string) (*EngineRuns, error) {
+// RunsOf returns how one of the workloads runs, by its name in the form Kind namespace/name.
+func RunsOf(n *engine.Workloads, workload string) (*EngineRuns, error) {
 	is := func(kind string, o metav1.Object) bool {
 		return engine.Workload{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}.String() == workload
 	}

@@ -1,6 +1,7 @@
 package engines
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
+	"github.com/dagger-inject/dagger-inject/inject/rendezvous"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
@@ -21,7 +23,8 @@ type Order struct {
 	Workload engine.Workload `json:"workload"`
 	// Set identifies the nodes or replicas, as the status of a pod names it.
 	Set string `json:"set"`
-	// Of says what the places are: nodes, or the pods of a StatefulSet.
+	// Of says what the places are: nodes, which count for jobs that use the engine of their node, or pods, which count for jobs that
+	// use one of a StatefulSet's replicas by its address.
 	Of string `json:"of"`
 	// Places are these, the project's first one first.
 	Places []Place `json:"places"`
@@ -40,24 +43,27 @@ func Orders(pods []corev1.Pod, namespace, key string) []Order {
 	ready, _ := engine.NewReady(slices.Values(running), time.Now(), nil)
 	var orders []Order
 	for w, of := range ready {
-		o := Order{Workload: w, Of: "nodes"}
-		among := of.Nodes
-		if of.Names != nil {
-			among, o.Of = of.Names, "pods"
-		}
-		o.Set = among.ID()
 		isReady := map[string]bool{}
 		for i := range running {
 			if p := &running[i]; p.Workload() == w && p.IsReady() {
 				isReady[p.Node], isReady[p.Name] = true, true
 			}
 		}
-		for _, name := range inject.CacheOrder(among, namespace, key) {
-			o.Places = append(o.Places, Place{name, isReady[name]})
+		add := func(what string, among *rendezvous.Set) {
+			o := Order{Workload: w, Of: what, Set: among.ID()}
+			for _, name := range inject.CacheOrder(among, namespace, key) {
+				o.Places = append(o.Places, Place{name, isReady[name]})
+			}
+			orders = append(orders, o)
 		}
-		orders = append(orders, o)
+		add("nodes", of.Nodes)
+		if of.Names.Len() > 1 {
+			add("pods", of.Names)
+		}
 	}
-	slices.SortFunc(orders, func(a, b Order) int { return strings.Compare(a.Workload.String(), b.Workload.String()) })
+	slices.SortFunc(orders, func(a, b Order) int {
+		return cmp.Or(strings.Compare(a.Workload.String(), b.Workload.String()), strings.Compare(a.Of, b.Of))
+	})
 	return orders
 }
 
@@ -67,19 +73,19 @@ const mostPlaces = 32
 // OrdersText writes orders as a table.
 func OrdersText(w io.Writer, orders []Order) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "WORKLOAD\tNUMBER\tNODE OR POD\tREADY")
+	_, _ = fmt.Fprintln(t, "WORKLOAD\tOF\tNUMBER\tNAME\tREADY")
 	for _, o := range orders {
 		for i, place := range o.Places {
 			ready := "yes"
 			switch {
 			case i == mostPlaces:
-				_, _ = fmt.Fprintf(t, "%s\t\tand %d more\t\n", terminal.Escape(o.Workload.String()), len(o.Places)-i)
+				_, _ = fmt.Fprintf(t, "%s\t%s\t\tand %d more\t\n", terminal.Escape(o.Workload.String()), o.Of, len(o.Places)-i)
 			case i > mostPlaces:
 			default:
 				if !place.Ready {
 					ready = "not now"
 				}
-				_, _ = fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", terminal.Escape(o.Workload.String()), i+1, terminal.Escape(place.Name), ready)
+				_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", terminal.Escape(o.Workload.String()), o.Of, i+1, terminal.Escape(place.Name), ready)
 			}
 		}
 	}

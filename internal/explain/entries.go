@@ -41,13 +41,6 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 	}
 	pod := podLabels(t)
 	takes := false // a configuration selects pods of the namespace
-	// The webhook's own match conditions, from the only place where they are written.
-	own := map[string]bool{}
-	for _, w := range registration.Configuration(func(string) (c admissionregistrationv1.WebhookClientConfig) { return c }, "").Webhooks {
-		for _, c := range w.MatchConditions {
-			own[c.Expression] = true
-		}
-	}
 	for i := range list.Items {
 		for n := range list.Items[i].Webhooks {
 			w := &list.Items[i].Webhooks[n]
@@ -65,8 +58,7 @@ func (j *job) readEntries(t inject.Template) (entry inject.Entry, called bool) {
 				entry = known.Decision
 			}
 			for _, c := range w.MatchConditions {
-				// The decision covers our own condition, with the reason mirror_pod.
-				if !own[c.Expression] {
+				if c.Expression != registration.MirrorCondition {
 					e.NotEvaluated = append(e.NotEvaluated, c.Name+": "+c.Expression)
 				}
 			}

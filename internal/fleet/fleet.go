@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/inject"
@@ -111,20 +112,27 @@ func (r *run) unreadable(e *explain.Explanation) {
 	}
 }
 
-// compareGroup compares running pods.
+// compareGroup compares running pods. If all that it tries have ended meanwhile, there is nothing to compare.
 func (r *run) compareGroup(g *group) {
-	row := Row{Namespace: g.namespace, Workload: g.workload, Pods: g.pods, Example: g.example}
-	now, err := r.Now.Pod(r.ctx, g.namespace, g.example)
-	if err != nil {
-		r.report.Unreadable = append(r.report.Unreadable, err.Error())
-		return
+	row := Row{Namespace: g.namespace, Workload: g.workload, Pods: g.pods}
+	var now *explain.Explanation
+	for _, name := range g.examples {
+		var err error
+		if now, err = r.Now.Pod(r.ctx, g.namespace, name); err == nil {
+			row.Example = name
+			break
+		}
+		if !apierrors.IsNotFound(err) {
+			r.report.Unreadable = append(r.report.Unreadable, err.Error())
+			return
+		}
 	}
-	if now.Outcome == explain.OutcomeDoesNotApply && g.annotation == "" {
-		return // it never asked
+	if now == nil || now.Outcome == explain.OutcomeDoesNotApply && g.annotation == "" {
+		return // or it never asked
 	}
 	c := compared{row: row, now: now, annotation: g.annotation}
 	if r.Proposed != nil {
-		proposed, err := r.Proposed.Pod(r.ctx, g.namespace, g.example)
+		proposed, err := r.Proposed.Pod(r.ctx, g.namespace, row.Example)
 		if err != nil {
 			r.report.Unreadable = append(r.report.Unreadable, err.Error())
 			return
@@ -156,7 +164,7 @@ func (r *run) add(c compared) {
 		status, _ := json.Marshal(c.now.Status)
 		c.row.Now = summary(status)
 		if had {
-			c.row.Differs = differences(then, status, c.then != nil)
+			c.row.Differs = append(differences(then, status, c.then != nil), c.placement()...)
 		}
 	}
 	switch {
@@ -174,6 +182,25 @@ func (r *run) add(c compared) {
 		c.row.State = Without
 	}
 	r.report.Rows = append(r.report.Rows, c.row)
+}
+
+// placement returns the difference if only one of two policies places pods by cache. The pods of a template have their project's labels
+// from their controller, so that the status of either may say nothing of it yet.
+func (c *compared) placement() []explain.Difference {
+	if c.then == nil || c.then.Status.CacheAffinity != nil || c.now.Status.CacheAffinity != nil {
+		return nil
+	}
+	said := func(e *explain.Explanation) json.RawMessage {
+		if e.Scheduling == nil || e.Scheduling.CacheAffinity == nil {
+			return nil
+		}
+		text, _ := json.Marshal("on: " + e.Scheduling.CacheAffinity.Because)
+		return text
+	}
+	if then, now := said(c.then), said(c.now); (then == nil) != (now == nil) {
+		return []explain.Difference{{Member: "cacheAffinity", Then: then, Now: now}}
+	}
+	return nil
 }
 
 // differences returns the members that differ. Where a fleet changes, the set of nodes does, which is no difference; under another
@@ -226,6 +253,7 @@ func (r *run) compareNamespaces() {
 		}
 		proposed, err := r.Proposed.Namespace(r.ctx, name)
 		if err != nil {
+			r.report.Unreadable = append(r.report.Unreadable, err.Error())
 			continue
 		}
 		then, would := now.Labelled, proposed.Labelled

@@ -21,8 +21,12 @@ type group struct {
 	namespace, workload string
 	annotation          string
 	pods                int
-	example             string
+	// examples are some of the pods. While a fleet is compared, its pods end.
+	examples []string
 }
+
+// maxExamples is how many pods of a group are tried.
+const maxExamples = 8
 
 // readPods groups the running pods that asked for injection or were injected: those with the label, those with a status, and all of
 // the namespaces that ask.
@@ -51,11 +55,13 @@ func (r *run) readPods() error {
 		}
 		g := known[id]
 		if g == nil {
-			g = &group{namespace: pod.Namespace, workload: workloadOf(pod), annotation: annotation, example: pod.Name}
+			g = &group{namespace: pod.Namespace, workload: workloadOf(pod), annotation: annotation}
 			known[id] = g
 			r.groups = append(r.groups, g)
 		}
-		g.pods++
+		if g.pods++; len(g.examples) < maxExamples {
+			g.examples = append(g.examples, pod.Name)
+		}
 	}
 	return nil
 }
@@ -97,8 +103,8 @@ var sets = []struct{ kind, label string }{
 	{"WorkflowTemplate", "workflows.argoproj.io/workflow-template"}, {"GitLab Runner", "manager.runner.gitlab.com/id-short"},
 }
 
-// ordinal is the end of the name of a Job that a CronJob has made.
-var ordinal = regexp.MustCompile(`-\d+$`)
+// ordinal is the end of the name of a Job that a CronJob has made: the minutes since 1970 (k8s.io/kubernetes, pkg/controller/cronjob).
+var ordinal = regexp.MustCompile(`-\d{8,}$`)
 
 // workloadOf names what creates a pod, as far as its labels and its owner say.
 func workloadOf(pod *corev1.Pod) string {
@@ -113,8 +119,8 @@ func workloadOf(pod *corev1.Pod) string {
 		return "pods without an owner"
 	case owner.Kind == "ReplicaSet":
 		return "Deployment " + strings.TrimSuffix(owner.Name, "-"+pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey])
-	case owner.Kind == "Job":
-		return "Job " + ordinal.ReplaceAllString(owner.Name, "")
+	case owner.Kind == "Job" && ordinal.MatchString(owner.Name):
+		return "CronJob " + ordinal.ReplaceAllString(owner.Name, "")
 	}
 	return owner.Kind + " " + owner.Name
 }

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -32,6 +33,8 @@ var created = time.Unix(0, 0)
 func main() {
 	source := flag.String("source", "../../..", "the `folder` of dagger-inject's sources")
 	output := flag.String("output", "images.tar", "the `file` to write")
+	only := flag.String("only", "", "build only the stand-in for the engine image of that `reference`")
+	size := flag.Int("cli-size", 0, "make the command of stand-ins that many `bytes` long, as that of a real engine is (0: as long as it is)")
 	flag.Usage = func() {
 		_, _ = fmt.Fprint(flag.CommandLine.Output(),
 			"Build the test images as one OCI archive.\n\n  images --source ../../.. --output /tmp/images.tar\n\n")
@@ -40,18 +43,14 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *source, *output); err != nil {
+	if err := run(ctx, *source, *output, *only, *size); err != nil {
 		fmt.Fprintln(os.Stderr, "images:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, source, output string) error {
+func run(ctx context.Context, source, output, only string, size int) error {
 	shell, err := busybox(ctx)
-	if err != nil {
-		return err
-	}
-	pause, err := oci.Compile(ctx, oci.Build{Dir: source, Package: "./test/suite/e2e/pause", Arch: runtime.GOARCH, LDFlags: "-s -w"})
 	if err != nil {
 		return err
 	}
@@ -62,21 +61,17 @@ func run(ctx context.Context, source, output string) error {
 		images = append(images, oci.Named{Name: name, Image: image})
 		return err
 	}
-	if err := add(pauseName, oci.Config{Files: []oci.File{oci.Binary("/pause", pause)}, Entrypoint: []string{"/pause"},
-		User: "65535:65535"}); err != nil {
-		return err
-	}
-	// The shell of GitLab Runner's helper image has a name of its own.
-	helper := oci.Binary("/usr/local/bin/gitlab-runner-build", []byte("#!/bin/sh\nexec /bin/sh\n"))
-	if err := add(runnerName, oci.Config{Files: append(shell, helper), Entrypoint: []string{"/bin/sh"}}); err != nil {
-		return err
-	}
-	engines, err := engineNames(source)
-	if err != nil {
-		return err
+	engines := []string{only}
+	if only == "" {
+		if err := addOwn(ctx, source, shell, add); err != nil {
+			return err
+		}
+		if engines, err = engineNames(source); err != nil {
+			return err
+		}
 	}
 	for _, name := range engines {
-		config, err := engine(ctx, source, name[strings.LastIndex(name, ":")+1:], shell)
+		config, err := engine(ctx, source, name[strings.LastIndex(name, ":")+1:], shell, size)
 		if err != nil {
 			return err
 		}
@@ -87,13 +82,32 @@ func run(ctx context.Context, source, output string) error {
 	return oci.WriteArchive(output, images...)
 }
 
-// engine describes the stand-in for an engine of a version.
-func engine(ctx context.Context, source, version string, shell []oci.File) (oci.Config, error) {
+// addOwn adds the images that no chart names.
+func addOwn(ctx context.Context, source string, shell []oci.File, add func(string, oci.Config) error) error {
+	pause, err := oci.Compile(ctx, oci.Build{Dir: source, Package: "./test/suite/e2e/pause", Arch: runtime.GOARCH, LDFlags: "-s -w"})
+	if err != nil {
+		return err
+	}
+	if err := add(pauseName, oci.Config{Files: []oci.File{oci.Binary("/pause", pause)}, Entrypoint: []string{"/pause"},
+		User: "65535:65535"}); err != nil {
+		return err
+	}
+	// The shell of GitLab Runner's helper image has a name of its own.
+	helper := oci.Binary("/usr/local/bin/gitlab-runner-build", []byte("#!/bin/sh\nexec /bin/sh\n"))
+	return add(runnerName, oci.Config{Files: append(slices.Clone(shell), helper), Entrypoint: []string{"/bin/sh"}})
+}
+
+// engine describes the stand-in for an engine of a version, whose command has at least that many bytes.
+func engine(ctx context.Context, source, version string, shell []oci.File, size int) (oci.Config, error) {
 	program, err := oci.Compile(ctx, oci.Build{
 		Dir: source, Package: "./test/suite/e2e/engine", Arch: runtime.GOARCH, LDFlags: "-s -w -X main.version=" + version,
 	})
 	if err != nil {
 		return oci.Config{}, err
+	}
+	// An executable runs with anything behind it.
+	if own := len(program); own < size {
+		program = bytes.Repeat(program, size/own+1)[:size]
 	}
 	return oci.Config{
 		Files: append(slices.Clone(shell),

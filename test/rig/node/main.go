@@ -60,6 +60,12 @@ func newRoot() *cobra.Command {
 		Args:    cobra.MinimumNArgs(1),
 		RunE:    func(cmd *cobra.Command, archives []string) error { return load(cmd.Context(), state, archives) },
 	}, &cobra.Command{
+		Use:     "ctr -- ARGUMENT...",
+		Short:   "Run containerd's own client, ctr, on the node",
+		Example: "  node ctr -- events",
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(_ *cobra.Command, args []string) error { return ctr(state, args) },
+	}, &cobra.Command{
 		Use: initCommand, Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return runInit(args[0]) },
 	})

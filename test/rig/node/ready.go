@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -102,25 +101,12 @@ func buildImages(ctx context.Context, state string, progress io.Writer) (string,
 
 // load imports images into the node's containerd, where the kubelet finds them.
 func load(ctx context.Context, state string, archives []string) error {
-	state, err := filepath.Abs(state)
+	program, socket, err := containerdClient(state)
 	if err != nil {
 		return err
 	}
-	s, err := readSettings(state)
-	if err != nil {
-		return fmt.Errorf("no cluster is up in %s: %w", state, err)
-	}
-	pid, err := findInit(state)
-	if err != nil {
-		return err
-	}
-	if pid == 0 {
-		return fmt.Errorf("the cluster of %s does not run", state)
-	}
-	// The socket is in the node's own file system, which the kernel shows here.
-	socket := filepath.Join("/proc", strconv.Itoa(pid), "root", containerdSocket)
 	for _, archive := range archives {
-		cmd := exec.CommandContext(ctx, filepath.Join(s.Containerd, "ctr"), "--address", socket, "--namespace", "k8s.io",
+		cmd := exec.CommandContext(ctx, program, "--address", socket, "--namespace", "k8s.io",
 			"images", "import", archive)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("importing %s: %w: %s", archive, err, bytes.TrimSpace(out))

@@ -18,7 +18,7 @@ import (
 
 // handlers returns the three handlers that are compared, without a server.
 func handlers(t testing.TB) map[string]http.Handler {
-	typed, err := newTyped()
+	typed, err := newTyped(builtInPolicies())
 	require.NoError(t, err)
 	ours := http.NewServeMux()
 	metrics := webhook.NewMetrics(prometheus.NewRegistry())

@@ -37,10 +37,15 @@ type options struct {
 var errMissed = errors.New("a target is missed")
 
 func main() {
-	if len(os.Args) == 5 && os.Args[1] == "serve" {
+	// test/suite/creation starts the servers too, with a policy of its own.
+	if len(os.Args) >= 5 && os.Args[1] == "serve" {
 		port, err := strconv.Atoi(os.Args[4])
+		policies := builtInPolicies()
+		if err == nil && len(os.Args) > 5 {
+			policies, err = policiesOf(os.Args[5])
+		}
 		if err == nil {
-			err = serve(os.Args[2], os.Args[3], port)
+			err = serve(os.Args[2], os.Args[3], port, policies)
 		}
 		exit(err, os.Stdout)
 	}

@@ -35,7 +35,7 @@ const version = "bench"
 
 // serve is the child process: it runs one server until its standard input ends, so that none outlives the benchmark. The
 // first line on its standard output is the address of its control endpoint, or what is wrong.
-func serve(server, certs string, port int) error {
+func serve(server, certs string, port int, policies *inject.Policies) error {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
 	go func() {
@@ -55,9 +55,9 @@ func serve(server, certs string, port int) error {
 	case serverOurs:
 		return webhook.RunStandalone(ctx, webhook.Options{
 			Host: loopback, Port: port, CertDir: certs, Version: version, Log: log,
-		}, webhook.Static{Labels: namespaceLabels, Policies: builtInPolicies()})
+		}, webhook.Static{Labels: namespaceLabels, Policies: policies})
 	case serverTyped:
-		handler, err := newTyped()
+		handler, err := newTyped(policies)
 		if err != nil {
 			return err
 		}
@@ -74,6 +74,16 @@ const loopback = "127.0.0.1"
 var namespaceLabels = map[string]string{"kubernetes.io/metadata.name": "ci", "dagger.io/inject": "true"}
 
 func builtInPolicies() *inject.Policies { return inject.NewPolicies(config.BuiltIn(), nil, nil) }
+
+// policiesOf returns those of a file that holds the cluster's policy.
+func policiesOf(file string) (*inject.Policies, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	policies := inject.NewPolicies(config.FromFile(file, text, config.OriginCluster), nil, nil)
+	return policies, policies.Err()
+}
 
 // serveOn serves a handler at our paths with the HTTP server and the TLS settings of our own (webhook/server.go), so that
 // the handler is the only difference.

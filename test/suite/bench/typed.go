@@ -22,15 +22,15 @@ const bare = `{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"dagger.io/i
 	"spec":{"containers":[{"name":"job","image":"job"}]}}`
 
 // defaulter injects the way most webhooks are written: on a decoded pod, of which controller-runtime makes a patch by
-// encoding it again and comparing. It adds what the built-in policy adds to a bare pod, so that the two stay equivalent
-// whatever the policy comes to add. Its decisions are simpler than ours, in its favour.
+// encoding it again and comparing. It adds what the policy adds to a bare pod, so that the two stay equivalent whatever the
+// policy comes to add. Its decisions are simpler than ours, in its favour.
 type defaulter struct {
 	added corev1.Pod
 	// status is encoded for each pod, as ours is.
 	status inject.Status
 }
 
-func newTyped() (http.Handler, error) {
+func newTyped(policies *inject.Policies) (http.Handler, error) {
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func newTyped() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan := inject.Decide(inject.Input{Pod: pod, Entry: inject.EntryPod, Policies: builtInPolicies(), Version: version})
+	plan := inject.Decide(inject.Input{Pod: pod, Entry: inject.EntryPod, Policies: policies, Version: version})
 	injected, err := patch.Apply([]byte(bare), plan.Operations)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func newTyped() (http.Handler, error) {
 		return nil, err
 	}
 	if plan.Status == nil {
-		return nil, fmt.Errorf("the built-in policy does not inject a bare pod: %s", plan.Message())
+		return nil, fmt.Errorf("the policy does not inject a bare pod: %s", plan.Message())
 	}
 	d.status = *plan.Status
 	return admission.WithDefaulter(scheme, d), nil

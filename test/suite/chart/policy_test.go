@@ -76,8 +76,9 @@ func TestAlertsAndDashboardUseMetricsThatThereAre(t *testing.T) {
 	for description := range descriptions {
 		known[regexp.MustCompile(`fqName: "(\w+)"`).FindStringSubmatch(description.String())[1]] = true
 	}
-	// It is registered with the certificate that it is about.
+	// These are registered with what they are about.
 	known["dagger_inject_certificate_expiry_timestamp_seconds"] = true
+	known["dagger_inject_cache_affinity_nodes"] = true
 
 	rendered := objects(t, cases(t)["everything"])
 	var expressions []string

@@ -204,13 +204,14 @@ func TestALimitRangesMinimumIsMet(t *testing.T) {
 		Spec:       corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Min: least}}},
 	}))
 	pod := strings.ReplaceAll(string(annotated("p", nil)), `"image":"i"`,
-		`"image":"i","resources":{"requests":{"cpu":"1","memory":"1Gi"},"limits":{"cpu":"1","memory":"1Gi"}}`)
+		`"image":"i","resources":{"requests":{"cpu":"1","memory":"1Gi"},"limits":{"cpu":"2","memory":"1Gi"}}`)
 	var created creation
 	requireSoon(t, func() bool {
 		created = create(t, "live-limits", []byte(pod), "?dryRun=All")
 		return created.code == http.StatusCreated
 	})
-	require.Equal(t, "250m", created.pod.Spec.InitContainers[0].Resources.Limits.Cpu().String())
+	require.Equal(t, "250m", created.pod.Spec.InitContainers[0].Resources.Requests.Cpu().String())
+	require.Equal(t, "2", created.pod.Spec.InitContainers[0].Resources.Limits.Cpu().String(), "the highest of the pod's own")
 	require.Equal(t, "96Mi", created.pod.Spec.InitContainers[0].Resources.Requests.Memory().String())
 }
 

@@ -41,6 +41,36 @@ spec:
       taskSpec: {steps: [{name: build, image: "registry.example.com/ci:1", script: dagger call build}]}
 `
 
+const tektonLabelledTask = `
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {labels: {dagger.io/inject: "true"}, annotations: {dagger.io/containers: step-build}}
+spec:
+  steps:
+  - {name: clone, image: "registry.example.com/git:1", command: [git], args: [clone]}
+  - {name: build, image: "registry.example.com/ci:1", script: dagger call build}
+`
+
+const tektonRunOfTask = `
+apiVersion: tekton.dev/v1
+kind: TaskRun
+metadata: {}
+spec: {taskRef: {name: builds}}
+`
+
+const tektonLabelledEmbeddedTask = `
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {}
+spec:
+  pipelineSpec:
+    tasks:
+    - name: ci
+      taskSpec:
+        metadata: {labels: {dagger.io/inject: "true"}}
+        steps: [{name: build, image: "registry.example.com/ci:1", script: dagger call build}]
+`
+
 // tektonStatus is what tests look at of a TaskRun's status.
 type tektonStatus struct {
 	PodName    string
@@ -80,6 +110,20 @@ func TestTekton(t *testing.T) {
 		require.NoError(t, shared.CreateNamespace(t.Context(), "tekton-pipeline-run", nil, nil))
 		createFlow(t, "tekton-pipeline-run", "run", tektonPipelineRun)
 		require.Equal(t, []string{"step-build"}, flowTargets(t, flowPod(t, "tekton-pipeline-run", "tekton.dev/pipelineRun", "run")))
+	})
+	t.Run("a Task hands its label and annotations on, as migrate writes them", func(t *testing.T) {
+		t.Parallel()
+		require.NoError(t, shared.CreateNamespace(t.Context(), "tekton-task", nil, nil))
+		createFlow(t, "tekton-task", "builds", tektonLabelledTask)
+		createFlow(t, "tekton-task", "run", tektonRunOfTask)
+		require.Equal(t, []string{"step-build"}, flowTargets(t, flowPod(t, "tekton-task", "tekton.dev/taskRun", "run")))
+	})
+	t.Run("a Task in a PipelineRun hands its label on, as migrate writes it", func(t *testing.T) {
+		t.Parallel()
+		require.NoError(t, shared.CreateNamespace(t.Context(), "tekton-embedded-task", nil, nil))
+		createFlow(t, "tekton-embedded-task", "run", tektonLabelledEmbeddedTask)
+		require.Equal(t, []string{"step-build"},
+			flowTargets(t, flowPod(t, "tekton-embedded-task", "tekton.dev/pipelineRun", "run")))
 	})
 	t.Run("optional is not refused", func(t *testing.T) {
 		t.Parallel()

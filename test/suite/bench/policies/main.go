@@ -4,6 +4,7 @@
 //	go run ./test/suite/bench/policies                     # tables and the targets; two to four minutes
 //	go run ./test/suite/bench/policies -check              # exit 1 where a target is missed
 //	go run ./test/suite/bench/policies -namespaces 1000    # fewer, and with the targets of a small cluster; a minute
+//	go run ./test/suite/bench/policies -engines 5000       # the same with so many engines, among which jobs are placed by cache
 //	go run ./test/suite/bench/policies -heap heap.prof     # only a profile of what the webhook keeps in memory
 //
 // Linux only: it reads /proc.
@@ -45,6 +46,7 @@ func main() {
 		exit(serve(os.Args[2:]))
 	}
 	namespaces := flag.Int("namespaces", 10_000, "how many namespaces have a policy; there are targets for 10,000 and, stricter, for 1,000")
+	engines := flag.Int("engines", 0, "on how many nodes engines run, among which scheduling.cacheAffinity places jobs; 0 leaves that out")
 	check := flag.Bool("check", false, "exit 1 where a target is missed")
 	heap := flag.String("heap", "", "only write a heap profile of the webhook into this file, once it is ready")
 	flag.Parse()
@@ -52,7 +54,7 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	exit(run(ctx, max(1, *namespaces), *check, *heap, os.Stdout, os.Stderr))
+	exit(run(ctx, size{max(1, *namespaces), max(0, *engines)}, *check, *heap, os.Stdout, os.Stderr))
 }
 
 func exit(err error) {
@@ -63,7 +65,10 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-func run(ctx context.Context, namespaces int, check bool, heap string, out, progress io.Writer) (err error) {
+// size is how large the cluster is.
+type size struct{ namespaces, engines int }
+
+func run(ctx context.Context, of size, check bool, heap string, out, progress io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "bench-policies-")
 	if err != nil {
 		return err
@@ -74,7 +79,11 @@ func run(ctx context.Context, namespaces int, check bool, heap string, out, prog
 		return err
 	}
 	defer func() { err = errors.Join(err, cp.Stop()) }()
-	names := namespaceNames(namespaces)
+	placesByCache = of.engines > 0
+	if err := runEngines(ctx, cp, of.engines, progress); err != nil {
+		return err
+	}
+	names := namespaceNames(of.namespaces)
 	if err := populate(ctx, cp, names, progress); err != nil {
 		return err
 	}
@@ -86,12 +95,17 @@ func run(ctx context.Context, namespaces int, check bool, heap string, out, prog
 	if heap != "" {
 		return errors.Join(s.settle(ctx), s.heapProfile(ctx, heap))
 	}
-	rep := &report{namespaces: namespaces, ready: ready}
+	rep := &report{size: of, ready: ready}
+	if of.engines > 0 {
+		if rep.enginesKnown, err = s.awaitEngines(ctx, of.engines); err != nil {
+			return err
+		}
+	}
 	if err := rep.measure(ctx, s, cp, names, progress); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintln(progress, "measuring lookups")
-	if rep.nanos, rep.allocs, err = lookupCost(namespaces); err != nil {
+	if rep.nanos, rep.allocs, err = lookupCost(of.namespaces); err != nil {
 		return err
 	}
 	rep.judge()

@@ -76,9 +76,16 @@ func clusterImage(revision int) string {
 	return fmt.Sprintf("registry.example.com/dagger/engine:v0.21.8-r%d", revision)
 }
 
+// placesByCache is whether the cluster's policy turns that on.
+var placesByCache bool
+
 // clusterPolicy is the built-in policy, as the chart renders it, with another image.
 func clusterPolicy(revision int) string {
-	return strings.ReplaceAll(config.DefaultYAML(), builtInImage, clusterImage(revision))
+	text := strings.ReplaceAll(config.DefaultYAML(), builtInImage, clusterImage(revision))
+	if placesByCache {
+		text += "scheduling: {cacheAffinity: {enabled: true}}\n"
+	}
+	return text
 }
 
 // configMap is what "kubectl apply" sends: the object with a copy of itself in an annotation.

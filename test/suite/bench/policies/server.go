@@ -36,7 +36,9 @@ const connections = 8
 type server struct {
 	process *program.Process
 	pid     int
+	began   time.Time
 	url     string
+	metrics string // their address
 	heap    string // address of the heap profile, if the server is a copy of this program
 	client  *http.Client
 	review  string
@@ -77,18 +79,18 @@ func start(ctx context.Context, cp *controlplane.ControlPlane, dir string, profi
 	if profiled {
 		args = []string{serveCommand, kubeconfig, port, dir, metrics, health}
 	}
-	s := &server{url: "https://" + program.Loopback(ports[0]) + registration.PathPod, client: client, review: string(review)}
+	s := &server{metrics: "http://" + metrics + "/metrics", url: "https://" + program.Loopback(ports[0]) + registration.PathPod, client: client, review: string(review)}
 	if profiled {
 		s.heap = "http://" + metrics + "/heap"
 	}
-	began := time.Now()
+	s.began = time.Now()
 	if s.process, err = program.Start(path, args...); err != nil {
 		return nil, 0, err
 	}
 	if err := s.process.WaitReady(ctx, "http://"+health+"/readyz"); err != nil {
 		return nil, 0, errors.Join(err, s.process.Stop())
 	}
-	took = time.Since(began)
+	took = time.Since(s.began)
 	if s.pid, err = childOf(os.Getpid(), path); err != nil {
 		return nil, 0, errors.Join(err, s.process.Stop())
 	}
