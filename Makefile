@@ -65,6 +65,23 @@ helm: ## Build bin/helm, in the version that the chart is tested with
 build: ## Build bin/dagger-inject
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/dagger-inject ./cmd/dagger-inject
 
+site/node_modules/.package-lock.json: site/package.json site/package-lock.json site/.npmrc
+	cd site && npm ci --ignore-scripts --no-progress
+	@touch $@
+
+.PHONY: site
+site: site/node_modules/.package-lock.json ## Build the documentation with its playground as a static site, in site/dist
+	mkdir -p site/generated/public
+	GOOS=js GOARCH=wasm go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o site/generated/dagger-inject.wasm ./cmd/dagger-inject
+	gzip -9 --no-name --stdout site/generated/dagger-inject.wasm >site/generated/public/dagger-inject.wasm.gz
+	cp "$$(go env GOROOT)/lib/wasm/wasm_exec.js" site/generated/
+	cd site && npm run --silent build
+
+.PHONY: site-test
+site-test: site ## Hold the playground, in Chromium, against the command line, and check the site's links and sizes
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o site/generated/dagger-inject ./cmd/dagger-inject
+	cd site && npm run --silent test
+
 .PHONY: image
 image: ## Build bin/dagger-inject.oci.tar for IMAGE_ARCH (amd64,arm64), without a daemon, and print its digest
 	cd build/image && go run . --source ../.. --output ../../bin --arch $(IMAGE_ARCH) --version $(VERSION) --revision "$(REVISION)" --created "$(SOURCE_DATE_EPOCH)"

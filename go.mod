@@ -2,6 +2,9 @@ module github.com/dagger-inject/dagger-inject
 
 go 1.26.0
 
+// Packages of npm bring Go files of their own.
+ignore ./site
+
 require (
 	github.com/cert-manager/cert-manager v1.21.2
 	github.com/go-logr/logr v1.4.4

@@ -1,10 +1,11 @@
+//go:build !js
+
 package main
 
 import (
 	"fmt"
 
 	"github.com/go-logr/logr"
-	"github.com/spf13/cobra"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -13,23 +14,8 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
+	"github.com/dagger-inject/dagger-inject/internal/explain"
 )
-
-const releaseNamespaceHelp = "namespace that the webhook runs in, with the cluster's policy " +
-	"(default: the one that the webhook configuration leads to, else dagger-inject)"
-
-const kubeconfigHelp = "kubeconfig file (default: $KUBECONFIG, else ~/.kube/config, else the pod's own service account)"
-
-// clusterAccess is how a command reaches the cluster.
-type clusterAccess struct {
-	kubeconfig, context string
-}
-
-// addFlags adds the flags of kubectl that say which cluster is meant.
-func (a *clusterAccess) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.kubeconfig, "kubeconfig", "", kubeconfigHelp)
-	cmd.Flags().StringVar(&a.context, "context", "", "context of the kubeconfig file to use (default: the current one)")
-}
 
 func (a *clusterAccess) loading() clientcmd.ClientConfig {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
@@ -90,4 +76,18 @@ func imageVolumesOf(restConfig *rest.Config) (bool, error) {
 		return false, fmt.Errorf("asking the cluster for its version: %w", err)
 	}
 	return inject.HasImageVolumes(kube.GitVersion)
+}
+
+// connect prepares to read from the cluster.
+func (f *explainFlags) connect(e *explain.Explainer) error {
+	restConfig, err := f.config()
+	if err != nil {
+		return fmt.Errorf("%w (--policy, --engine or --cluster explain without one)", err)
+	}
+	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
+	if e.Reader, err = client.New(restConfig, client.Options{Scheme: cluster.Scheme}); err != nil {
+		return err
+	}
+	e.Cluster.ImageVolumes, err = imageVolumesOf(restConfig)
+	return err
 }

@@ -25,6 +25,8 @@ type document struct {
 	name string // for messages: the file, and the document's number if there are several
 	node *yamlv3.Node
 	json []byte
+	// above is the number of lines above the document in its file.
+	above int
 }
 
 // readDocuments reads a file, or standard input for "-", and returns its documents that are not empty.
@@ -91,11 +93,14 @@ func parseDocuments(name string, text []byte) ([]document, error) {
 		}
 	}
 	var documents []document
+	above := 0
 	for i, part := range splitYAML(text) {
 		d, err := fromYAML(fmt.Sprintf("%s: document %d", name, i+1), part)
 		if err != nil {
-			return nil, err
+			return nil, linesBelow(err, above)
 		}
+		d.above = above
+		above += bytes.Count(part, []byte("\n"))
 		if d.node != nil {
 			documents = append(documents, d)
 		}
@@ -104,6 +109,41 @@ func parseDocuments(name string, text []byte) ([]document, error) {
 		documents[0].name = name
 	}
 	return documents, nil
+}
+
+// yamlLine matches where the YAML library says that an error is.
+var yamlLine = regexp.MustCompile(`\bline (\d+)`)
+
+// linesBelow makes the lines of an error about a document those of its file.
+func linesBelow(err error, above int) error {
+	if above == 0 {
+		return err
+	}
+	return errors.New(yamlLine.ReplaceAllStringFunc(err.Error(), func(line string) string {
+		n, _ := strconv.Atoi(strings.TrimPrefix(line, "line "))
+		return fmt.Sprintf("line %d", n+above)
+	}))
+}
+
+// at returns a field's line in the document's file, as "line 3: ", or empty if it is not known. The path is one as messages have it,
+// such as spec.containers[0].name; the line is that of its deepest part that is there.
+func (d *document) at(path string) string {
+	node := d.node
+	if node.Kind == yamlv3.DocumentNode {
+		node = node.Content[0]
+	}
+	line := node.Line
+	for name := range strings.FieldsFuncSeq(path, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
+		child := childNode(node, name)
+		if child == nil {
+			break
+		}
+		node, line = child, child.Line
+	}
+	if line == 0 {
+		return "" // the tree was not read off a text
+	}
+	return fmt.Sprintf("line %d: ", d.above+line)
 }
 
 // splitYAML cuts a stream before the lines that start documents: three dashes, and perhaps more after a space.

@@ -1,3 +1,5 @@
+//go:build !js
+
 package main
 
 import (
@@ -8,6 +10,7 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -114,4 +117,23 @@ func (f *engineFlags) readCluster(ctx context.Context) (*enginesRead, error) {
 		read.usage, read.usageUnknown = nil, err.Error()
 	}
 	return read, nil
+}
+
+// usedIn counts the pods in manifests that were given each engine; nil if there are no pods.
+func usedIn(ctx context.Context, objects []manifestObject) (engines.Usage, error) {
+	var pods cluster.Objects
+	for _, object := range objects {
+		if kind, _ := object.Get("kind").Str(); kind != "Pod" {
+			continue
+		}
+		var pod unstructured.Unstructured
+		if err := pod.UnmarshalJSON([]byte(object.Text())); err != nil {
+			return nil, badInputf("%s: %w", object.name, err)
+		}
+		pods = append(pods, pod)
+	}
+	if len(pods) == 0 {
+		return nil, nil
+	}
+	return engines.Used(ctx, pods)
 }

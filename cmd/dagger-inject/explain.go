@@ -21,7 +21,8 @@ const (
 
 type explainFlags struct {
 	injectFlags
-	cluster []string
+	cluster    []string
+	filesAlone bool
 	clusterAccess
 	releaseNamespace string
 }
@@ -38,8 +39,8 @@ what injection added; the output says on which, and how the pod's dagger.io/stat
 with and without the label. FILE is a Pod, a List, several documents, or workloads with a pod template; "inject" says more.
 
 What the webhook knows is read from the cluster: the webhook configurations, the namespace, the policies, the engine; and the
-nodes. The output names what may not be read, and explains the rest. With --policy, --engine, --cluster or
---namespace-labels, FILE is explained by files alone, and no cluster is needed.
+nodes. The output names what may not be read, and explains the rest. With --policy, --engine, --cluster,
+--namespace-labels or --offline, FILE is explained by files alone, and no cluster is needed.
 
 The exit code is 0 when the pod is injected or would be, 3 when injection does not apply to it, 4 when it cannot be injected,
 2 when the input is bad, and 1 when it is not known. Of several objects, it is that of the worst.`,
@@ -61,6 +62,7 @@ The exit code is 0 when the pod is injected or would be, 3 when injection does n
 	f.inputs(flags)
 	flags.Lookup("namespace").Usage = "namespace of the pod or the objects (default: the objects' own, else the context's)"
 	flags.StringArrayVar(&f.cluster, "cluster", nil, "manifests to read instead of the cluster; may be repeated")
+	flags.BoolVar(&f.filesAlone, "offline", false, "explain by files alone, also where none is given beside FILE")
 	f.addFlags(cmd)
 	flags.StringVar(&f.releaseNamespace, "release-namespace", "", releaseNamespaceHelp)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml; text without it. Several objects of FILE are a list")

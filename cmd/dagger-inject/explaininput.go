@@ -4,24 +4,22 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
+	"github.com/dagger-inject/dagger-inject/internal/cluster/client"
 	"github.com/dagger-inject/dagger-inject/internal/explain"
 )
 
 // offline reports whether files stand for the cluster.
 func (f *explainFlags) offline() bool {
-	return f.policy != "" || f.namespacePolicy != "" || len(f.engines) > 0 || len(f.cluster) > 0 ||
+	return f.filesAlone || f.policy != "" || f.namespacePolicy != "" || len(f.engines) > 0 || len(f.cluster) > 0 ||
 		len(f.namespaceLabels)+len(f.namespaceAnnotations) > 0
 }
 
@@ -69,20 +67,6 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 		return policies
 	}
 	return e, nil
-}
-
-// connect prepares to read from the cluster.
-func (f *explainFlags) connect(e *explain.Explainer) error {
-	restConfig, err := f.config()
-	if err != nil {
-		return fmt.Errorf("%w (--policy, --engine or --cluster explain without one)", err)
-	}
-	restConfig.QPS, restConfig.WarningHandler = -1, rest.NoWarnings{}
-	if e.Reader, err = client.New(restConfig, client.Options{Scheme: cluster.Scheme}); err != nil {
-		return err
-	}
-	e.Cluster.ImageVolumes, err = imageVolumesOf(restConfig)
-	return err
 }
 
 // labelled wraps objects so that every namespace has the labels and annotations of the command line.

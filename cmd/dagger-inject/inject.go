@@ -156,7 +156,7 @@ func (f *injectFlags) decide(d document, policies *inject.Policies) (result, err
 
 func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointer string, policies *inject.Policies) error {
 	if kind == "" {
-		return badInputf("%s: %skind: missing: want a Kubernetes object", r.name, fieldPrefix(pointer))
+		return badInputf("%s: %s%skind: missing: want a Kubernetes object", r.name, r.at(fieldPrefix(pointer)), fieldPrefix(pointer))
 	}
 	metadata := object.Get("metadata")
 	name, _ := metadata.Get("name").Str()
@@ -182,7 +182,9 @@ func (f *injectFlags) decideObject(r *result, object rawjson.Value, kind, pointe
 		Version:    cmp.Or(f.version, version),
 	})
 	if plan.Decision == inject.DecisionError {
-		return badInputf("%s: %s: %s%s", r.name, subject, fieldPrefix(pointer+template.Pointer), plan.Detail)
+		field := fieldPrefix(pointer+template.Pointer) + plan.Detail
+		path, _, _ := strings.Cut(field, ":")
+		return badInputf("%s: %s%s: %s", r.name, r.at(path), subject, field)
 	}
 	r.operations = append(r.operations, plan.Operations...)
 	r.lines = append(r.lines, fmt.Sprintf("%s: %s (%s): %s", subject, plan.Decision, plan.Reason, summary(plan)))

@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -58,13 +55,6 @@ func complain(w io.Writer, err error) {
 }
 
 func badInputf(format string, args ...any) error { return badInput{fmt.Errorf(format, args...)} }
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks the command to stop; a second one kills it.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
-}
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, s streams) int {
@@ -115,13 +105,8 @@ namespace so labelled, leaves admission able to reach a Dagger Engine, with a da
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return badInputf("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newInjectCommand(s), newExplainCommand(s), newWebhookCommand(s), newLintCommand(s), newPolicyCommand(s),
-		newEngineCommand(s), newWaitCommand(s), newCheckCommand(s), newDiffCommand(s),
-		newMigrateCommand(s), newTestCommand(s), newVersionCommand(s))
-	complete(root)
-	if isPlugin(os.Args[0]) {
-		asPlugin(root)
-	}
+	root.AddCommand(newInjectCommand(s), newExplainCommand(s), newLintCommand(s), newVersionCommand(s))
+	addForClusters(root, s)
 	return root
 }
 

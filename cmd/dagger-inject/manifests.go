@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,14 +11,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
-	"github.com/dagger-inject/dagger-inject/internal/engines"
 )
 
 // offlineEngines reads engines off manifests, as the webhook does off the cluster; nil without manifests. The pods are in the
@@ -114,25 +111,6 @@ func namespacesOf(objects []manifestObject, without string) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// usedIn counts the pods in manifests that were given each engine; nil if there are no pods.
-func usedIn(ctx context.Context, objects []manifestObject) (engines.Usage, error) {
-	var pods cluster.Objects
-	for _, object := range objects {
-		if kind, _ := object.Get("kind").Str(); kind != "Pod" {
-			continue
-		}
-		var pod unstructured.Unstructured
-		if err := pod.UnmarshalJSON([]byte(object.Text())); err != nil {
-			return nil, badInputf("%s: %w", object.name, err)
-		}
-		pods = append(pods, pod)
-	}
-	if len(pods) == 0 {
-		return nil, nil
-	}
-	return engines.Used(ctx, pods)
 }
 
 // workloadsIn takes the workloads and Services of a namespace out of manifests; those that name no namespace belong to the one

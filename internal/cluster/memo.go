@@ -6,7 +6,7 @@ import (
 	"reflect"
 	"strings"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"github.com/dagger-inject/dagger-inject/internal/cluster/client"
 )
 
 // Memo reads each object and each list once. It is for one run of a command, over which the cluster is taken not to change.

@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/dagger-inject/dagger-inject/internal/cluster/client"
 )
 
 // Objects is a client.Reader of objects in memory. It knows label selectors, and field selectors of a name or a namespace.
@@ -22,7 +22,7 @@ type Objects []unstructured.Unstructured
 
 // Get finds an object by its kind, namespace and name, as client.Reader does.
 func (o Objects) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
-	gvk, err := apiutil.GVKForObject(into, Scheme)
+	gvk, err := client.GVKForObject(into, Scheme)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (o Objects) Get(_ context.Context, key client.ObjectKey, into client.Object
 
 // List finds objects by their kind and the options, as client.Reader does.
 func (o Objects) List(_ context.Context, into client.ObjectList, opts ...client.ListOption) error {
-	gvk, err := apiutil.GVKForObject(into, Scheme)
+	gvk, err := client.GVKForObject(into, Scheme)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dagger-inject/dagger-inject/internal/cluster/client"
 )
 
 // OwnDiscoveryOff reports whether the flags of the installed webhook keep it from looking for engines in the pods' own

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/inject/engine"
+	"github.com/dagger-inject/dagger-inject/internal/cluster/client"
 )
 
 // ReadyEngines reads which pods of engines are ready in some namespaces, as the webhook does.

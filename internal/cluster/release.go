@@ -4,9 +4,9 @@ import (
 	"context"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/inject/registration"
+	"github.com/dagger-inject/dagger-inject/internal/cluster/client"
 )
 
 // DefaultReleaseNamespace is the namespace that the chart is usually installed in.

@@ -70,6 +70,7 @@ func run(t *testing.T, steps map[string]string, env ...string) (output string, c
 
 const (
 	lastTest = "ran go test -count=1 "
+	site     = "the site, in a browser"
 	e2e      = "end to end, on a real node"
 	runners  = "the runner systems' own code"
 )
@@ -83,7 +84,7 @@ func TestEveryStepRunsWhereThereIsTime(t *testing.T) {
 			ran = append(ran, strings.Join(strings.Fields(command)[:2], " "))
 		}
 	}
-	require.Equal(t, []string{"make lint", "make test", "go test", "make demo", "make soak", "make e2e", "make runners", "go test"}, ran)
+	require.Equal(t, []string{"make lint", "make test", "go test", "make demo", "make soak", "make site-test", "make e2e", "make runners", "go test"}, ran)
 	require.Contains(t, out, "== done after 28 min; left out: nothing\n")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	require.True(t, strings.HasPrefix(lines[len(lines)-1], lastTest), "a test runner has the last word")
@@ -96,10 +97,10 @@ func TestWhatThereIsNoTimeForIsLeftOut(t *testing.T) {
 		out   []string // what is left out
 		says  string
 	}{
-		"the budget has gone by": {map[string]string{"make-test": "60 0"}, nil, []string{"demo", "roll-out soak", e2e, runners},
+		"the budget has gone by": {map[string]string{"make-test": "60 0"}, nil, []string{"demo", "roll-out soak", site, e2e, runners},
 			"60 min of the budget of 60 min have gone by"},
 		"a budget of one's own": {map[string]string{"make-test": "10 0"}, []string{"CI_BUDGET_MINUTES=5"},
-			[]string{"demo", "roll-out soak", e2e, runners}, "10 min of the budget of 5 min have gone by"},
+			[]string{"demo", "roll-out soak", site, e2e, runners}, "10 min of the budget of 5 min have gone by"},
 		"a slow machine, by what it took so far": {map[string]string{"make-test": "50 0", "make-demo": "4 0", "make-soak": "4 0"}, nil,
 			[]string{e2e, runners}, e2e + ": it would take about 50 min here, and 27 min are left"},
 		"the limit ends a step": {map[string]string{"make-test": "30 0", "make-e2e": "57 0"}, nil, []string{e2e, runners},
