@@ -11,7 +11,7 @@ const pages = /^(docs\/.*|site\/(index|playground)|charts\/dagger-inject\/README
 function linkToRepository(md) {
   md.core.ruler.push('link-to-repository', ({ tokens, env }) => {
     for (const token of tokens.flatMap((block) => block.children ?? [])) {
-      const href = token.type === 'link_open' ? token.attrGet('href') : token.type === 'image' ? token.attrGet('src') : null
+      const href = token.type === 'link_open' ? token.attrGet('href') : null
       if (!href || /^([a-z]+:|#|\/)/.test(href)) continue
       const [path, fragment] = href.split('#')
       const file = join(dirname(env.path), decodeURIComponent(path))
@@ -19,10 +19,19 @@ function linkToRepository(md) {
       if (!existsSync(file)) throw new Error(`${env.path} links to ${href}, which is not there`)
       if (target === 'site/playground.md') token.attrSet('href', '/playground')
       if (pages.test(target)) continue
-      const url = `${home}/${statSync(file).isDirectory() ? 'tree' : 'blob'}/main/${target}${fragment ? '#' + fragment : ''}`
-      token.attrSet(token.type === 'image' ? 'src' : 'href', url)
+      token.attrSet('href', `${home}/${statSync(file).isDirectory() ? 'tree' : 'blob'}/main/${target}${fragment ? '#' + fragment : ''}`)
     }
   })
+}
+
+/** Says where a diagram is drawn: the library that draws them is larger than all documents together. */
+function linkDiagrams(md) {
+  const fence = md.renderer.rules.fence
+  md.renderer.rules.fence = (tokens, at, options, env, self) => {
+    const code = fence(tokens, at, options, env, self)
+    if (tokens[at].info !== 'mermaid') return code
+    return `${code}<p><a href="${home}/blob/main/${relative(repository, env.path)}">This diagram, drawn</a></p>`
+  }
 }
 
 // Pages above this folder become modules that import Vue, which is installed in this folder alone.
@@ -54,7 +63,7 @@ export default defineConfig({
   lastUpdated: false,
   // The playground is all that a reader of it loads.
   router: { prefetchLinks: false },
-  markdown: { config: linkToRepository, anchor: { slugify }, headers: { slugify }, toc: { slugify } },
+  markdown: { config: (md) => md.use(linkToRepository).use(linkDiagrams), anchor: { slugify }, headers: { slugify }, toc: { slugify } },
   vite: {
     plugins: [vueForEveryPage],
     publicDir: fileURLToPath(new URL('../generated/public', import.meta.url)),
