@@ -12,19 +12,29 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// The types of controller-runtime's client.
 type (
-	Reader                 = client.Reader
-	Object                 = client.Object
-	ObjectList             = client.ObjectList
-	ObjectKey              = client.ObjectKey
-	GetOption              = client.GetOption
-	ListOption             = client.ListOption
-	ListOptions            = client.ListOptions
-	InNamespace            = client.InNamespace
-	MatchingLabels         = client.MatchingLabels
+	// Reader reads objects.
+	Reader = client.Reader
+	// Object is a Kubernetes object.
+	Object = client.Object
+	// ObjectList is a list of Kubernetes objects.
+	ObjectList = client.ObjectList
+	// ObjectKey names an object.
+	ObjectKey = client.ObjectKey
+	// GetOption changes how an object is read.
+	GetOption = client.GetOption
+	// ListOption selects objects.
+	ListOption = client.ListOption
+	// ListOptions are what ListOptions of one call add up to.
+	ListOptions = client.ListOptions
+	// InNamespace selects the objects of a namespace.
+	InNamespace = client.InNamespace
+	// MatchingLabels selects objects that have all of the labels.
+	MatchingLabels = client.MatchingLabels
+	// MatchingLabelsSelector selects objects by a selector of labels.
 	MatchingLabelsSelector = client.MatchingLabelsSelector
-	Limit                  = client.Limit
+	// Limit is how many objects are enough.
+	Limit = client.Limit
 )
 
 // IgnoreNotFound returns nil for an error that says that an object does not exist, and every other error as it is.

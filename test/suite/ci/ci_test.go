@@ -84,7 +84,8 @@ func TestEveryStepRunsWhereThereIsTime(t *testing.T) {
 			ran = append(ran, strings.Join(strings.Fields(command)[:2], " "))
 		}
 	}
-	require.Equal(t, []string{"make lint", "make test", "go test", "make demo", "make soak", "make site-test", "make e2e", "make runners", "go test"}, ran)
+	require.Equal(t, []string{"make lint", "make test", "go test", "make demo", "make soak", "make site-test",
+		"make e2e", "make runners", "go test"}, ran)
 	require.Contains(t, out, "== done after 28 min; left out: nothing\n")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	require.True(t, strings.HasPrefix(lines[len(lines)-1], lastTest), "a test runner has the last word")
