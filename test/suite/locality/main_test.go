@@ -43,7 +43,7 @@ func TestTheSimulationAloneIsTheSameEachTime(t *testing.T) {
 		texts = append(texts, out.String())
 	}
 	require.Equal(t, texts[0], texts[1])
-	for _, want := range []string{"5 nodes, 0.6, requests 0.5 of use", "150 nodes, 0.6", "ladder of 16, 100 to 10", "greedy oracle"} {
+	for _, want := range []string{"5 nodes, 0.6, requests 0.5 of use", "150 nodes, 0.6", "ladder of 16, 100 to 55", "greedy oracle"} {
 		require.Contains(t, texts[0], want)
 	}
 	require.NotContains(t, texts[0], "goal")
