@@ -16,13 +16,20 @@ import (
 	"time"
 
 	"github.com/dagger-inject/dagger-inject/test/rig/poll"
+	"github.com/dagger-inject/dagger-inject/test/rig/tools"
 )
 
 // Build compiles the program into dir and returns its path.
 func Build(ctx context.Context, dir string) (string, error) {
+	// In its own module: a nested one, whose tests may build it too, does not have all that it is made of.
+	root, err := tools.Root(ctx)
+	if err != nil {
+		return "", err
+	}
 	path := filepath.Join(dir, "dagger-inject")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path,
-		"github.com/dagger-inject/dagger-inject/cmd/dagger-inject").CombinedOutput()
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/dagger-inject")
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building dagger-inject: %w\n%s", err, out)
 	}
