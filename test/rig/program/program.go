@@ -26,7 +26,10 @@ func Build(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "dagger-inject")
+	path, err := filepath.Abs(filepath.Join(dir, "dagger-inject"))
+	if err != nil {
+		return "", err
+	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/dagger-inject")
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
