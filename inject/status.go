@@ -92,7 +92,7 @@ func (s *Status) write(p *pod, annotations *patch.Cursor) {
 	}
 }
 
-// appendJSON appends the same bytes as encoding/json would, in a tenth of the time.
+// appendJSON appends the same bytes as encoding/json would, in a third of the time (BenchmarkStatus).
 func (s *Status) appendJSON(dst []byte) []byte {
 	dst = appendMember(dst, "{", "version", s.Version)
 	dst = appendMember(dst, `,"policy":{`, "source", s.Policy.Source)
