@@ -21,8 +21,11 @@ type cpuOf struct {
 	guaranteed bool
 }
 
-// cpu looks at the containers that are not ours.
+// cpu looks at the containers that are not ours, once.
 func (p *pod) cpu() cpuOf {
+	if p.cpuKnown != nil {
+		return *p.cpuKnown
+	}
 	all := cpuOf{limited: true, guaranteed: true}
 	for i := range p.containers {
 		all.take(&p.containers[i])
@@ -32,6 +35,7 @@ func (p *pod) cpu() cpuOf {
 			all.take(c)
 		}
 	}
+	p.cpuKnown = &all
 	return all
 }
 
