@@ -33,6 +33,9 @@ func newCacheAffinity(c *config.CacheAffinity) *cacheAffinity {
 	return a
 }
 
+// A set remembers as many members of an order as a policy may prefer.
+const _ = uint(rendezvous.Most - config.MostCacheNodes)
+
 // maxNodePreference is the size of one preference at most, with a node's name of 253 bytes.
 const maxNodePreference = 400
 
@@ -110,11 +113,12 @@ type CacheAffinityStatus struct {
 }
 
 // cacheKey returns the key of the pod, read once.
-func (c *choice) cacheKey() cacheKey {
-	if !c.keyRead {
-		c.key, c.keyRead = readCacheKey(c.pod, c.system, c.policy.cacheAffinity.key), true
+func (p *pod) cacheKey(system System, wanted config.CacheKey) cacheKey {
+	if p.keyKnown == nil {
+		key := readCacheKey(p, system, wanted)
+		p.keyKnown = &key
 	}
-	return c.key
+	return *p.keyKnown
 }
 
 // projectsReplica returns the first ready replica of an engine in the project's order. It returns false where placement by cache is
@@ -123,7 +127,7 @@ func (c *choice) projectsReplica(e *compiledEngine) (int32, bool) {
 	if c.policy.cacheAffinity == nil {
 		return 0, false
 	}
-	key := c.cacheKey()
+	key := c.pod.cacheKey(c.system, c.policy.cacheAffinity.key)
 	if key.text == "" {
 		return 0, false
 	}
@@ -157,7 +161,7 @@ func (i *injection) preferCache(spec *patch.Cursor) *CacheAffinityTrace {
 	if t.Result = i.noCache(replica, among); t.Result != "" {
 		return t
 	}
-	key := readCacheKey(i.pod, i.system, a.key)
+	key := i.pod.cacheKey(i.system, a.key)
 	if t.Key, t.KeyFrom = key.text, key.from; key.text == "" {
 		t.Result = CacheAffinityNoKey
 		return t

@@ -40,8 +40,6 @@ type choice struct {
 	forbids, privilegedForbidden string
 	ownKernel                    string // why the pod may have a kernel of its own, empty for nothing
 	stop                         interruption
-	key                          cacheKey
-	keyRead                      bool
 
 	// held is the engine that the pod is connected to already, nil for none, and replica which of its replicas.
 	held    *compiledEngine

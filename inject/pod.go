@@ -32,7 +32,8 @@ type pod struct {
 	name, namePrefix string
 	owner            string // the UID of its first owner
 
-	cpuKnown *cpuOf // nil until cpu is asked
+	cpuKnown *cpuOf    // nil until cpu is asked
+	keyKnown *cacheKey // nil until cacheKey is asked
 
 	// terms are those that nodes are required to match, once termsRead, and fits is a placement that contradicts nothing in them.
 	terms     []podTerm

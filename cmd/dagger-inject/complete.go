@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dagger-inject/dagger-inject/config"
@@ -88,15 +90,7 @@ func valueOf(cmd *cobra.Command, flag string) string {
 }
 
 func namespaces(ctx context.Context, c client.Client, _ *cobra.Command, _ []string) []string {
-	var list corev1.NamespaceList
-	if c.List(ctx, &list) != nil {
-		return nil
-	}
-	var names []string
-	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
-	}
-	return names
+	return namesOf(ctx, c, &corev1.NamespaceList{})
 }
 
 func pods(ctx context.Context, c client.Client, cmd *cobra.Command, _ []string) []string {
@@ -104,14 +98,19 @@ func pods(ctx context.Context, c client.Client, cmd *cobra.Command, _ []string) 
 	if namespace == "" {
 		namespace = accessOf(cmd).contextNamespace()
 	}
-	var list corev1.PodList
-	if c.List(ctx, &list, client.InNamespace(namespace), client.Limit(500)) != nil {
+	return namesOf(ctx, c, &corev1.PodList{}, client.InNamespace(namespace), client.Limit(500))
+}
+
+// namesOf returns the names of the objects of a list, none where it cannot be read.
+func namesOf(ctx context.Context, c client.Client, list client.ObjectList, options ...client.ListOption) []string {
+	if c.List(ctx, list, options...) != nil {
 		return nil
 	}
 	var names []string
-	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
-	}
+	_ = meta.EachListItem(list, func(object runtime.Object) error {
+		names = append(names, object.(client.Object).GetName())
+		return nil
+	})
 	return names
 }
 

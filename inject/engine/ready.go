@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/dagger-inject/dagger-inject/inject/rendezvous"
 )
@@ -95,19 +96,12 @@ func unreadySince(pod *corev1.Pod) int64 {
 	}
 	if gone := pod.DeletionTimestamp; gone != nil {
 		// The timestamp is when the pod will be killed.
-		began := metav1.NewTime(gone.Add(-time.Duration(seconds(pod.DeletionGracePeriodSeconds)) * time.Second))
+		began := metav1.NewTime(gone.Add(-time.Duration(ptr.Deref(pod.DeletionGracePeriodSeconds, 0)) * time.Second))
 		if since.Before(&began) {
 			since = began
 		}
 	}
 	return max(1, since.Unix())
-}
-
-func seconds(n *int64) int64 {
-	if n == nil {
-		return 0
-	}
-	return *n
 }
 
 // Workload returns the workload that the pod belongs to.
