@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"reflect"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -114,7 +115,16 @@ func socketConnection(s *engine.Socket, mountPath string) *connection {
 		path, _ := v.Get("hostPath").Get("path").Str()
 		return path == s.HostPath
 	}
-	c.spare, c.mountedAt = "run", func(mountPath string) *connection { return socketConnection(s, mountPath) }
+	var below *connection // where a container's own mount at /var/run would hide this one, as those of dind do
+	if rest, ok := strings.CutPrefix(mountPath, "/run/"); ok {
+		below = socketConnection(s, "/var/run/"+rest)
+	}
+	c.spare, c.mountedAt = "run", func(mountPath string) *connection {
+		if below != nil && mountPath == below.mountPath {
+			return below
+		}
+		return socketConnection(s, mountPath)
+	}
 	return c
 }
 

@@ -11,8 +11,9 @@ import (
 // initContainer is one of our init containers, encoded once, in two halves: the fields that depend on the pod go between them. All
 // fields exist in Kubernetes 0.26, because the webhook of legacy ARC drops newer ones. The exception is a sidecar's restartPolicy.
 type initContainer struct {
-	image     string
-	resources corev1.ResourceList
+	image string
+	// resources are those of a pod that has some, and least those of a BestEffort pod.
+	resources, least corev1.ResourceList
 	// security is a sidecar's, the same for every pod. It is nil if the pod's own security context decides.
 	security *corev1.SecurityContext
 
@@ -41,7 +42,7 @@ func newInitContainer(start *initContainerStart, resources corev1.ResourceList) 
 
 func newSidecarContainer(start *initContainerStart, resources corev1.ResourceList, security *corev1.SecurityContext) *initContainer {
 	text := mustMarshal(start)
-	t := &initContainer{image: start.Image, resources: resources, security: security, start: text[:len(text)-1]}
+	t := &initContainer{image: start.Image, resources: resources, least: bestEffort(resources), security: security, start: text[:len(text)-1]}
 	for _, mount := range start.VolumeMounts {
 		t.mounts = appendElement(t.mounts, mustMarshal(mount))
 	}
@@ -53,7 +54,7 @@ func newSidecarContainer(start *initContainerStart, resources corev1.ResourceLis
 		delete(limits, corev1.ResourceCPU)
 	}
 	t.ample = encodeResources(resources, limits)
-	t.bestEffort = encodeResources(bestEffort(resources), bestEffort(resources))
+	t.bestEffort = encodeResources(t.least, t.least)
 	return t
 }
 
@@ -125,7 +126,7 @@ func (t *initContainer) resourcesJSON(p *pod, ns *Namespace) json.RawMessage {
 func (t *initContainer) resourcesFor(p *pod, ns *Namespace) (resources corev1.ResourceList, fitted bool) {
 	wanted := t.resources
 	if p.isBestEffort() {
-		wanted = bestEffort(t.resources)
+		wanted = t.least
 	}
 	resources, limited := ns.Limits.fit(wanted)
 	within := withinPodResources

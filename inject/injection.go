@@ -2,6 +2,7 @@ package inject
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
@@ -242,7 +243,7 @@ func (i *injection) addGroup(spec *patch.Cursor) {
 			return
 		}
 	}
-	spec.Member("securityContext").Member("supplementalGroups").Append(mustMarshal(group))
+	spec.Member("securityContext").Member("supplementalGroups").Append(strconv.AppendInt(nil, group, 10))
 }
 
 // addCLIVolume adds the volume with the CLI, and what fills it.

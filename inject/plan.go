@@ -3,9 +3,8 @@ package inject
 import (
 	"strings"
 
-	"gomodules.xyz/jsonpatch/v2"
-
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 	"github.com/dagger-inject/dagger-inject/internal/truncate"
 )
@@ -44,7 +43,7 @@ type Plan struct {
 	// Warnings are sentences for the creator of the pod.
 	Warnings []string
 	// Operations is the JSON patch, or nil if there is nothing to do.
-	Operations []jsonpatch.Operation
+	Operations []patch.Operation
 	// CacheAffinity is what became of placement by cache.
 	CacheAffinity CacheAffinityResult
 	// RetryAfterSeconds is set on a refusal that the creator's client should retry by itself.

@@ -66,6 +66,8 @@ func bestEffort(resources corev1.ResourceList) corev1.ResourceList {
 	return kept
 }
 
+var errNoQuantity = errors.New("none")
+
 // quantityOf reads a quantity, which may be a number.
 func quantityOf(value rawjson.Value) (resource.Quantity, error) {
 	text, quoted := value.Str()
@@ -73,7 +75,7 @@ func quantityOf(value rawjson.Value) (resource.Quantity, error) {
 		text = value.Text()
 	}
 	if text == "" {
-		return resource.Quantity{}, errors.New("none")
+		return resource.Quantity{}, errNoQuantity
 	}
 	return config.ParseQuantity(text)
 }

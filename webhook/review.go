@@ -96,10 +96,7 @@ func respond(r *request, plan *inject.Plan, b *buffer) ([]byte, error) {
 		}
 		dst = append(append(dst, `,"status":`...), text...)
 	} else if len(plan.Operations) > 0 {
-		var err error
-		if b.patch, err = patch.Append(b.patch[:0], plan.Operations); err != nil {
-			return nil, err
-		}
+		b.patch = patch.Append(b.patch[:0], plan.Operations)
 		dst = append(dst, `,"patch":"`...)
 		dst = base64.StdEncoding.AppendEncode(dst, b.patch)
 		dst = append(dst, `","patchType":"JSONPatch"`...)

@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
+	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/terminal"
 )
@@ -141,7 +141,7 @@ func (f *injectFlags) results(stdin io.Reader) ([]result, error) {
 // result is the outcome of one document.
 type result struct {
 	document
-	operations []jsonpatch.Operation
+	operations []patch.Operation
 	lines      []string // its lines for standard error
 }
 

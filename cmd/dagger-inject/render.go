@@ -64,11 +64,7 @@ func renderJSON(s streams, results []result) error {
 
 func renderPatch(s streams, results []result) error {
 	for _, r := range results {
-		encoded, err := patch.Marshal(r.operations)
-		if err != nil {
-			return err
-		}
-		if err := writeIndented(s.out, encoded); err != nil {
+		if err := writeIndented(s.out, patch.Marshal(r.operations)); err != nil {
 			return err
 		}
 	}

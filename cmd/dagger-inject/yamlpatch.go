@@ -1,27 +1,25 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 
 	yamlv3 "go.yaml.in/yaml/v3"
-	"gomodules.xyz/jsonpatch/v2"
 
+	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
 var pointerUnescapes = strings.NewReplacer("~1", "/", "~0", "~")
 
 // addToYAML applies `add` operations to a YAML tree, so that comments, order and style of what the user wrote survive.
-func addToYAML(root *yamlv3.Node, ops []jsonpatch.Operation) error {
+func addToYAML(root *yamlv3.Node, ops []patch.Operation) error {
 	for _, op := range ops {
-		raw, ok := op.Value.(json.RawMessage)
 		var index rawjson.Document
-		value, err := index.Parse(string(raw))
-		if !ok || err != nil || op.Operation != "add" {
-			return fmt.Errorf("operation %s %s is not an addition of JSON", op.Operation, op.Path)
+		value, err := index.Parse(string(op.Value))
+		if err != nil {
+			return fmt.Errorf("operation add %s: %w", op.Path, err)
 		}
 		segments := strings.Split(strings.TrimPrefix(op.Path, "/"), "/")
 		parent := root

@@ -4,38 +4,33 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"gomodules.xyz/jsonpatch/v2"
 	evanphx "gopkg.in/evanphx/json-patch.v4"
 )
 
-// Marshal encodes operations as an RFC 6902 document. Values that are json.RawMessage are copied as they are, which is
-// what a Session yields; encoding/json would check and compact each of them once more.
-func Marshal(ops []jsonpatch.Operation) ([]byte, error) { return Append(nil, ops) }
+// Marshal encodes operations as an RFC 6902 document. Their values are copied as they are; encoding/json would check and compact
+// each of them once more.
+func Marshal(ops []Operation) []byte { return Append(nil, ops) }
 
 // Append appends what Marshal returns.
-func Append(dst []byte, ops []jsonpatch.Operation) ([]byte, error) {
+func Append(dst []byte, ops []Operation) []byte {
 	dst = append(dst, '[')
 	for i, op := range ops {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, `{"op":`...)
-		dst = AppendString(dst, op.Operation)
-		dst = append(dst, `,"path":`...)
-		dst = AppendString(dst, op.Path)
-		dst = append(dst, `,"value":`...)
-		raw, ok := op.Value.(json.RawMessage)
-		if !ok {
-			var err error
-			if raw, err = json.Marshal(op.Value); err != nil {
-				return nil, fmt.Errorf("encoding the value of %s: %w", op.Path, err)
-			}
-		}
-		dst = append(dst, raw...)
-		dst = append(dst, '}')
+		dst = op.append(dst)
 	}
-	return append(dst, ']'), nil
+	return append(dst, ']')
 }
+
+func (o Operation) append(dst []byte) []byte {
+	dst = AppendString(append(dst, `{"op":"add","path":`...), o.Path)
+	dst = append(append(dst, `,"value":`...), o.Value...)
+	return append(dst, '}')
+}
+
+// MarshalJSON returns the operation as RFC 6902 has it.
+func (o Operation) MarshalJSON() ([]byte, error) { return o.append(nil), nil }
 
 // String returns s as a JSON string.
 func String(s string) json.RawMessage {
@@ -65,12 +60,8 @@ func AppendString(dst []byte, s string) []byte {
 // Apply applies operations to a document with the library that the API server applies admission patches with
 // (k8s.io/apiserver, pkg/admission/plugin/webhook/mutating/dispatcher.go). Any operation that does not fit the document is
 // an error.
-func Apply(document []byte, ops []jsonpatch.Operation) ([]byte, error) {
-	encoded, err := Marshal(ops)
-	if err != nil {
-		return nil, err
-	}
-	decoded, err := evanphx.DecodePatch(encoded)
+func Apply(document []byte, ops []Operation) ([]byte, error) {
+	decoded, err := evanphx.DecodePatch(Marshal(ops))
 	if err != nil {
 		return nil, fmt.Errorf("reading the patch: %w", err)
 	}

@@ -13,10 +13,16 @@ import (
 	"strconv"
 	"strings"
 
-	"gomodules.xyz/jsonpatch/v2"
-
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
+
+// Operation is an `add` of RFC 6902, the only operation that a Session yields.
+type Operation struct {
+	// Path is where the value is added (RFC 6901).
+	Path string
+	// Value is JSON.
+	Value json.RawMessage
+}
 
 // Session journals additions to one JSON object.
 type Session struct {
@@ -25,6 +31,38 @@ type Session struct {
 	err     error
 
 	size, limit int
+
+	// The room for the first places and values saves a usual injection an allocation for each.
+	cursors   [16]Cursor
+	additions [16]addition
+
+	cursorsUsed, additionsUsed int
+}
+
+// cursor returns a new place of the session.
+func (s *Session) cursor(raw rawjson.Value) *Cursor {
+	var c *Cursor
+	if s.cursorsUsed < len(s.cursors) {
+		c = &s.cursors[s.cursorsUsed]
+		s.cursorsUsed++
+	} else {
+		c = new(Cursor)
+	}
+	c.session, c.raw = s, raw
+	return c
+}
+
+// addition returns a new value of a list.
+func (s *Session) addition(value json.RawMessage) *addition {
+	var a *addition
+	if s.additionsUsed < len(s.additions) {
+		a = &s.additions[s.additionsUsed]
+		s.additionsUsed++
+	} else {
+		a = new(addition)
+	}
+	a.value = value
+	return a
 }
 
 // ErrTooLarge is what Operations returns if the additions have more bytes than the session's limit.
@@ -62,8 +100,26 @@ type Cursor struct {
 	index       int     // of an element in its list
 	first, last *Cursor // the places below this one: members, or elements
 	next        *Cursor // beside this one
-	prepends    []json.RawMessage
-	appends     []json.RawMessage
+	prepends    additions
+	appends     additions
+}
+
+// addition is a value that is added to a list.
+type addition struct {
+	value json.RawMessage
+	next  *addition
+}
+
+// additions are values in their order.
+type additions struct{ first, last *addition }
+
+func (l *additions) push(a *addition) {
+	if l.last == nil {
+		l.first = a
+	} else {
+		l.last.next = a
+	}
+	l.last = a
 }
 
 // below adds a place below this one.
@@ -93,7 +149,9 @@ func (c *Cursor) Member(name string) *Cursor {
 	if c.raw.IsSet() && c.raw.Kind() != rawjson.Object {
 		c.fail("%s: want an object, got %s", name, c.raw.Kind())
 	}
-	return c.below(&Cursor{session: c.session, raw: c.raw.Get(name), name: name})
+	m := c.session.cursor(c.raw.Get(name))
+	m.name = name
+	return c.below(m)
 }
 
 // Element returns the place of an element that the list already has: the raw list's element and its index in it. Elements
@@ -102,7 +160,8 @@ func (c *Cursor) Element(index int, raw rawjson.Value) *Cursor {
 	if c.last != nil && c.last.index == index {
 		return c.last
 	}
-	child := &Cursor{session: c.session, raw: raw, index: index}
+	child := c.session.cursor(raw)
+	child.index = index
 	if c.last != nil && c.last.index > index {
 		child.fail("element %d: asked for after element %d", index, c.last.index)
 	}
@@ -153,7 +212,7 @@ func (c *Cursor) list() {
 func (c *Cursor) Append(value json.RawMessage) {
 	c.list()
 	if c.take(value) {
-		c.appends = append(c.appends, value)
+		c.appends.push(c.session.addition(value))
 	}
 }
 
@@ -161,29 +220,51 @@ func (c *Cursor) Append(value json.RawMessage) {
 func (c *Cursor) Prepend(value json.RawMessage) {
 	c.list()
 	if c.take(value) {
-		c.prepends = append(c.prepends, value)
+		c.prepends.push(c.session.addition(value))
 	}
 }
 
 // usualOperations is how many operations an injection usually has.
-const usualOperations = 12
+const usualOperations = 16
 
-// Operations returns the journal as `add` operations, nil when nothing was added, or the first misuse.
-func (s *Session) Operations() ([]jsonpatch.Operation, error) {
+// Operations returns the journal as operations, nil when nothing was added, or the first misuse.
+func (s *Session) Operations() ([]Operation, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
 	if s.top.empty() {
 		return nil, nil
 	}
-	ops := make([]jsonpatch.Operation, 0, usualOperations)
-	s.top.emit(append(make([]byte, 0, 128), s.pointer...), &ops)
-	return ops, nil
+	var usualEnds [usualOperations]int
+	l := listing{ops: make([]Operation, 0, usualOperations), paths: make([]byte, 0, 1024), ends: usualEnds[:0]}
+	s.top.emit(append(make([]byte, 0, 128), s.pointer...), &l)
+	return l.operations(), nil
+}
+
+// listing collects operations, with their paths one after the other in one buffer.
+type listing struct {
+	ops   []Operation
+	paths []byte
+	ends  []int
+}
+
+func (l *listing) add(pointer []byte, value json.RawMessage) {
+	l.ops = append(l.ops, Operation{Value: value})
+	l.paths = append(l.paths, pointer...)
+	l.ends = append(l.ends, len(l.paths))
+}
+
+func (l *listing) operations() []Operation {
+	paths, start := string(l.paths), 0
+	for i, end := range l.ends {
+		l.ops[i].Path, start = paths[start:end], end
+	}
+	return l.ops
 }
 
 // empty reports whether the place holds no addition: a Member that was only looked up must not create a parent.
 func (c *Cursor) empty() bool {
-	if c.value != nil || len(c.prepends) > 0 || len(c.appends) > 0 {
+	if c.value != nil || c.prepends.first != nil || c.appends.first != nil {
 		return false
 	}
 	for child := c.first; child != nil; child = child.next {
@@ -194,7 +275,7 @@ func (c *Cursor) empty() bool {
 	return true
 }
 
-func (c *Cursor) emit(pointer []byte, ops *[]jsonpatch.Operation) {
+func (c *Cursor) emit(pointer []byte, l *listing) {
 	if c.empty() {
 		return
 	}
@@ -203,7 +284,7 @@ func (c *Cursor) emit(pointer []byte, ops *[]jsonpatch.Operation) {
 		if value == nil {
 			value = c.render(make(json.RawMessage, 0, 128))
 		}
-		*ops = append(*ops, add(pointer, value))
+		l.add(pointer, value)
 		return
 	}
 	// Elements come before what is prepended: their indexes are those of the raw list, which a prepended value shifts.
@@ -212,20 +293,18 @@ func (c *Cursor) emit(pointer []byte, ops *[]jsonpatch.Operation) {
 		if c.raw.Kind() == rawjson.Array {
 			below = strconv.AppendInt(below, int64(child.index), 10)
 		} else {
-			below = append(below, EscapePointer(child.name)...)
+			below = appendEscaped(below, child.name)
 		}
-		child.emit(below, ops)
+		child.emit(below, l)
 	}
-	for i, value := range c.prepends {
-		*ops = append(*ops, add(strconv.AppendInt(append(pointer, '/'), int64(i), 10), value))
+	index := int64(0)
+	for a := c.prepends.first; a != nil; a = a.next {
+		l.add(strconv.AppendInt(append(pointer, '/'), index, 10), a.value)
+		index++
 	}
-	for _, value := range c.appends {
-		*ops = append(*ops, add(append(pointer, "/-"...), value))
+	for a := c.appends.first; a != nil; a = a.next {
+		l.add(append(pointer, "/-"...), a.value)
 	}
-}
-
-func add(pointer []byte, value json.RawMessage) jsonpatch.Operation {
-	return jsonpatch.Operation{Operation: "add", Path: string(pointer), Value: value}
 }
 
 // render appends the JSON of a place that the target does not have.
@@ -250,22 +329,37 @@ func (c *Cursor) render(dst json.RawMessage) json.RawMessage {
 		return append(dst, '}')
 	default:
 		dst = append(dst, '[')
-		for i, value := range append(c.prepends[:len(c.prepends):len(c.prepends)], c.appends...) {
-			if i > 0 {
-				dst = append(dst, ',')
+		start := len(dst)
+		for _, list := range [...]additions{c.prepends, c.appends} {
+			for a := list.first; a != nil; a = a.next {
+				if len(dst) > start {
+					dst = append(dst, ',')
+				}
+				dst = append(dst, a.value...)
 			}
-			dst = append(dst, value...)
 		}
 		return append(dst, ']')
 	}
 }
-
-var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 // EscapePointer escapes a member name for use in a JSON pointer (RFC 6901: ~ as ~0, / as ~1).
 func EscapePointer(name string) string {
 	if !strings.ContainsAny(name, "~/") {
 		return name
 	}
-	return pointerEscapes.Replace(name)
+	return string(appendEscaped(nil, name))
+}
+
+func appendEscaped(dst []byte, name string) []byte {
+	for i := range len(name) {
+		switch c := name[i]; c {
+		case '~':
+			dst = append(dst, "~0"...)
+		case '/':
+			dst = append(dst, "~1"...)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
