@@ -97,10 +97,10 @@ func (s *PolicyStore) layered(namespace string) *inject.Policies {
 	if own == nil {
 		return cluster.policies
 	}
-	if compiled := own.compiled.Load(); compiled.on == cluster {
+	if compiled := own.compiled.Load(); compiled != nil && compiled.on == cluster {
 		return compiled.policies
 	}
-	// The cluster's policy has just changed and this namespace's turn has not come yet.
+	// The webhook has just started, or the cluster's policy has just changed, and this namespace's turn has not come yet.
 	return own.compile(cluster)
 }
 
@@ -148,15 +148,13 @@ func (s *PolicyStore) Set(cm *corev1.ConfigMap) {
 		s.setDocuments(config.FromConfigMap(cm, config.OriginCluster))
 		return
 	}
-	own := &namespacePolicies{documents: config.FromConfigMap(cm, config.OriginNamespace)}
-	if old := s.find(cm.Namespace); old != nil && old.documents.Equal(own.documents) {
-		return // only its metadata has changed, or all ConfigMaps were listed again
+	if own := s.store(cm); own != nil {
+		own.compile(s.cluster.Load())
 	}
-	own.compile(s.cluster.Load())
-	s.own.Store(cm.Namespace, own)
 }
 
-// setAll replaces all ConfigMaps. It sets the cluster's first, so that each namespace's is compiled only once.
+// setAll replaces all ConfigMaps. The policies of namespaces are compiled in the background: those of 10,000 take seconds, in which a
+// request compiles its own.
 func (s *PolicyStore) setAll(list []any) {
 	there := make(map[string]bool, len(list))
 	for _, obj := range list {
@@ -170,16 +168,27 @@ func (s *PolicyStore) setAll(list []any) {
 		s.setDocuments(nil)
 	}
 	for i, obj := range list {
-		if cm := obj.(*corev1.ConfigMap); cm.Namespace != s.releaseNamespace {
-			s.Set(cm)
+		if cm := obj.(*corev1.ConfigMap); cm.Name == config.ConfigMapName && cm.Namespace != s.releaseNamespace {
+			s.store(cm)
 		}
-		list[i] = nil // free its memory while the others are compiled
+		list[i] = nil // free its memory
 	}
 	for namespace := range s.each() {
 		if !there[namespace] {
 			s.own.Delete(namespace)
 		}
 	}
+	go s.recompile(s.cluster.Load())
+}
+
+// store keeps what a namespace's ConfigMap says, not compiled yet. It returns nil if the store has it already.
+func (s *PolicyStore) store(cm *corev1.ConfigMap) *namespacePolicies {
+	own := &namespacePolicies{documents: config.FromConfigMap(cm, config.OriginNamespace)}
+	if old := s.find(cm.Namespace); old != nil && old.documents.Equal(own.documents) {
+		return nil // only its metadata has changed, or all ConfigMaps were listed again
+	}
+	s.own.Store(cm.Namespace, own)
+	return own
 }
 
 // Delete removes a ConfigMap.
@@ -230,7 +239,7 @@ func (s *PolicyStore) recompile(cluster *clusterPolicies) {
 		if s.cluster.Load() != cluster {
 			return // it has changed again, and that change recompiles them
 		}
-		if own.compiled.Load().on != cluster {
+		if compiled := own.compiled.Load(); compiled == nil || compiled.on != cluster {
 			own.compile(cluster)
 		}
 	}
