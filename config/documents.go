@@ -26,7 +26,7 @@ const (
 	// An older program ignores the fields that it does not know, so that upgrades and roll-backs work.
 	AnnotationSchemaRevision = "inject.dagger.io/schema-revision"
 	// SchemaRevision is the revision of the schema that this program knows. It grows with every new field.
-	SchemaRevision = 4
+	SchemaRevision = 5
 )
 
 // Documents is what a ConfigMap holds: a document for each profile.

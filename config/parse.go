@@ -124,7 +124,7 @@ func withDefaults() *InjectionPolicy {
 		Scheduling: Scheduling{FromEngine: true,
 			CacheAffinity: CacheAffinity{Key: CacheKeyAuto, Nodes: 16, Weight: 100, LastWeight: 55}},
 		CLI:         CLI{Delivery: DeliveryAuto, Path: "/usr/local/bin/dagger"},
-		Wait:        Wait{Enabled: true, Timeout: TimeoutAuto, OnTimeout: OnTimeoutFail},
+		Wait:        Wait{Enabled: true, When: WhenStart, Timeout: TimeoutAuto, OnTimeout: OnTimeoutFail},
 		Runners:     Runners{ARC: ARC{HandOn: true}},
 		OnError:     OnErrorAuto,
 		Namespaces:  Namespaces{PodLabel: PodLabelAllow},
@@ -132,7 +132,7 @@ func withDefaults() *InjectionPolicy {
 		Overrides: Overrides{
 			FromNamespaces: []string{
 				"engine.transport", "engine.tcp", "engine.tls", FieldEngineVersion, "cli.delivery",
-				"wait.enabled", "wait.timeout", "wait.onTimeout", "containers", "env", "cloudToken", "runners",
+				"wait.enabled", "wait.when", "wait.timeout", "wait.onTimeout", "containers", "env", "cloudToken", "runners",
 				"scheduling.tolerations", "scheduling.nodeSelector", "scheduling.nodeAffinity",
 				FieldCacheAffinity, "scheduling.cacheAffinity.key",
 			},

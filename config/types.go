@@ -29,7 +29,7 @@ type InjectionPolicy struct {
 	Scheduling Scheduling `json:"scheduling,omitempty"`
 	// CLI says how the dagger command comes into the pod.
 	CLI CLI `json:"cli,omitempty"`
-	// Wait says whether a pod waits for the engine before its own containers start.
+	// Wait says whether a pod waits for the engine, and when.
 	Wait Wait `json:"wait,omitempty"`
 	// Containers narrows the containers that are injected.
 	Containers Containers `json:"containers,omitempty"`
@@ -132,15 +132,21 @@ const (
 	DeliveryNone          Delivery = "none"
 )
 
-// Wait says whether a pod waits for the engine before its own containers start.
+// Wait says whether a pod waits for the engine, and when.
 type Wait struct {
-	// Enabled adds the init container that waits. A pod with a mesh's proxy gets it for the socket only. Default: true.
+	// Enabled adds what waits. A pod with a mesh's proxy gets the init container for the socket only. Default: true.
 	Enabled bool `json:"enabled,omitempty"`
+	// When is start or use. start is an init container, before the pod's own containers start: on a node whose engine is
+	// broken no job starts. use is whenever dagger is run, in the job's own log, and takes no init container: the pod starts as
+	// if it were not injected. It needs what cli.delivery image-volume needs, and that delivery; other pods wait at the start.
+	// It covers the dagger command at cli.path and the SDKs that _EXPERIMENTAL_DAGGER_CLI_BIN leads there. Default: start.
+	When When `json:"when,omitempty"`
 	// Timeout is how long it waits: auto, or from 1s to 1h. auto is 1m in the pods of GitLab Runner, 10m in the runners of ARC,
 	// which deletes a runner whose init container has failed six times, and 2m in others. In the pods of GitLab Runner it is 1m at
-	// most, because GitLab gives them three minutes to start, pulls included. Default: auto.
+	// most, because GitLab gives them three minutes to start, pulls included. For when: use, auto is 2m. Default: auto.
 	Timeout Timeout `json:"timeout,omitempty"`
-	// OnTimeout says what happens to the pod if no engine answers in time: fail or continue. Default: fail.
+	// OnTimeout says what happens to the pod, or with when: use to the command, if no engine answers in time: fail or continue.
+	// Default: fail.
 	OnTimeout OnTimeout `json:"onTimeout,omitempty"`
 	// Image is this program's own image, with the program at /dagger-inject. Without one, no pod waits.
 	Image string `json:"image,omitempty"`
@@ -153,6 +159,15 @@ type Wait struct {
 	// without any CPU or memory of its own, the container has none either: the pod stays BestEffort. Default: 100m CPU, 64Mi memory.
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
+
+// When says when a pod waits for the engine.
+type When string
+
+// The times to wait.
+const (
+	WhenStart When = "start"
+	WhenUse   When = "use"
+)
 
 // Timeout is TimeoutAuto, or a duration as time.ParseDuration reads it.
 type Timeout string
@@ -256,7 +271,7 @@ const (
 // Overrides lists the fields that lower layers may set, by field path.
 type Overrides struct {
 	// FromNamespaces are the fields that a namespace's policy may set, each with everything below it. Default:
-	// engine.transport, engine.tcp, engine.tls, engine.discover.version, cli.delivery, wait.enabled, wait.timeout,
+	// engine.transport, engine.tcp, engine.tls, engine.discover.version, cli.delivery, wait.enabled, wait.when, wait.timeout,
 	// wait.onTimeout, containers, env, cloudToken, runners, the scheduling additions, and of scheduling.cacheAffinity enabled and key.
 	FromNamespaces []string `json:"fromNamespaces,omitempty"`
 	// FromPods are the fields that a pod's annotations may set: profile (dagger.io/policy), containers.include

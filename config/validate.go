@@ -38,6 +38,11 @@ func validate(p *InjectionPolicy) Errors {
 	if p.CLI.Delivery == DeliveryImageVolume || Permits(p.Overrides.FromPods, "cli.delivery") {
 		v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "the CLI's image volume", CLIImagePath)
 	}
+	if p.Wait.When == WhenUse {
+		for at, path := range map[string]string{"engine.socket.mountPath": p.Engine.Socket.MountPath, "cli.path": p.CLI.Path} {
+			v.apart(at, path, "the volume with the program that waits", ProgramImagePath)
+		}
+	}
 	v.globs("containers.include", p.Containers.Include)
 	v.globs("containers.exclude", p.Containers.Exclude)
 	v.env("env", p.Env)

@@ -51,6 +51,7 @@ func (v *validator) wait(w *Wait) {
 	if t, err := w.Timeout.Duration(); w.Timeout != TimeoutAuto && (err != nil || t < shortestTimeout || t > longestTimeout) {
 		v.fail("wait.timeout", "want auto, or a duration from 1s to 1h, got %.60q", w.Timeout)
 	}
+	v.oneOf("wait.when", string(w.When), string(WhenStart), string(WhenUse))
 	v.oneOf("wait.onTimeout", string(w.OnTimeout), string(OnTimeoutFail), string(OnTimeoutContinue))
 	v.image("wait.image", w.Image)
 	if w.ImagePullSecret != "" {
@@ -90,6 +91,9 @@ const OwnFolder = "/etc/dagger-inject"
 
 // CLIImagePath is where an image volume with the CLI is mounted in containers.
 const CLIImagePath = "/opt/dagger/bin"
+
+// ProgramImagePath is where this program's own image is mounted in containers that wait for the engine when dagger is used.
+const ProgramImagePath = "/opt/dagger/inject"
 
 func (v *validator) quantities(at string, list corev1.ResourceList) {
 	for _, name := range slices.Sorted(maps.Keys(list)) {

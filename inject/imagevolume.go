@@ -83,7 +83,7 @@ func imageCLI(image, at string) cliDelivery {
 	d := cliDelivery{
 		volume: mustMarshal(corev1.Volume{
 			Name:         volumeCLI,
-			VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: image, PullPolicy: imagePullPolicy}},
+			VolumeSource: imageVolume(image),
 		}),
 		source:  imageSource,
 		spare:   "bin",
@@ -94,6 +94,10 @@ func imageCLI(image, at string) cliDelivery {
 	}
 	d.mountAt(config.CLIImagePath)
 	return d
+}
+
+func imageVolume(image string) corev1.VolumeSource {
+	return corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: image, PullPolicy: imagePullPolicy}}
 }
 
 // isVolume recognises our volume among the pod's.

@@ -20,6 +20,8 @@ type injection struct {
 	delivery   config.Delivery
 	cli        *cliDelivery // nil where there is to be none
 	waitOff    string       // what decides against a wait, empty for nothing
+	use        *waitAtUse   // nil where dagger does not wait when it is used
+	notAtUse   string       // why it does not, or not in all containers, though the policy says so
 	system     System
 	session    *patch.Session
 	status     *Status
@@ -43,6 +45,7 @@ func newInjection(d *decision) *injection {
 		status:  &Status{Version: d.in.Version, Policy: PolicyStatus{Source: d.policy.source, Hash: d.policy.hash}},
 	}
 	i.chooseDelivery(d.choices.delivery, &d.in.Cluster)
+	i.chooseWhen()
 	return i
 }
 
@@ -100,8 +103,8 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 	if where.because != "" {
 		i.status.Moved = append(i.status.Moved, MovedMount{c.name, where.at, "as " + where.because})
 	}
-	if i.cli != nil {
-		i.addCLI(c, at, env, vars.cliBin)
+	if i.cli != nil && !i.addCLI(c, at, env, vars.cliBin) && i.use != nil {
+		i.notAtUse = "container " + c.name + " cannot have the script in which dagger waits"
 	}
 	i.addSELinux(c, at)
 	i.handOn(c, at, env)
@@ -109,35 +112,6 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 		if !vars.extra[n] {
 			env.Append(e.json)
 		}
-	}
-}
-
-// addCLI mounts the CLI in a container and points SDKs at it, unless the container has one of its own at that path.
-func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.Value) {
-	where := i.pod.place(c, volumeCLI, i.cli.path, i.cli.spare)
-	switch {
-	case !where.mounted && (c.ownMountAt(i.cli.path).IsSet() || c.ownMountAt(i.cli.command).IsSet()):
-		i.status.Left = append(i.status.Left, LeftContainer{c.name, "mounts a dagger command of its own at " + i.cli.path})
-		return
-	case !where.mounted && where.because != "" && cliBin.IsSet():
-		// Neither PATH nor the variable would lead to it.
-		i.status.Left = append(i.status.Left,
-			LeftContainer{c.name, "gets no dagger at " + i.cli.path + ": " + where.because + ", and it sets " + EnvCLIBin + " itself"})
-		return
-	}
-	cli := i.cli.mountedAt(where.at)
-	i.usesCLI = true
-	if where.because != "" {
-		i.status.Moved = append(i.status.Moved, MovedMount{c.name, cli.command, "which is not on PATH, as " + where.because})
-	}
-	if !cliBin.IsSet() {
-		env.Append(cli.env)
-	}
-	if !where.mounted {
-		at.Member("volumeMounts").Append(cli.mount)
-	}
-	if where.because == "" {
-		i.addLauncher(c, at, cli)
 	}
 }
 
@@ -202,7 +176,7 @@ func (i *injection) addToPod(spec, annotations *patch.Cursor) *obstacle {
 		}
 	}
 	i.letEvict(annotations)
-	if o := i.addWait(spec); o != nil {
+	if o := i.addWait(spec, volumes); o != nil {
 		return o
 	}
 	where := i.policy.anywhere
@@ -244,40 +218,6 @@ func (i *injection) addGroup(spec *patch.Cursor) {
 		}
 	}
 	spec.Member("securityContext").Member("supplementalGroups").Append(strconv.AppendInt(nil, group, 10))
-}
-
-// addCLIVolume adds the volume with the CLI, and what fills it.
-func (i *injection) addCLIVolume(spec, volumes, annotations *patch.Cursor) *obstacle {
-	if o := i.addVolume(volumes, volumeCLI, i.cli.volume, i.cli.isVolume); o != nil {
-		return o
-	}
-	i.status.CLI, i.status.CLIImage = string(i.delivery), i.engine.cli.container.image
-	if i.delivery == config.DeliveryImageVolume {
-		if !i.launches {
-			return nil
-		}
-		return i.addLauncherVolume(volumes, annotations)
-	}
-	return i.addCLIContainer(spec)
-}
-
-// addCLIContainer adds the init container that copies the CLI. It comes first: it needs nothing that the pod's own init
-// containers prepare, and one of those may run the job's image and want the CLI.
-func (i *injection) addCLIContainer(spec *patch.Cursor) *obstacle {
-	i.status.InitContainers = append(i.status.InitContainers, initContainerCLI)
-	i.noteStorage()
-	i.copies = true
-	if i.pod.containerNamed(initContainerCLI) != nil {
-		return conflict("a container %s", initContainerCLI)
-	}
-	if c := i.pod.initContainerNamed(initContainerCLI); c != nil {
-		if !mounts(c, volumeCLI) {
-			return conflict("an init container %s", initContainerCLI)
-		}
-		return nil
-	}
-	spec.Member("initContainers").Prepend(i.engine.cli.container.fit(i.pod, i.namespace, nil, nil, nil))
-	return nil
 }
 
 // letEvict tells the cluster autoscaler that our volumes hold nothing that must be kept: it does not drain a node with a pod that

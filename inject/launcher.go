@@ -31,10 +31,10 @@ var launcherVolume = mustMarshal(corev1.Volume{
 	}},
 })
 
-// launcher is the mount of the script.
+// launcher is the mount of the script, and the variable that leads SDKs to it.
 type launcher struct {
-	path  string
-	mount json.RawMessage
+	path       string
+	mount, env json.RawMessage
 }
 
 // newLauncher returns nil for a path in the image volume itself.
@@ -42,35 +42,50 @@ func newLauncher(at string) *launcher {
 	if strings.HasPrefix(at, config.CLIImagePath+"/") {
 		return nil
 	}
-	return &launcher{at, mustMarshal(corev1.VolumeMount{Name: volumeLauncher, MountPath: at, SubPath: cliFile, ReadOnly: true})}
+	return &launcher{
+		path:  at,
+		mount: mustMarshal(corev1.VolumeMount{Name: volumeLauncher, MountPath: at, SubPath: cliFile, ReadOnly: true}),
+		env:   envJSON(EnvCLIBin, at),
+	}
 }
 
-// addLauncher puts the command on a container's PATH, unless something is in the way, of which the status tells.
-func (i *injection) addLauncher(c *container, at *patch.Cursor, cli *cliDelivery) {
-	if cli.launcher == nil {
-		return
-	}
+// addLauncher puts the command on a container's PATH, and reports whether it could: unless something is in the way, of which the
+// status tells.
+func (i *injection) addLauncher(c *container, at *patch.Cursor, cli *cliDelivery) bool {
 	where := i.pod.place(c, volumeLauncher, cli.launcher.path, cliFile)
 	because := where.because
-	if have, set := i.pod.annotation(AnnotationLauncher); set && have != launcherText {
+	if have, set := i.pod.annotation(AnnotationLauncher); set && have != launcherText && !waitsAtUse(have) {
 		because = "the pod has an annotation " + AnnotationLauncher + " of its own"
 	} else if !set && len(i.pod.annotations.Text()) > maxAnnotations {
 		because = "the pod has no room for an annotation"
 	}
+	var program place
+	if i.use != nil && because == "" {
+		program = i.pod.place(c, volumeProgram, config.ProgramImagePath, "")
+		because = program.because
+	}
 	if because != "" {
 		i.status.Moved = append(i.status.Moved, MovedMount{c.name, cli.command, "which is not on PATH, as " + because})
-		return
+		return false
 	}
 	i.launches = true
 	if !where.mounted {
 		at.Member("volumeMounts").Append(cli.launcher.mount)
 	}
+	if i.use != nil && !program.mounted {
+		at.Member("volumeMounts").Append(i.use.mount)
+	}
+	return true
 }
 
 // addLauncherVolume adds the script and its volume.
 func (i *injection) addLauncherVolume(volumes, annotations *patch.Cursor) *obstacle {
 	if _, set := i.pod.annotation(AnnotationLauncher); !set {
-		annotations.Member(AnnotationLauncher).Set(patch.String(launcherText))
+		text := launcherText
+		if i.use != nil {
+			text = i.use.launcher
+		}
+		annotations.Member(AnnotationLauncher).Set(patch.String(text))
 	}
 	return i.addVolume(volumes, volumeLauncher, launcherVolume, func(v rawjson.Value) bool { return v.Get("downwardAPI").IsSet() })
 }

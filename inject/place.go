@@ -118,7 +118,8 @@ func (c *container) spareFolder() string {
 // isOurs reports whether the mount is of a volume that has the name of one of ours.
 func isOurs(mount rawjson.Value) bool {
 	name, _ := mount.Get("name").Str()
-	return name == volumeSocket || name == volumeTLS || name == volumeCLI || name == volumeHook || name == volumeLauncher
+	return name == volumeSocket || name == volumeTLS || name == volumeCLI || name == volumeHook || name == volumeLauncher ||
+		name == volumeProgram
 }
 
 // unhidden returns the path at which a mount at the wanted one cannot be hidden by the container's own. Runtimes order mounts by

@@ -34,6 +34,7 @@ type waitTemplates struct {
 	onTimeout config.OnTimeout
 	// cliVersion is the version of the CLI that pods are given.
 	cliVersion string
+	use        *waitAtUse // nil where the policy has pods wait at the start
 
 	pullSecret     string // empty for none
 	pullSecretJSON json.RawMessage
@@ -55,6 +56,9 @@ func newWaitTemplates(w *config.Wait, cliImage string) *waitTemplates {
 	if version := engine.ImageVersion(cliImage); version != "" {
 		t.cliVersion = version
 	}
+	if w.When == config.WhenUse {
+		t.use = newWaitAtUse(w, timeout, t.cliVersion)
+	}
 	if t.pullSecret != "" {
 		t.pullSecretJSON = mustMarshal(corev1.LocalObjectReference{Name: t.pullSecret})
 	}
@@ -64,7 +68,7 @@ func newWaitTemplates(w *config.Wait, cliImage string) *waitTemplates {
 // sameWait returns other if the two are equal, and shares its container if only that is.
 func sameWait(made, other *waitTemplates) *waitTemplates {
 	if made != nil && other != nil {
-		made.container = same(made.container, other.container)
+		made.container, made.use = same(made.container, other.container), same(made.use, other.use)
 	}
 	return same(made, other)
 }
@@ -72,7 +76,10 @@ func sameWait(made, other *waitTemplates) *waitTemplates {
 // addWait adds the init container that waits for the engine, or records why there is none. It comes after the one that copies
 // the CLI: the copy needs no engine, and the time to pull its image must not count against the wait. It comes before the pod's
 // own init containers, which may run dagger.
-func (i *injection) addWait(spec *patch.Cursor) *obstacle {
+func (i *injection) addWait(spec, volumes *patch.Cursor) *obstacle {
+	if done, o := i.addWaitAtUse(spec, volumes); done {
+		return o
+	}
 	have := i.pod.initContainerNamed(initContainerWait)
 	isOurs := have != nil && isWait(have)
 	off := i.noWait()
@@ -92,6 +99,9 @@ func (i *injection) addWait(spec *patch.Cursor) *obstacle {
 		return conflict("a container %s", initContainerWait)
 	default:
 		i.status.Wait = "on"
+	}
+	if i.notAtUse != "" {
+		i.status.Wait += ": at the start, as " + i.notAtUse
 	}
 	i.status.InitContainers = append(i.status.InitContainers, initContainerWait)
 	wait := i.engine.wait

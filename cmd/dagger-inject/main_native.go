@@ -21,7 +21,7 @@ func main() {
 // addForClusters adds the commands that need a cluster, and the rest of what a program in a browser has no use for.
 func addForClusters(root *cobra.Command, s streams) {
 	root.AddCommand(newWebhookCommand(s), newPolicyCommand(s), newEngineCommand(s), newWaitCommand(s), newCheckCommand(s),
-		newDiffCommand(s), newMigrateCommand(s), newTestCommand(s))
+		newDiffCommand(s), newMigrateCommand(s), newTestCommand(s), newLaunchCommand(s))
 	complete(root)
 	if isPlugin(os.Args[0]) {
 		asPlugin(root)

@@ -22,7 +22,8 @@ const (
 	firstPause  = 20 * time.Millisecond
 	longestWait = 2 * time.Second // of a pause, and of one attempt
 	// reportEvery is the interval between lines while nothing changes.
-	reportEvery = 10 * time.Second
+	reportEvery    = 10 * time.Second
+	defaultTimeout = 2 * time.Minute
 	// maxTermination is how many bytes of a termination message the kubelet reads.
 	maxTermination     = 4096
 	defaultTermination = "/dev/termination-log"
@@ -73,7 +74,7 @@ Exit codes:
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.host, "host", "", "URL of the engine, of the scheme unix, tcp or tls (required)")
-	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to wait")
+	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "how long to wait")
 	flags.StringVar(&f.expectVersion, "expect-version", "",
 		"version of the client that will be used: one that cannot work with the engine's is a failure, any other difference is printed; "+
 			"any if it is not known: every engine will do, where without it one too old for a current client is a failure")
@@ -92,9 +93,14 @@ func causesHelp() string {
 }
 
 func runWait(cmd *cobra.Command, s streams, f *waitFlags) error {
-	switch {
-	case f.host == "":
+	if f.host == "" {
 		return badInputf("missing --host: the URL of the engine (see %s --help)", cmd.CommandPath())
+	}
+	return waitForEngine(cmd.Context(), s, f)
+}
+
+func waitForEngine(ctx context.Context, s streams, f *waitFlags) error {
+	switch {
 	case f.timeout <= 0:
 		return badInputf("--timeout %s is not accepted: it must be more than zero", f.timeout)
 	case f.onTimeout != "fail" && f.onTimeout != "continue":
@@ -110,7 +116,7 @@ func runWait(cmd *cobra.Command, s streams, f *waitFlags) error {
 		}
 	}
 	w := waiter{flags: f, host: host, streams: s, start: time.Now()}
-	err = w.wait(cmd.Context())
+	err = w.wait(ctx)
 	if err == nil {
 		return nil
 	}

@@ -196,10 +196,11 @@ func TestNotSupportedYet(t *testing.T) {
 func TestConstantsAreAccepted(t *testing.T) {
 	s, err := readSource(filepath.Join(repository, "config"))
 	require.NoError(t, err)
-	require.Len(t, s.constants, 7)
+	require.Len(t, s.constants, 8)
 	for path, typ := range map[string]string{
 		"engine.transport":    "Transport",
 		"cli.delivery":        "Delivery",
+		"wait.when":           "When",
 		"wait.onTimeout":      "OnTimeout",
 		"onError":             "OnError",
 		"namespaces.podLabel": "PodLabel",

@@ -45,6 +45,9 @@ func TestJobsReachTheEngineBySocket(t *testing.T) {
 		{name: "a user whose groups are Strict", change: withStrictGroups, want: atHost{1000, socket}},
 		{name: "the CLI from an image volume", policy: "cli: {delivery: image-volume}\n", change: as(1001),
 			script: `"$_EXPERIMENTAL_DAGGER_CLI_BIN" version && dagger core version`, want: atHost{1001, socket}},
+		{name: "the CLI from an image volume, which waits when it is used", policy: "cli: {delivery: image-volume}\nwait: {when: use}\n",
+			change: as(1000), script: `dagger version && "$_EXPERIMENTAL_DAGGER_CLI_BIN" core version`,
+			want: atHost{1000, socket}},
 	} {
 		for system := range systems {
 			t.Run(test.name+" "+system, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,6 +40,38 @@ func TestAJobThatComesBeforeItsEngineWaits(t *testing.T) {
 		wait := statusOf(pod, "dagger-wait").State.Terminated
 		require.Zero(t, wait.ExitCode)
 		require.False(t, ended.StartedAt.Before(&wait.FinishedAt), "the job started before the wait was over")
+	}
+}
+
+func TestAJobWhoseDaggerWaitsStartsBeforeItsEngine(t *testing.T) {
+	deployEngine(t, defaultEngine, gated)
+	runningEngine(t)
+	policy := "cli: {delivery: image-volume}\nwait: {when: use}\n"
+	pods := map[string]*corev1.Pod{}
+	for system := range systems {
+		pods[system] = jobPod(t, system, newNamespace(t, nil, policy), askEngine+" 2>&1")
+		createPod(t, pods[system])
+	}
+	for system, pod := range pods {
+		eventually(t, "the job's dagger waits", func(ctx context.Context) error {
+			if err := cluster.Get(ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
+				return err
+			}
+			if s := statusOf(pod, systems[system].job); s == nil || s.State.Running == nil {
+				return errors.New(describe([]corev1.Pod{*pod}))
+			}
+			if text := logs(t, pod, systems[system].job); !strings.Contains(text, "Waiting for an engine at unix://") {
+				return fmt.Errorf("its log is %q", text)
+			}
+			return nil
+		})
+		require.Nil(t, statusOf(pod, "dagger-wait"))
+	}
+	openGate(t)
+	for system, pod := range pods {
+		ended, output := awaitJob(t, pod, system)
+		require.Zero(t, ended.ExitCode, output)
+		require.Contains(t, output, "version=v0.21.8")
 	}
 }
 

@@ -38,6 +38,7 @@ var variants = []variant{
 	{name: "no CLI", inject: "true", policy: "cli: {delivery: none}\n"},
 	{name: "image volume", inject: "true", policy: "cli: {delivery: image-volume}\n"},
 	{name: "image volume, a small program waits", policy: "cli: {delivery: image-volume}\n", change: each([]string{containerWait}, smallWait)},
+	{name: "image volume, waits at first use", inject: "true", policy: "cli: {delivery: image-volume}\nwait: {when: use}\n"},
 	{name: "image volume, no wait", inject: "true", policy: "cli: {delivery: image-volume}\nwait: {enabled: false}\n"},
 }
 
