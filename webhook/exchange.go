@@ -94,8 +94,10 @@ func checkHeaders(req *http.Request) error {
 	if req.Method != http.MethodPost {
 		return badRequest(http.StatusMethodNotAllowed, "want a POST of an AdmissionReview, got %.20q", req.Method)
 	}
-	if t, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return badRequest(http.StatusUnsupportedMediaType, "want the content type application/json, got %.60q", req.Header.Get("Content-Type"))
+	if given := req.Header.Get("Content-Type"); given != contentType[0] { // as the API server writes it
+		if t, _, err := mime.ParseMediaType(given); err != nil || t != contentType[0] {
+			return badRequest(http.StatusUnsupportedMediaType, "want the content type application/json, got %.60q", given)
+		}
 	}
 	if req.ContentLength > MaxRequestBytes {
 		return tooLarge()

@@ -116,12 +116,13 @@ func (o *outcome) log(h *Handler, took time.Duration) {
 	if o.decision == inject.DecisionRefused || o.decision == inject.DecisionAdmitted {
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{
+	// Room for all keeps them off the heap, and tookMicros is an integer because slog has encoding/json encode floats.
+	attrs := append(make([]slog.Attr, 0, 12),
 		slog.String("decision", string(o.decision)), slog.String("reason", string(o.reason)),
 		slog.String("namespace", o.request.namespace), slog.String("pod", o.name[:min(len(o.name), 253)]), slog.String("uid", o.request.uid),
 		slog.String("entry", string(h.Entry)), slog.Bool("dryRun", o.request.dryRun),
-		slog.Int("operations", len(o.plan.Operations)), slog.Float64("tookMs", float64(took.Microseconds())/1000),
-	}
+		slog.Int("operations", len(o.plan.Operations)), slog.Int64("tookMicros", took.Microseconds()),
+	)
 	if o.plan.System != inject.SystemNone {
 		attrs = append(attrs, slog.String("system", string(o.plan.System)))
 	}
