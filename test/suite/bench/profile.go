@@ -14,10 +14,11 @@ import (
 	"time"
 )
 
-// Where time goes: what is shown of a profile as text. A function that is not shown counts as its caller.
+// The functions of a profile that are shown as text. What others take counts as their callers'.
 const (
-	shownFunctions = "dagger-inject|^crypto/tls|^net/http|^runtime.gcBgMarkWorker$|^runtime.mcall$"
-	shownLines     = 22
+	shownStages    = `dagger-inject|^crypto/tls.\(\*Conn\).(Read|Write)$|^runtime.gcBgMarkWorker$`
+	hiddenStages   = `rawjson.\(\*parser\)` // it calls itself
+	shownFunctions = `dagger-inject|^crypto/tls|^net/http|^runtime.gcBgMarkWorker$|^runtime.mcall$`
 )
 
 // writeProfiles writes a CPU profile of our server, and the same as text, into the files that are named.
@@ -51,23 +52,38 @@ func writeProfiles(ctx context.Context, o options, reviews []*review, certs stri
 
 // profileText returns a profile as text, without what differs between two runs of the same code for no reason.
 func profileText(ctx context.Context, profile, review string) (string, error) {
-	tool := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-cum", fmt.Sprint("-nodecount=", shownLines), "-show="+shownFunctions, profile)
+	stages, err := top(ctx, "-cum", "-nodecount=10", "-show="+shownStages, "-hide="+hiddenStages, profile)
+	if err != nil {
+		return "", err
+	}
+	functions, err := top(ctx, "-nodecount=10", "-show="+shownFunctions, profile)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf(`CPU time of our server under the review %s, renewed by:
+
+    go run ./test/suite/bench -profile-review %s -profile-text test/suite/bench/profile.txt
+
+By what each function takes with all that it calls, and by what it takes alone; functions that are not shown count as their callers.
+
+%s
+%s`, review, review, stages, functions), nil
+}
+
+// top returns the table of go tool pprof -top.
+func top(ctx context.Context, args ...string) (string, error) {
+	tool := exec.CommandContext(ctx, "go", append([]string{"tool", "pprof", "-top"}, args...)...)
 	var stdout, stderr bytes.Buffer
 	tool.Stdout, tool.Stderr = &stdout, &stderr
 	if err := tool.Run(); err != nil {
 		return "", fmt.Errorf("go tool pprof: %w: %s", err, stderr.String())
 	}
-	_, table, found := strings.Cut(stdout.String(), "      flat")
+	const head = "      flat"
+	_, table, found := strings.Cut(stdout.String(), head)
 	if !found {
 		return "", fmt.Errorf("go tool pprof shows no table: %.300s", stdout.String())
 	}
-	return fmt.Sprintf(`CPU time of our server under the review %s. Renew it with:
-
-    go run ./test/suite/bench -profile-review %s -profile-text test/suite/bench/profile.txt
-
-What runs in a function that is not shown counts as its caller's; cum has all that it calls.
-
-      flat%s`, review, review, strings.ReplaceAll(table, "github.com/dagger-inject/dagger-inject/", "")), nil
+	return head + strings.ReplaceAll(table, "github.com/dagger-inject/dagger-inject/", ""), nil
 }
 
 // profileOurs writes a CPU profile of our server under one review.

@@ -46,7 +46,8 @@ func judge(rep *figures.Request) error {
 	}
 	add(nanos[nameEnvMany]/nanos[nameEnvFew], mostGrowth, "", "decision on 1,000 variables / on 100")
 	m := rep.Memory
-	more := fmt.Sprintf("more memory after %s requests than after %s", figures.Count(float64(m.LateRequests)), figures.Count(float64(m.EarlyRequests)))
+	more := fmt.Sprintf("more memory after %s requests than after %s",
+		figures.Count(float64(m.LateRequests)), figures.Count(float64(m.EarlyRequests)))
 	add(figures.Mebibytes(m.LateRSS-m.EarlyRSS), figures.Mebibytes(mostMemoryGrowth), "MiB", "%s", more)
 	add(figures.Mebibytes(m.LateKept-m.EarlyKept), figures.Mebibytes(mostMemoryGrowth), "MiB", "%s, collected", more)
 	return nil

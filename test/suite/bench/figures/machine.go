@@ -61,5 +61,6 @@ func valueIn(text, name string) string {
 
 // String describes the machine in one line, without its load.
 func (m Machine) String() string {
-	return fmt.Sprintf("%s, %d cores, %.0f GiB, %s, %s", m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.Kernel, strings.Replace(m.Go, "go", "Go ", 1))
+	return fmt.Sprintf("%s, %d cores, %.0f GiB, %s, %s",
+		m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.Kernel, strings.Replace(m.Go, "go", "Go ", 1))
 }

@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// limit ends a run that hangs.
-	limit = 15 * time.Minute
+	// limit ends a run that hangs. It includes compiling the program, where that is not cached.
+	limit = 30 * time.Minute
 	// idle is how long the webhook is left alone.
 	idle = 10 * time.Second
 )
@@ -73,8 +73,8 @@ func main() {
 		flags.PrintDefaults()
 	}
 	var o options
-	flags.IntVar(&o.namespaces, "namespaces", 10_000, "how many namespaces have a policy; there are limits for 10,000 and, stricter, for 1,000")
-	flags.IntVar(&o.engines, "engines", 0, "on how many nodes engines run, among which scheduling.cacheAffinity places jobs; 0 leaves that out")
+	flags.IntVar(&o.namespaces, "namespaces", 10_000, "`number` of namespaces with a policy; there are limits for 10,000 and, stricter, for 1,000")
+	flags.IntVar(&o.engines, "engines", 0, "`number` of nodes with an engine, among which scheduling.cacheAffinity places jobs")
 	flags.StringVar(&o.output, "o", figures.OutputText, "text or json")
 	flags.BoolVar(&o.check, "check", false, "exit 1 where a limit is missed")
 	flags.BoolVar(&o.quick, "quick", false, "send fewer requests and make fewer changes")
