@@ -24,10 +24,10 @@ const help = `Runs the benchmarks one after the other, and prints one table of a
 What each part finds is kept in bin/bench/PART.json, whatever becomes of those after it. The table has all parts that are there, and
 says which are missing, and which are not of this run. Parts:
 
-  request          what a request costs, beside two other servers             2 minutes
+  request          what a request costs, beside two other servers             3 minutes
   policies         what 1,000 namespaces with policies cost a replica         2 minutes
   policies-many    what 10,000 with policies and 5,000 engines cost it        5 minutes
-  creation         what a creation takes, beside a MutatingAdmissionPolicy    5 minutes
+  creation         what a creation takes, beside a MutatingAdmissionPolicy    3 minutes
   startup          what a start takes on a real node; left out where this     20 minutes
                    is not root, or a node's parts are not installed
 

@@ -148,23 +148,24 @@ func creation(c *figures.Creation) string {
 	var of []string
 	for _, clients := range c.Clients() {
 		if v := c.OfPolicy(clients); v > 0 {
-			of = append(of, fmt.Sprintf("%.2f times with %s", v, plural(clients, "client")))
+			of = append(of, fmt.Sprintf("%.2f with %s", v, named(clients)))
 		}
 	}
 	said := ""
 	if len(of) > 0 {
-		said = "A creation with ours takes " + strings.Join(of, ", and ") +
-			" what it takes with a MutatingAdmissionPolicy that makes the same change."
+		said = "Counted in creations with a MutatingAdmissionPolicy that makes the same change, one with ours takes " +
+			strings.Join(of, ", and ") + "."
 	}
 	return paragraphs(said, image("Time per creation of a pod, by what injects it and by the number of clients", creationPlot),
 		c.Table().Markdown())
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+// named names a number of clients.
+func named(clients int) string {
+	if clients == 1 {
+		return "1 client"
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d clients", clients)
 }
 
 func startup(s *figures.Startup) string {

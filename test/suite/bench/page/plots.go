@@ -49,7 +49,7 @@ func plotCreation(c *figures.Creation) *plot {
 	p := &plot{title: "Time per creation of a pod, by variant and number of clients"}
 	most := 0.0
 	for _, clients := range c.Clients() {
-		of := panel{title: "Time per creation, " + plural(clients, "client")}
+		of := panel{title: "Time per creation, " + named(clients)}
 		for _, r := range c.Rows {
 			if r.Clients != clients {
 				continue
