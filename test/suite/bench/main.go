@@ -146,7 +146,7 @@ func benchmark(
 		if err != nil {
 			return err
 		}
-		rep.Loads = append(rep.Loads, measured)
+		rep.Loads = append(rep.Loads, *measured)
 	}
 	_, _ = fmt.Fprintf(progress, "bench: measuring decisions\n")
 	for _, name := range []string{nameArc, nameEnvFew, nameEnvMany} {

@@ -29,7 +29,7 @@ func example() *Report {
 	r := &Report{
 		Request: &Request{
 			Run: run(AtMost(PartRequest, "CPU on arc", 2.1, 2, "floors"), AtMost(PartRequest, "growth", 9.5, 11, "")), Connections: 4,
-			Loads: []*Load{
+			Loads: []Load{
 				{Name: "arc", Runner: true, BodyBytes: 12345, PodBytes: 11000, ManagedBytes: 3000,
 					Rows: []Row{row(ServerFloor, 100), row(ServerTyped, 2100), row(ServerOurs, 210)}},
 				{Name: "mixed", BodyBytes: 54321, Rows: []Row{row(ServerFloor, 200), row(ServerTyped, 12000), row(ServerOurs, 640)}},

@@ -15,8 +15,8 @@ const (
 // Request is what an admission request costs.
 type Request struct {
 	Run
-	Connections int     `json:"connections"`
-	Loads       []*Load `json:"loads"`
+	Connections int    `json:"connections"`
+	Loads       []Load `json:"loads"`
 	// Decisions are made without the server.
 	Decisions []Decision `json:"decisions"`
 	Memory    Memory     `json:"memory"`
@@ -68,7 +68,7 @@ type Memory struct {
 }
 
 // CPU returns a server's CPU time per request in microseconds.
-func (l *Load) CPU(server string) float64 {
+func (l Load) CPU(server string) float64 {
 	for _, row := range l.Rows {
 		if row.Server == server {
 			return row.CPUMicros
@@ -78,10 +78,10 @@ func (l *Load) CPU(server string) float64 {
 }
 
 // Of is the CPU time per request of ours, in requests to another server.
-func (l *Load) Of(server string) float64 { return ratio(l.CPU(ServerOurs), l.CPU(server)) }
+func (l Load) Of(server string) float64 { return ratio(l.CPU(ServerOurs), l.CPU(server)) }
 
 // PodsPerSecond is how many pods a core decides on in a second.
-func (l *Load) PodsPerSecond() float64 { return ratio(1e6, l.CPU(ServerOurs)) }
+func (l Load) PodsPerSecond() float64 { return ratio(1e6, l.CPU(ServerOurs)) }
 
 // Table has the CPU time of each server.
 func (r *Request) Table() *Table {

@@ -69,8 +69,8 @@ func written(t *testing.T, write func(io.Writer) error) string {
 
 // example is a report with a name that is no XML, and with a start that takes no longer than one that is not injected.
 func example() *figures.Report {
-	load := func(name string, floor, ours, typed float64) *figures.Load {
-		return &figures.Load{Name: name, Runner: name == "arc", BodyBytes: 12_000, Rows: []figures.Row{
+	load := func(name string, floor, ours, typed float64) figures.Load {
+		return figures.Load{Name: name, Runner: name == "arc", BodyBytes: 12_000, Rows: []figures.Row{
 			{Server: figures.ServerFloor, CPUMicros: floor}, {Server: figures.ServerOurs, CPUMicros: ours},
 			{Server: figures.ServerTyped, CPUMicros: typed},
 		}}
@@ -88,7 +88,7 @@ func example() *figures.Report {
 		return v
 	}
 	r := &figures.Report{
-		Request: &figures.Request{Loads: []*figures.Load{load("arc", 100, 199, 2000), load("a<b>&", 150, 1300, 21_000)},
+		Request: &figures.Request{Loads: []figures.Load{load("arc", 100, 199, 2000), load("a<b>&", 150, 1300, 21_000)},
 			Decisions: []figures.Decision{{Review: "arc", Nanos: 20_500, Allocations: 31}}},
 		Creation: &figures.Creation{Rows: []figures.CreationRow{
 			creation(figures.CreationNone, 1, 5), creation(figures.CreationOurs, 1, 9), creation(figures.CreationPolicy, 1, 10),
@@ -165,4 +165,23 @@ func TestAxes(t *testing.T) {
 	require.Equal(t, []float64{100, 200, 500, 1000, 2000, 5000, 10_000, 20_000}, a.ticks)
 	require.InDelta(t, 0.5, a.at(1167), 0.01)
 	require.Zero(t, a.at(0))
+}
+
+func TestReportsWithHolesAreShown(t *testing.T) {
+	for _, text := range []string{
+		`{"request": {"loads": [null, {"name": "x", "runner": true, "rows": null}], "decisions": [{}]}}`,
+		`{"policies": {"memory": null, "effects": [{}]}, "policiesMany": {"engines": 1}}`,
+		`{"creation": {"rows": [{"variant": "ours", "eachNanos": 5}, {"variant": "policy"}, {}]}}`,
+		`{"startup": {"variants": [{"name": "injected"}, {"name": "injected", "steps": [{}]}]}}`,
+	} {
+		r, err := figures.Read(strings.NewReader(text))
+		require.NoError(t, err)
+		require.Len(t, Blocks(r), 7)
+		require.NoError(t, r.Emit(io.Discard, figures.OutputText, true))
+		for _, write := range Plots(r) {
+			if write != nil {
+				require.NotContains(t, written(t, write), "NaN", text)
+			}
+		}
+	}
 }
