@@ -12,6 +12,7 @@ TESTFLAGS ?=
 RUNNERS ?= yes
 FUZZTIME ?= 30s
 SOAKFLAGS ?=
+BENCHFLAGS ?=
 LOCALITYFLAGS ?=
 
 .DEFAULT_GOAL := help
@@ -113,14 +114,12 @@ golden: ## Rewrite the expected outputs, the generated parts of docs, the schema
 	go run ./cmd/dagger-inject test docs/samples/policy-repository --update
 	go test ./internal/policydoc ./internal/reasondoc -update
 	go test ./internal/chartdoc -update # the chart's schema contains the policy's
-	go test ./test/suite/locality/report -update
+	go test ./test/suite/locality/report ./test/suite/bench/figures ./test/suite/bench/page -update
 	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check test/data/diff test/data/migrate README.md docs charts
 
 .PHONY: bench
-bench: ## Measure requests against other servers, and policies of 1,000 and 10,000 namespaces
-	go run ./test/suite/bench
-	assets=$$(cd test/rig/binaries && go run .) && export KUBEBUILDER_ASSETS=$$assets && \
-	  go run ./test/suite/bench/policies -namespaces 1000 && go run ./test/suite/bench/policies -engines 5000
+bench: ## Measure requests, replicas, creations and starts, and print one table of limits (BENCHFLAGS=-quick; -help says more)
+	@go run ./test/suite/bench/all $(BENCHFLAGS)
 
 .PHONY: locality
 locality: ## Measure with the real scheduler how many jobs land where their cache is

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/inject/registration"
+	"github.com/dagger-inject/dagger-inject/test/suite/bench/figures"
 )
 
 // recorded holds AdmissionReviews as a real API server sends them; test/suite/bench/record records them.
@@ -29,6 +30,7 @@ type review struct {
 }
 
 const (
+	nameArc     = "arc"
 	nameMixed   = "mixed"
 	nameEnvFew  = "env-100"
 	nameEnvMany = "env-1000"
@@ -37,7 +39,7 @@ const (
 // loadReviews returns every review, from the smallest load to the largest.
 func loadReviews() ([]*review, error) {
 	reviews := []*review{
-		{name: "arc", path: registration.PathPod, runner: true, mixed: true},
+		{name: nameArc, path: registration.PathPod, runner: true, mixed: true},
 		{name: "arc-dind", path: registration.PathPod, runner: true},
 		{name: "gitlab", path: registration.PathNamespace, runner: true, mixed: true},
 		{name: nameEnvFew, path: registration.PathPod},
@@ -91,11 +93,15 @@ func loads(reviews []*review) []load {
 	return append(all, mixed)
 }
 
-// size is the mean size of a request's body.
-func (l load) size() int {
-	total := 0
+// figures says what the load is, without a server's figures.
+func (l load) figures() *figures.Load {
+	f := &figures.Load{Name: l.name}
 	for _, r := range l.reviews {
-		total += len(r.body)
+		f.BodyBytes += len(r.body) / len(l.reviews)
 	}
-	return total / len(l.reviews)
+	if len(l.reviews) == 1 {
+		r := l.reviews[0]
+		f.Runner, f.PodBytes, f.ManagedBytes = r.runner, r.pod, r.managed
+	}
+	return f
 }

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/dagger-inject/dagger-inject/test/suite/bench/figures"
 )
 
 // plan is how much is measured. The servers take turns in short rounds, so that what else the machine does hits all of
@@ -31,37 +31,6 @@ var (
 	}
 )
 
-// row is what one server does with one load.
-type row struct {
-	Server   string `json:"server"`
-	Requests int    `json:"requests"`
-	// CPUMicros is the process's CPU time per request: the median of the rounds.
-	CPUMicros float64 `json:"cpuMicros"`
-	// The latencies are the client's, with all connections busy: at this load most of it is waiting for a core.
-	P50Micros float64 `json:"p50Micros"`
-	P99Micros float64 `json:"p99Micros"`
-	// PerSecond is the throughput with the client on the same machine: the median of the rounds.
-	PerSecond float64 `json:"perSecond"`
-}
-
-// result is what all servers do with one load.
-type result struct {
-	Load string `json:"load"`
-	// BodyBytes is the mean size of the requests' bodies.
-	BodyBytes int   `json:"bodyBytes"`
-	Rows      []row `json:"rows"`
-}
-
-// cpu returns a server's CPU time per request in microseconds.
-func (r *result) cpu(server string) float64 {
-	for _, row := range r.Rows {
-		if row.Server == server {
-			return row.CPUMicros
-		}
-	}
-	return 0
-}
-
 // samples are the rounds of one server with one load.
 type samples struct {
 	cpu, perSecond []float64
@@ -69,7 +38,7 @@ type samples struct {
 }
 
 // measure lets every server answer a load.
-func measure(ctx context.Context, client *http.Client, children map[string]*child, l load, p plan) (*result, error) {
+func measure(ctx context.Context, client *http.Client, children map[string]*child, l load, p plan) (*figures.Load, error) {
 	all := map[string]*samples{}
 	for _, server := range servers {
 		all[server] = &samples{}
@@ -84,11 +53,11 @@ func measure(ctx context.Context, client *http.Client, children map[string]*chil
 			}
 		}
 	}
-	r := &result{Load: l.name, BodyBytes: l.size()}
+	r := l.figures()
 	for _, server := range servers {
 		s := all[server]
 		slices.Sort(s.latencies)
-		r.Rows = append(r.Rows, row{
+		r.Rows = append(r.Rows, figures.Row{
 			Server: server, Requests: len(s.latencies), CPUMicros: median(s.cpu), PerSecond: median(s.perSecond),
 			P50Micros: micros(quantile(s.latencies, .5)), P99Micros: micros(quantile(s.latencies, .99)),
 		})
@@ -132,22 +101,4 @@ func median(values []float64) float64 {
 // quantile returns the value that a share of the sorted values does not exceed.
 func quantile[T any](sorted []T, share float64) T {
 	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
-}
-
-// profileOurs writes a CPU profile of our server under one review.
-func profileOurs(ctx context.Context, client *http.Client, c *child, r *review, w io.Writer) error {
-	const seconds = 10
-	l := load{r.name, []*review{r}}
-	if _, err := send(ctx, client, c, l, until(2000, 3*time.Second)); err != nil {
-		return err
-	}
-	profiled := make(chan error, 1)
-	go func() { profiled <- c.profile(ctx, seconds, w) }()
-	if _, err := send(ctx, client, c, l, func(_ int, took time.Duration) bool { return took >= (seconds+1)*time.Second }); err != nil {
-		return err
-	}
-	if err := <-profiled; err != nil {
-		return fmt.Errorf("profiling: %w", err)
-	}
-	return nil
 }

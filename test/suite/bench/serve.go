@@ -18,14 +18,15 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/registration"
+	"github.com/dagger-inject/dagger-inject/test/suite/bench/figures"
 	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // The servers that are compared. Each runs in a process of its own, so that its CPU time and memory are its own.
 const (
-	serverFloor = "floor" // reads the request and allows it: what HTTPS and net/http cost anybody
-	serverTyped = "typed" // controller-runtime's typed defaulter, doing the same injection
-	serverOurs  = "ours"
+	serverFloor = figures.ServerFloor // reads the request and allows it: what HTTPS and net/http cost anybody
+	serverTyped = figures.ServerTyped // controller-runtime's typed defaulter, doing the same injection
+	serverOurs  = figures.ServerOurs
 )
 
 var servers = []string{serverFloor, serverTyped, serverOurs}

@@ -21,14 +21,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/dagger-inject/dagger-inject/test/rig/controlplane"
+	"github.com/dagger-inject/dagger-inject/test/suite/bench/figures"
 )
 
 // The variants. Each has a namespace of its own.
 const (
-	variantNone    = "none"
+	variantNone    = figures.CreationNone
 	variantNothing = "nothing"
-	variantOurs    = "ours"
-	variantPolicy  = "policy"
+	variantOurs    = figures.CreationOurs
+	variantPolicy  = figures.CreationPolicy
 	variantTyped   = "typed"
 )
 
@@ -47,7 +48,7 @@ func namespaceOf(variant string) string { return "creation-" + variant }
 type options struct {
 	rounds, creations int
 	output            string
-	check             bool
+	check, quick      bool
 	profile           string
 }
 
@@ -60,6 +61,7 @@ func main() {
 Example:
   go run ./test/suite/creation
   go run ./test/suite/creation -rounds 5 -o json
+  go run ./test/suite/creation -check               # exit 1 where ours is dearer than a MutatingAdmissionPolicy
 
 Flags:
 `)
@@ -68,11 +70,15 @@ Flags:
 	var o options
 	flags.IntVar(&o.rounds, "rounds", 15, "rounds, in which every variant has its turn")
 	flags.IntVar(&o.creations, "creations", 80, "pods created in each turn, with each number of clients")
-	flags.StringVar(&o.output, "o", "text", "text or json")
+	flags.BoolVar(&o.quick, "quick", false, "measure less, and so less exactly: 2 rounds of 16 pods")
+	flags.StringVar(&o.output, "o", figures.OutputText, "text or json")
 	flags.BoolVar(&o.check, "check", false, "exit 1 where ours is dearer than the policy")
 	flags.StringVar(&o.profile, "profile", "", "only write a CPU profile of the API server, while it calls ours, into this `file`")
 	// ExitOnError: an error does not come back.
 	_ = flags.Parse(os.Args[1:])
+	if o.quick {
+		o.rounds, o.creations = 2, 16
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
@@ -83,11 +89,15 @@ Flags:
 }
 
 func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
-	switch {
-	case o.output != "text" && o.output != "json":
-		return fmt.Errorf("-o %q is not accepted: want text or json", o.output)
-	case o.rounds < 1 || o.creations < 1:
+	if err := figures.CheckOutput(o.output); err != nil {
+		return err
+	}
+	if o.rounds < 1 || o.creations < 1 {
 		return fmt.Errorf("-rounds %d and -creations %d: want 1 or more", o.rounds, o.creations)
+	}
+	machine, err := figures.ThisMachine()
+	if err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "creation-")
 	if err != nil {
@@ -144,24 +154,16 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.output == "json" {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(rows)
-	} else {
-		err = printRows(out, rows)
-	}
-	if err == nil && o.check && missed(rows) {
-		return errMissed
-	}
-	return err
+	rep := &figures.Creation{Run: figures.Run{Machine: machine, Quick: o.quick}, Rounds: o.rounds, Rows: rows}
+	judge(rep)
+	return (&figures.Report{Creation: rep}).Emit(out, o.output, o.check)
 }
 
 // clients are how many create pods at one time.
 var clients = []int{1, 8}
 
 // measure lets the variants take turns. What the first round takes is not counted.
-func (c *creator) measure(ctx context.Context, o options, progress io.Writer) ([]row, error) {
+func (c *creator) measure(ctx context.Context, o options, progress io.Writer) ([]figures.CreationRow, error) {
 	bursts := map[string][]burst{}
 	key := func(variant string, clients int) string { return fmt.Sprintf("%s %d", variant, clients) }
 	for round := range o.rounds + 1 {
@@ -178,7 +180,7 @@ func (c *creator) measure(ctx context.Context, o options, progress io.Writer) ([
 		}
 		_, _ = fmt.Fprintf(progress, "creation: round %d of %d\n", round, o.rounds)
 	}
-	var rows []row
+	var rows []figures.CreationRow
 	for _, n := range clients {
 		for _, variant := range variants {
 			rows = append(rows, rowOf(variant, n, bursts[key(variant, n)]))

@@ -2,28 +2,17 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
+
+	"github.com/dagger-inject/dagger-inject/test/suite/bench/figures"
 )
 
-// row is one variant with so many clients. The figures are medians of the rounds.
-type row struct {
-	Variant string `json:"variant"`
-	Clients int    `json:"clients"`
-	Pods    int    `json:"pods"`
-	// Latency is the median of a creation's, and Each the time per creation, with all clients.
-	Latency time.Duration `json:"latencyNanos"`
-	Each    time.Duration `json:"eachNanos"`
-	// CPU is the API server's time per creation, on all cores.
-	CPU time.Duration `json:"cpuNanos"`
-	// Calls is how often the API server called a webhook, per creation.
-	Calls float64 `json:"calls"`
-}
+// mostOfPolicy is the limit of the time per creation, in creations with a MutatingAdmissionPolicy that makes the same change.
+const mostOfPolicy = 1.0
 
-func rowOf(variant string, clients int, bursts []burst) row {
-	r := row{Variant: variant, Clients: clients}
+func rowOf(variant string, clients int, bursts []burst) figures.CreationRow {
+	r := figures.CreationRow{Variant: variant, Title: titles[variant], Clients: clients}
 	var latencies, each, cpu []time.Duration
 	for _, b := range bursts {
 		latencies = append(latencies, b.latencies...)
@@ -43,45 +32,19 @@ func median(all []time.Duration) time.Duration {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-func find(rows []row, variant string, clients int) row {
-	for _, r := range rows {
-		if r.Variant == variant && r.Clients == clients {
-			return r
+// judge compares what was measured with the limit.
+func judge(c *figures.Creation) {
+	for _, clients := range c.Clients() {
+		if of := c.OfPolicy(clients); of > 0 {
+			c.Verdicts = append(c.Verdicts, figures.AtMost(figures.PartCreation,
+				fmt.Sprintf("time per creation, %s", plural(clients)), of, mostOfPolicy, "of the policy's"))
 		}
 	}
-	return row{}
 }
 
-func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, 1)) }
-
-// missed reports whether a creation with ours takes longer than with the policy: of one client by its latency, of several by the time
-// per creation.
-func missed(rows []row) bool {
-	for _, ours := range rows {
-		policy := find(rows, variantPolicy, ours.Clients)
-		if ours.Variant == variantOurs && policy.Each > 0 && ratio(ours.Each, policy.Each) > 1 {
-			return true
-		}
+func plural(clients int) string {
+	if clients == 1 {
+		return "1 client"
 	}
-	return false
-}
-
-// printRows writes the report as a table, of Markdown.
-func printRows(out io.Writer, rows []row) error {
-	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
-	line("| clients\t| creation\t| pods\t| calls\t| median latency\t| time per creation\t| of none\t| of the policy\t" +
-		"| CPU of the API server\t| of the policy\t|")
-	line("|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
-	for _, r := range rows {
-		none, policy := find(rows, variantNone, r.Clients), find(rows, variantPolicy, r.Clients)
-		line("| %d\t| %s\t| %d\t| %.1f\t| %s\t| %s\t| %.2f\t| %.2f\t| %s\t| %.2f\t|",
-			r.Clients, titles[r.Variant], r.Pods, r.Calls, millis(r.Latency), millis(r.Each),
-			ratio(r.Each, none.Each), ratio(r.Each, policy.Each), millis(r.CPU), ratio(r.CPU, policy.CPU))
-	}
-	return w.Flush()
-}
-
-func millis(d time.Duration) string {
-	return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
+	return fmt.Sprintf("%d clients", clients)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -113,6 +112,3 @@ func configuration(variant string, port int, ca []byte) *admissionv1.MutatingWeb
 	}
 	return c
 }
-
-// errMissed says that a goal was not met.
-var errMissed = errors.New("creating a pod with our webhook is dearer than with the policy")

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/dagger-inject/dagger-inject/test/rig/onnode"
+	"github.com/dagger-inject/dagger-inject/test/suite/bench/figures"
 )
 
 type options struct {
@@ -31,6 +31,8 @@ type options struct {
 	only   string
 	output string
 	node   string
+	check  bool
+	quick  bool
 }
 
 func main() {
@@ -52,10 +54,15 @@ Flags:
 	var o options
 	flags.IntVar(&o.rounds, "n", 20, "pods of each variant")
 	flags.StringVar(&o.only, "variants", "", "measure only variants whose whole name this `expression` matches")
-	flags.StringVar(&o.output, "o", "text", "text or json")
+	flags.BoolVar(&o.quick, "quick", false, "measure less, and so less exactly: 2 pods of each variant")
+	flags.BoolVar(&o.check, "check", false, "exit 1 where a limit is missed")
+	flags.StringVar(&o.output, "o", figures.OutputText, "text or json")
 	flags.StringVar(&o.node, "node", "", "state `folder` of a node that is up and has no engine (default: one of its own, which is removed)")
 	// ExitOnError: an error does not come back.
 	_ = flags.Parse(os.Args[1:])
+	if o.quick {
+		o.rounds = 2
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
@@ -67,6 +74,10 @@ Flags:
 
 func run(ctx context.Context, o options) (err error) {
 	chosen, err := o.variants()
+	if err != nil {
+		return err
+	}
+	machine, err := figures.ThisMachine()
 	if err != nil {
 		return err
 	}
@@ -106,19 +117,16 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	rows := rowsOf(chosen, samples)
-	if o.output == "json" {
-		encoder := json.NewEncoder(os.Stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(rows)
-	}
-	return printRows(os.Stdout, rows)
+	rep := &figures.Startup{Run: figures.Run{Machine: machine, Quick: o.quick}, Variants: resultsOf(chosen, samples)}
+	rep.Compare()
+	judge(rep)
+	return (&figures.Report{Startup: rep}).Emit(os.Stdout, o.output, o.check)
 }
 
 // variants checks the options, and returns the variants to measure.
 func (o *options) variants() ([]variant, error) {
-	if o.output != "text" && o.output != "json" {
-		return nil, fmt.Errorf("-o %q is not accepted: want text or json", o.output)
+	if err := figures.CheckOutput(o.output); err != nil {
+		return nil, err
 	}
 	if o.rounds < 1 {
 		return nil, fmt.Errorf("-n %d is not accepted: want 1 or more", o.rounds)

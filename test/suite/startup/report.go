@@ -1,11 +1,9 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"slices"
-	"text/tabwriter"
 	"time"
+
+	"github.com/dagger-inject/dagger-inject/test/suite/bench/figures"
 )
 
 // container is a container of a pod, and its times.
@@ -55,44 +53,33 @@ func (s sample) steps() []step {
 	return steps
 }
 
-// figure is a median and a 95th percentile.
-type figure struct {
-	Median time.Duration `json:"medianNanos"`
-	P95    time.Duration `json:"p95Nanos"`
-	// All are those of every pod, in the order of their creation.
-	All []time.Duration `json:"allNanos"`
+// limits are how much later than in a pod that is not injected the job's container may start, by variant.
+var limits = map[string]time.Duration{
+	"injected":                         500 * time.Millisecond,
+	"image volume":                     250 * time.Millisecond,
+	"image volume, waits at first use": 250 * time.Millisecond,
+	"image volume, no wait":            250 * time.Millisecond,
 }
 
-func figureOf(all []time.Duration) figure {
-	sorted := slices.Sorted(slices.Values(all))
-	// The median is of the two in the middle; the percentile is the least value that 95 in 100 do not exceed.
-	n := len(sorted)
-	return figure{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, P95: sorted[(n*95+99)/100-1], All: all}
+// judge compares what was measured with the limits, as far as it was measured.
+func judge(s *figures.Startup) {
+	for _, v := range s.Variants {
+		if limit, has := limits[v.Name]; has && v.More != nil {
+			s.Verdicts = append(s.Verdicts, figures.AtMost(figures.PartStartup, "later than "+baseline+": "+v.Name, v.More.Seconds(),
+				limit.Seconds(), "s"))
+		}
+	}
 }
 
-// row is one variant in the report.
-type row struct {
-	Variant string `json:"variant"`
-	Pods    int    `json:"pods"`
-	Started figure `json:"started"`
-	// More is how much later the job's container starts than in a pod that is not injected: the difference of the medians.
-	More  time.Duration `json:"moreNanos"`
-	Steps []namedFigure `json:"steps"`
-}
-
-type namedFigure struct {
-	Name string `json:"name"`
-	figure
-}
-
-func rowsOf(variants []variant, samples map[string][]sample) []row {
-	var rows []row
+// resultsOf summarizes the pods of each variant.
+func resultsOf(variants []variant, samples map[string][]sample) []figures.StartupVariant {
+	var results []figures.StartupVariant
 	for _, v := range variants {
-		var started []time.Duration
+		r := figures.StartupVariant{Name: v.name, Pods: len(samples[v.name])}
 		var names []string
 		byName := map[string][]time.Duration{}
 		for _, s := range samples[v.name] {
-			started = append(started, s.started())
+			r.All = append(r.All, s.started())
 			for _, step := range s.steps() {
 				if byName[step.name] == nil {
 					names = append(names, step.name)
@@ -100,47 +87,11 @@ func rowsOf(variants []variant, samples map[string][]sample) []row {
 				byName[step.name] = append(byName[step.name], step.took)
 			}
 		}
-		r := row{Variant: v.name, Pods: len(started), Started: figureOf(started)}
+		r.Started = figures.TimesOf(r.All)
 		for _, name := range names {
-			r.Steps = append(r.Steps, namedFigure{name, figureOf(byName[name])})
+			r.Steps = append(r.Steps, figures.StartupStep{Name: name, Times: figures.TimesOf(byName[name])})
 		}
-		rows = append(rows, r)
+		results = append(results, r)
 	}
-	for i := range rows {
-		for _, base := range rows {
-			if base.Variant == baseline {
-				rows[i].More = rows[i].Started.Median - base.Started.Median
-			}
-		}
-	}
-	return rows
-}
-
-func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
-
-func millis(d time.Duration) string {
-	return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
-}
-
-// printRows writes the report as tables, of Markdown.
-func printRows(out io.Writer, rows []row) error {
-	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
-	line("| variant\t| pods\t| created to job started, median\t| 95th percentile\t| more than not injected\t|")
-	line("|---\t|---\t|---\t|---\t|---\t|")
-	for _, r := range rows {
-		line("| %s\t| %d\t| %s\t| %s\t| %s\t|", r.Variant, r.Pods, seconds(r.Started.Median), seconds(r.Started.P95), seconds(r.More))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	for _, r := range rows {
-		line("\n%s:\n", r.Variant)
-		line("| step\t| median\t| 95th percentile\t|")
-		line("|---\t|---\t|---\t|")
-		for _, s := range r.Steps {
-			line("| %s\t| %s\t| %s\t|", s.Name, millis(s.Median), millis(s.P95))
-		}
-	}
-	return w.Flush()
+	return results
 }

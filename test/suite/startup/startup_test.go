@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dagger-inject/dagger-inject/test/suite/bench/figures"
 )
 
 func at(milliseconds int) time.Time { return time.UnixMilli(int64(milliseconds)) }
@@ -30,15 +32,30 @@ func TestStepsFollowEachOtherWithoutAGap(t *testing.T) {
 	require.Equal(t, s.started(), sum)
 }
 
-func TestFigures(t *testing.T) {
-	var all []time.Duration
-	for i := range 20 {
-		all = append(all, time.Duration(20-i)*time.Second)
+func TestVariantsAreComparedWithWhatIsNotInjected(t *testing.T) {
+	started := func(milliseconds ...int) (samples []sample) {
+		for _, m := range milliseconds {
+			samples = append(samples, sample{created: at(0), containers: []container{{"runner", times{created: at(m - 7), started: at(m)}}}})
+		}
+		return samples
 	}
-	f := figureOf(all)
-	require.Equal(t, 10500*time.Millisecond, f.Median)
-	require.Equal(t, 19*time.Second, f.P95)
-	require.Equal(t, time.Second, figureOf(all[19:]).P95)
+	all := []variant{{name: baseline}, {name: "injected"}, {name: "image volume"}, {name: "no CLI"}}
+	rep := &figures.Startup{Variants: resultsOf(all, map[string][]sample{
+		baseline: started(1000, 900, 800), "injected": started(1400, 1300), "image volume": started(1151), "no CLI": started(9000),
+	})}
+	rep.Compare()
+	judge(rep)
+	require.Equal(t, 450*time.Millisecond, *rep.Find("injected").More)
+	require.Equal(t, 7*time.Millisecond, rep.Find("injected").Steps[1].Median)
+	require.Len(t, rep.Verdicts, 2)
+	require.True(t, rep.Verdicts[0].OK)
+	require.False(t, rep.Verdicts[1].OK)
+	require.Contains(t, rep.Verdicts[1].What, "image volume")
+
+	rep = &figures.Startup{Variants: resultsOf(all[1:2], map[string][]sample{"injected": started(1400)})}
+	rep.Compare()
+	judge(rep)
+	require.Empty(t, rep.Verdicts, "there is nothing to compare with")
 }
 
 func TestEventsOfContainerdAreRead(t *testing.T) {
