@@ -143,12 +143,14 @@ type Wait struct {
 	When When `json:"when,omitempty"`
 	// Timeout is how long it waits: auto, or from 1s to 1h. auto is 1m in the pods of GitLab Runner, 10m in the runners of ARC,
 	// which deletes a runner whose init container has failed six times, and 2m in others. In the pods of GitLab Runner it is 1m at
-	// most, because GitLab gives them three minutes to start, pulls included. For when: use, auto is 2m. Default: auto.
+	// most, because GitLab gives them three minutes to start, pulls included. With when: use, auto is 2m and there is no such bound.
+	// Default: auto.
 	Timeout Timeout `json:"timeout,omitempty"`
 	// OnTimeout says what happens to the pod, or with when: use to the command, if no engine answers in time: fail or continue.
 	// Default: fail.
 	OnTimeout OnTimeout `json:"onTimeout,omitempty"`
-	// Image is this program's own image, with the program at /dagger-inject. Without one, no pod waits.
+	// Image is this program's own image, with the program at /dagger-inject. Without one, no pod waits. With when: use it must not be
+	// older than the webhook is.
 	Image string `json:"image,omitempty"`
 	// ImagePullSecret is the Secret, in the pod's namespace, that the image is pulled with. It is added to the pod's own, and
 	// it need not exist in every namespace.

@@ -31,17 +31,15 @@ func validate(p *InjectionPolicy) Errors {
 	v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "cli.path", p.CLI.Path)
 	v.notSpare("engine.socket.mountPath", p.Engine.Socket.MountPath)
 	v.notSpare("cli.path", p.CLI.Path)
-	for at, path := range map[string]string{"engine.socket.mountPath": p.Engine.Socket.MountPath, "cli.path": p.CLI.Path} {
-		v.apart(at, path, "the certificates and templates", OwnFolder)
-	}
+	v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "the certificates and templates", OwnFolder)
+	v.apart("cli.path", p.CLI.Path, "the certificates and templates", OwnFolder)
 	v.wait(&p.Wait)
 	if p.CLI.Delivery == DeliveryImageVolume || Permits(p.Overrides.FromPods, "cli.delivery") {
 		v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "the CLI's image volume", CLIImagePath)
 	}
 	if p.Wait.When == WhenUse {
-		for at, path := range map[string]string{"engine.socket.mountPath": p.Engine.Socket.MountPath, "cli.path": p.CLI.Path} {
-			v.apart(at, path, "the volume with the program that waits", ProgramImagePath)
-		}
+		v.apart("engine.socket.mountPath", p.Engine.Socket.MountPath, "the volume with the program that waits", ProgramImagePath)
+		v.apart("cli.path", p.CLI.Path, "the volume with the program that waits", ProgramImagePath)
 	}
 	v.globs("containers.include", p.Containers.Include)
 	v.globs("containers.exclude", p.Containers.Exclude)

@@ -31,7 +31,7 @@ func (i *injection) addCLI(c *container, at, env *patch.Cursor, cliBin rawjson.V
 	launched = where.because == "" && cli.launcher != nil && i.addLauncher(c, at, cli)
 	switch {
 	case cliBin.IsSet():
-	case launched && i.use != nil:
+	case launched && i.atUse:
 		env.Append(cli.launcher.env)
 	default:
 		env.Append(cli.env)

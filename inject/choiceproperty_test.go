@@ -41,7 +41,8 @@ var podsOfMany = []string{
 
 var policiesOfMany = []string{
 	"", "engine: {transport: node-tcp}", "engine: {transport: tcp}", "engine: {discover: {version: v0.20}}\nwait: {image: w}",
-	"cli: {delivery: none}", "cli: {delivery: image-volume}",
+	"cli: {delivery: none}", "cli: {delivery: image-volume}", "cli: {delivery: image-volume}\nwait: {image: w, when: use}",
+	"wait: {image: w, when: use}",
 	"engine: {socket: {hostPath: /run/e0}}", "engine: {transport: sidecar}\nwait: {image: w}",
 }
 

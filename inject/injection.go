@@ -20,7 +20,7 @@ type injection struct {
 	delivery   config.Delivery
 	cli        *cliDelivery // nil where there is to be none
 	waitOff    string       // what decides against a wait, empty for nothing
-	use        *waitAtUse   // nil where dagger does not wait when it is used
+	atUse      bool         // dagger waits when it is used, where containers have the script
 	notAtUse   string       // why it does not, or not in all containers, though the policy says so
 	system     System
 	session    *patch.Session
@@ -35,6 +35,8 @@ type injection struct {
 	hook     *hook // nil until a container asks for it
 	copies   bool  // an init container copies the CLI to an emptyDir
 	launches bool  // a container has the script that runs the CLI
+
+	pullsProgram bool // the pull secret of this program's image is in the pod
 }
 
 func newInjection(d *decision) *injection {
@@ -103,7 +105,7 @@ func (i *injection) addToContainer(c *container, spec *patch.Cursor) {
 	if where.because != "" {
 		i.status.Moved = append(i.status.Moved, MovedMount{c.name, where.at, "as " + where.because})
 	}
-	if i.cli != nil && !i.addCLI(c, at, env, vars.cliBin) && i.use != nil {
+	if i.cli != nil && !i.addCLI(c, at, env, vars.cliBin) && i.atUse {
 		i.notAtUse = "container " + c.name + " cannot have the script in which dagger waits"
 	}
 	i.addSELinux(c, at)

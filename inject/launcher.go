@@ -59,10 +59,15 @@ func (i *injection) addLauncher(c *container, at *patch.Cursor, cli *cliDelivery
 	} else if !set && len(i.pod.annotations.Text()) > maxAnnotations {
 		because = "the pod has no room for an annotation"
 	}
-	var program place
-	if i.use != nil && because == "" {
+	program, script := place{}, ""
+	if script, _ = i.pod.annotation(AnnotationLauncher); because == "" && (i.atUse || waitsAtUse(script)) {
 		program = i.pod.place(c, volumeProgram, config.ProgramImagePath, "")
-		because = program.because
+		switch because = program.because; {
+		case because == "" && program.at != config.ProgramImagePath:
+			because = "it mounts the script's interpreter elsewhere"
+		case because == "" && !i.atUse:
+			because = "the pod lacks the volume with the interpreter of the script in its annotation " + AnnotationLauncher
+		}
 	}
 	if because != "" {
 		i.status.Moved = append(i.status.Moved, MovedMount{c.name, cli.command, "which is not on PATH, as " + because})
@@ -72,8 +77,8 @@ func (i *injection) addLauncher(c *container, at *patch.Cursor, cli *cliDelivery
 	if !where.mounted {
 		at.Member("volumeMounts").Append(cli.launcher.mount)
 	}
-	if i.use != nil && !program.mounted {
-		at.Member("volumeMounts").Append(i.use.mount)
+	if i.atUse && !program.mounted {
+		at.Member("volumeMounts").Append(programMount)
 	}
 	return true
 }
@@ -82,8 +87,8 @@ func (i *injection) addLauncher(c *container, at *patch.Cursor, cli *cliDelivery
 func (i *injection) addLauncherVolume(volumes, annotations *patch.Cursor) *obstacle {
 	if _, set := i.pod.annotation(AnnotationLauncher); !set {
 		text := launcherText
-		if i.use != nil {
-			text = i.use.launcher
+		if i.atUse {
+			text = i.engine.wait.script()
 		}
 		annotations.Member(AnnotationLauncher).Set(patch.String(text))
 	}

@@ -47,6 +47,9 @@ scheduling:
 // imagePolicy is the same with the CLI in an image volume.
 var imagePolicy = strings.Replace(widePolicy, "cli: {", "cli: {delivery: image-volume, ", 1)
 
+// usePolicy is the same with a dagger that waits when it is used.
+var usePolicy = strings.Replace(imagePolicy, "wait: {", "wait: {when: use, ", 1)
+
 func compile(t testing.TB, text string) *inject.Policies {
 	t.Helper()
 	policies := inject.NewPolicies(config.FromFile("test", []byte(text), config.OriginCluster), nil, nil)
@@ -62,7 +65,7 @@ func TestInvariantsOnDamagedPods(t *testing.T) {
 	}
 	// By the socket, by an address, where a mesh decides about the wait, and with the CLI from an image volume.
 	transports := []*inject.Policies{
-		compile(t, widePolicy), compile(t, strings.Replace(widePolicy, "engine:\n", "engine:\n  transport: tcp\n", 1)), compile(t, imagePolicy),
+		compile(t, widePolicy), compile(t, strings.Replace(widePolicy, "engine:\n", "engine:\n  transport: tcp\n", 1)), compile(t, imagePolicy), compile(t, usePolicy),
 	}
 	outcomes := map[inject.Decision]int{}
 	for _, c := range fixtures.All(t) {
@@ -176,6 +179,7 @@ func TestAPodWithAThousandVariables(t *testing.T) {
 	c := &fixtures.Case{Dir: fixtures.All(t)[0].Dir}
 	checkInvariants(t, c, compile(t, widePolicy), pod)
 	checkInvariants(t, c, compile(t, imagePolicy), pod)
+	checkInvariants(t, c, compile(t, usePolicy), pod)
 }
 
 func FuzzDecide(f *testing.F) {
@@ -185,7 +189,7 @@ func FuzzDecide(f *testing.F) {
 		f.Add(string(c.Pod(f)), uint8(1))
 		f.Add(string(c.Pod(f)), uint8(2))
 	}
-	all := []*inject.Policies{inject.NewPolicies(config.BuiltIn(), nil, nil), compile(f, widePolicy), compile(f, imagePolicy)}
+	all := []*inject.Policies{inject.NewPolicies(config.BuiltIn(), nil, nil), compile(f, widePolicy), compile(f, imagePolicy), compile(f, usePolicy)}
 	f.Fuzz(func(t *testing.T, pod string, which uint8) {
 		if json.Valid([]byte(pod)) {
 			fuzzOne(t, all[int(which)%len(all)], pod)

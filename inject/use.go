@@ -2,7 +2,6 @@ package inject
 
 import (
 	"cmp"
-	"encoding/json"
 	"strings"
 	"time"
 
@@ -22,32 +21,36 @@ const (
 	patienceAtUse = 2 * time.Minute
 )
 
+// programMount is the mount of the script's interpreter.
+var programMount = mustMarshal(corev1.VolumeMount{Name: volumeProgram, MountPath: config.ProgramImagePath, ReadOnly: true})
+
 // waitsAtUse recognises a script of ours in which dagger waits.
 func waitsAtUse(script string) bool { return strings.HasPrefix(script, launchHead) }
 
-// waitAtUse is what a pod gets in place of the init container that waits.
-type waitAtUse struct {
-	launcher      string // the script
-	volume, mount json.RawMessage
+// script returns that of a pod in which dagger waits when it is used.
+func (t *waitTemplates) script() string {
+	const command = config.CLIImagePath + "/" + cliFile
+	return launchHead + command + " --timeout=" + cmp.Or(t.timeout, patienceAtUse).String() + " --on-timeout=" + string(t.onTimeout) +
+		" --expect-version=" + t.cliVersion + "\nexec " + command + ` "$@"` + "\n"
 }
 
-func newWaitAtUse(w *config.Wait, timeout time.Duration, version string) *waitAtUse {
-	command := config.CLIImagePath + "/" + cliFile
-	return &waitAtUse{
-		launcher: launchHead + command + " --timeout=" + cmp.Or(timeout, patienceAtUse).String() + " --on-timeout=" + string(w.OnTimeout) +
-			" --expect-version=" + version + "\nexec " + command + ` "$@"` + "\n",
-		volume: mustMarshal(corev1.Volume{Name: volumeProgram, VolumeSource: imageVolume(w.Image)}),
-		mount:  mustMarshal(corev1.VolumeMount{Name: volumeProgram, MountPath: config.ProgramImagePath, ReadOnly: true}),
-	}
-}
+func isProgramVolume(volume rawjson.Value) bool { return volume.Get(imageSource).IsSet() }
 
-// chooseWhen decides whether dagger waits when it is used.
+// chooseWhen decides whether dagger waits when it is used. Where an earlier call has given the pod a script, that one decides:
+// another replica may have another policy.
 func (i *injection) chooseWhen() {
-	wait := i.engine.wait
-	if wait == nil || wait.use == nil || i.waitOff != "" {
+	script, set := i.pod.annotation(AnnotationLauncher)
+	if set && waitsAtUse(script) && isProgramVolume(i.pod.volumeNamed(volumeProgram)) {
+		i.atUse = true
 		return
 	}
-	switch script, set := i.pod.annotation(AnnotationLauncher); {
+	wait := i.engine.wait
+	if wait == nil || wait.program == nil || i.waitOff != "" {
+		return
+	}
+	switch {
+	case i.cli == nil:
+		i.notAtUse = "the pod gets no dagger command"
 	case i.delivery != config.DeliveryImageVolume:
 		i.notAtUse = "the command is not in an image volume"
 	case i.cli.launcher == nil:
@@ -55,22 +58,26 @@ func (i *injection) chooseWhen() {
 	case set && !waitsAtUse(script):
 		i.notAtUse = "the pod has an annotation " + AnnotationLauncher + " that does not wait"
 	default:
-		i.use = wait.use
+		i.atUse = true
 	}
 }
 
 // addWaitAtUse adds the program that waits, and reports whether no init container need wait.
 func (i *injection) addWaitAtUse(spec, volumes *patch.Cursor) (done bool, o *obstacle) {
-	if i.use == nil || !i.launches {
+	if !i.atUse || !i.launches {
 		return false, nil
 	}
-	i.addPullSecret(spec)
-	if o := i.addVolume(volumes, volumeProgram, i.use.volume, func(v rawjson.Value) bool { return v.Get(imageSource).IsSet() }); o != nil {
-		return true, o
+	if wait := i.engine.wait; wait != nil && wait.program != nil {
+		i.addPullSecret(spec)
+		if o := i.addVolume(volumes, volumeProgram, wait.program, isProgramVolume); o != nil {
+			return true, o
+		}
 	}
 	if i.notAtUse != "" || i.pod.initContainerNamed(initContainerWait) != nil {
 		return false, nil
 	}
-	i.status.Wait = "on: when dagger is used"
+	if i.status.Wait = "on: when dagger is used"; i.defeated.count(defeatCloudEngine) == len(i.status.Containers) {
+		i.status.Wait = "off: " + anotherEngine
+	}
 	return true, nil
 }

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-const useOf = "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: image-volume, image: 'registry.dagger.io/engine:v0.21.8'}\nwait: {image: 'r/i:v1', when: use"
+const useOf = "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: image-volume, image: 'registry.dagger.io/engine:v0.21.8'}\nwait: {image: 'r/i:v1', imagePullSecret: pull, when: use"
 
 func decideAtUse(t *testing.T, pod, policy string) (Input, *Plan, *corev1.Pod) {
 	t.Helper()
@@ -67,10 +67,47 @@ func TestPodsThatCannotWaitAtUseWaitAtTheStart(t *testing.T) {
 					require.True(t, has[volumeProgram], "the script of %s has an interpreter", container.Name)
 				}
 			}
+			require.LessOrEqual(t, len(pod.Spec.ImagePullSecrets), 1)
 			in.Pod = input(t, string(mustMarshal(pod))).Pod
 			require.Empty(t, Decide(in).Operations)
 		})
 	}
+}
+
+func TestAPodWithoutACommandWaitsAtTheStart(t *testing.T) {
+	_, plan, _ := decideAtUse(t, bare, "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: image-volume}\nwait: {image: 'r/i:v1', when: use}")
+	require.Equal(t, "on: at the start, as the pod gets no dagger command", plan.Status.Wait)
+}
+
+// TestTheScriptOfAnEarlierCallDecides has a replica with another policy decide on a pod that waits at use, and to which a later webhook
+// has added a container.
+func TestTheScriptOfAnEarlierCallDecides(t *testing.T) {
+	_, _, pod := decideAtUse(t, bare, useOf+", timeout: 90s}")
+	for name, policy := range map[string]string{
+		"waits at the start": strings.Replace(useOf, "use", "start", 1) + "}", "does not wait": useOf + ", enabled: false}",
+		"waits for longer": useOf + ", timeout: 5m}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, _, again := decideAtUse(t, string(mustMarshal(pod)), policy)
+			require.Equal(t, pod.Spec, again.Spec)
+			later := pod.DeepCopy()
+			later.Spec.Containers = append(later.Spec.Containers, corev1.Container{Name: "later"})
+			in.Pod = input(t, string(mustMarshal(later))).Pod
+			plan := Decide(in)
+			got := patched(t, in, plan).Spec.Containers[1]
+			require.Equal(t, pod.Spec.Containers[0].VolumeMounts, got.VolumeMounts)
+			require.Equal(t, "on: when dagger is used", plan.Status.Wait)
+		})
+	}
+}
+
+// TestAScriptWithoutItsInterpreterIsNotMounted has a pod template with the annotation of a pod that was injected.
+func TestAScriptWithoutItsInterpreterIsNotMounted(t *testing.T) {
+	copied := "{metadata: {labels: {dagger.io/inject: 'true'}, annotations: {dagger.io/launcher: \"" +
+		`#!/opt/dagger/inject/dagger-inject launch\n# --command=/x\n` + "\"}}, spec: {containers: [{name: a}]}}"
+	_, plan, pod := decideAtUse(t, copied, strings.Replace(useOf, "use", "start", 1)+"}")
+	require.Contains(t, plan.Status.Moved[0].Because, "the pod lacks the volume with the interpreter")
+	require.Contains(t, pod.Spec.Containers[0].Env, corev1.EnvVar{Name: EnvCLIBin, Value: "/opt/dagger/bin/dagger"})
 }
 
 func TestAPodThatIsNotToWaitHasAScriptThatDoesNot(t *testing.T) {

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -23,6 +24,8 @@ const (
 	// anyVersion makes the wait accept every version, because the client is not known.
 	anyVersion = "any"
 
+	anotherEngine = "DAGGER_CLOUD_ENGINE chooses another engine"
+
 	// longestGitLabWait leaves room in the 180 seconds that GitLab Runner gives a pod to start, pulls included (poll_timeout).
 	longestGitLabWait = time.Minute
 )
@@ -34,7 +37,8 @@ type waitTemplates struct {
 	onTimeout config.OnTimeout
 	// cliVersion is the version of the CLI that pods are given.
 	cliVersion string
-	use        *waitAtUse // nil where the policy has pods wait at the start
+	// program is the volume with what waits when dagger is used, nil where the policy has pods wait at the start.
+	program json.RawMessage
 
 	pullSecret     string // empty for none
 	pullSecretJSON json.RawMessage
@@ -57,7 +61,7 @@ func newWaitTemplates(w *config.Wait, cliImage string) *waitTemplates {
 		t.cliVersion = version
 	}
 	if w.When == config.WhenUse {
-		t.use = newWaitAtUse(w, timeout, t.cliVersion)
+		t.program = mustMarshal(corev1.Volume{Name: volumeProgram, VolumeSource: imageVolume(w.Image)})
 	}
 	if t.pullSecret != "" {
 		t.pullSecretJSON = mustMarshal(corev1.LocalObjectReference{Name: t.pullSecret})
@@ -68,7 +72,10 @@ func newWaitTemplates(w *config.Wait, cliImage string) *waitTemplates {
 // sameWait returns other if the two are equal, and shares its container if only that is.
 func sameWait(made, other *waitTemplates) *waitTemplates {
 	if made != nil && other != nil {
-		made.container, made.use = same(made.container, other.container), same(made.use, other.use)
+		made.container = same(made.container, other.container)
+		if bytes.Equal(made.program, other.program) {
+			made.program = other.program
+		}
 	}
 	return same(made, other)
 }
@@ -91,7 +98,9 @@ func (i *injection) addWait(spec, volumes *patch.Cursor) *obstacle {
 			i.status.Wait = "on: before a mesh (" + mesh + ")"
 		}
 	case off != "":
-		i.status.Wait = "off: " + off
+		if i.status.Wait = "off: " + off; i.atUse && i.launches {
+			i.status.Wait = "on: when dagger is used, but " + i.notAtUse + ", and at the start it is off: " + off
+		}
 		return nil
 	case have != nil:
 		return conflict("an init container %s", initContainerWait)
@@ -141,7 +150,7 @@ func (i *injection) noWait() string {
 	case i.engine.wait == nil:
 		return "no wait.image"
 	case i.defeated.count(defeatCloudEngine) == len(i.status.Containers):
-		return "DAGGER_CLOUD_ENGINE chooses another engine"
+		return anotherEngine
 	}
 	if mesh := i.capturedBy(); mesh != "" {
 		return "mesh (" + mesh + ")"
@@ -194,9 +203,10 @@ func (t *waitTemplates) fields(c *connection, timeout time.Duration, usesCLI boo
 // a change, it finds some and adds none. The kubelet ignores a Secret that the namespace does not have.
 func (i *injection) addPullSecret(spec *patch.Cursor) {
 	wait := i.engine.wait
-	if wait.pullSecret == "" {
+	if wait.pullSecret == "" || i.pullsProgram {
 		return
 	}
+	i.pullsProgram = true
 	for _, have := range i.pod.imagePullSecrets.Elements() {
 		if name, _ := have.Get("name").Str(); name == wait.pullSecret {
 			return

@@ -16,7 +16,7 @@ import (
 )
 
 // PolicyStore holds the compiled policies of every namespace. Its answers depend only on the current ConfigMaps, not on the
-// order of their changes, so that replicas agree. Reading neither locks nor allocates.
+// order of their changes, so that replicas agree. Reading what is compiled neither locks nor allocates.
 type PolicyStore struct {
 	releaseNamespace string
 	// live reads the policies of young namespaces; nil if there is no cluster to read them from.

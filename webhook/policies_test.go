@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
+	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
 
@@ -38,7 +40,7 @@ func answer(t *testing.T, s *PolicyStore, namespace, profile string) string {
 	pod, err := d.Parse(`{"metadata":{` + annotations + `"labels":{"dagger.io/inject":"true"}},"spec":{"containers":[{"name":"a"}]}}`)
 	require.NoError(t, err)
 	plan := inject.Decide(inject.Input{Pod: pod, Namespace: inject.Namespace{Name: namespace}, Policies: s.Policies(namespace)})
-	return fmt.Sprint(plan.Decision, plan.Reason, plan.Detail, plan.Status, plan.Operations)
+	return fmt.Sprint(plan.Decision, plan.Reason, plan.Detail, plan.Status, string(patch.Marshal(plan.Operations)))
 }
 
 // event is something that happens to a ConfigMap.
@@ -188,6 +190,27 @@ func TestALookUpDoesNotAllocate(t *testing.T) {
 		_ = s.Policies("ns-500")
 		_ = s.Policies("none-of-its-own")
 	}))
+}
+
+// TestPoliciesHoldBeforeTheyAreCompiled asks at once, and for one namespace not at all; and the cluster's policy changes while those of
+// namespaces are compiled.
+func TestPoliciesHoldBeforeTheyAreCompiled(t *testing.T) {
+	s := NewPolicyStore("release")
+	list := []any{policyMap("release", only("engine: {socket: {hostPath: /run/d}}"))}
+	for i := range 200 {
+		list = append(list, policyMap(fmt.Sprintf("ns-%d", i), only(fmt.Sprintf("env: [{name: A, value: x%d}]", i))))
+	}
+	s.setAll(list)
+	s.Set(policyMap("release", only("engine: {socket: {hostPath: /run/changed}}")))
+	for i := range 199 {
+		got := answer(t, s, fmt.Sprintf("ns-%d", i), "")
+		require.Contains(t, got, fmt.Sprintf(`"value":"x%d"`, i))
+		require.Contains(t, got, "/run/changed")
+	}
+	require.Eventually(t, func() bool {
+		compiled := s.find("ns-199").compiled.Load()
+		return compiled != nil && compiled.on == s.cluster.Load()
+	}, time.Minute, time.Millisecond)
 }
 
 func TestWhatHasNotChangedIsNotCompiledAgain(t *testing.T) {

@@ -34,9 +34,10 @@ func newLaunchCommand(s streams) *cobra.Command {
 		Short: "Wait for the engine, then become the dagger command that a script names",
 		Long: `Wait for the engine in _EXPERIMENTAL_DAGGER_RUNNER_HOST, then become the dagger command that a script names, with the arguments.
 It is the interpreter of the script that the webhook puts on PATH where the policy says wait.when: use. The script's second line has
-the flags of the wait, and --command, the path of the command. What needs no engine (version, help) does not wait.
+the flags of the wait, and --command, the path of the command. What needs no engine (version, help, login) does not wait.
 
-Exit codes: those of the command, and where no engine answers those of dagger-inject wait.`,
+Exit codes: those of the command, where no engine answers those of dagger-inject wait, and where the command cannot be run 127 or 126,
+as of a shell.`,
 		Example:            `  dagger-inject launch /usr/local/bin/dagger call test`,
 		Hidden:             true,
 		DisableFlagParsing: true,
@@ -67,29 +68,33 @@ func launch(ctx context.Context, s streams, script string, args []string) error 
 			return err
 		}
 	}
-	if err := become(command, append([]string{command}, args...), os.Environ()); err != nil {
-		return fmt.Errorf("running %s: %w", command, err)
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // a signal that dagger would not see
 	}
-	return nil
+	err = become(command, append([]string{command}, args...), os.Environ())
+	switch err = fmt.Errorf("running %s: %w", command, err); {
+	case errors.Is(err, os.ErrNotExist):
+		return exitError{err, 127}
+	default:
+		return exitError{err, 126}
+	}
 }
 
 // needsEngine reports whether dagger uses the engine that the pod was given. It does not in a session that somebody else has opened,
-// nor where DAGGER_CLOUD_ENGINE chooses another.
+// nor where DAGGER_CLOUD_ENGINE or --cloud chooses another. Without arguments it is a shell, which does; and the help of most commands
+// asks the engine for a module's functions.
 func needsEngine(args []string) bool {
 	for _, name := range []string{"DAGGER_CLOUD_ENGINE", "DAGGER_SESSION_PORT"} {
 		if _, set := os.LookupEnv(name); set {
 			return false
 		}
 	}
-	if len(args) == 0 || slices.Contains([]string{"version", "help", "completion", "--version"}, args[0]) {
-		return false
-	}
 	for _, arg := range args {
-		switch arg {
-		case "--":
-			return true
-		case "-h", "--help":
+		switch {
+		case slices.Contains([]string{"--cloud", "--help", "-h", "--version"}, arg):
 			return false
+		case !strings.HasPrefix(arg, "-"):
+			return !slices.Contains([]string{"version", "help", "completion", "login", "logout"}, arg)
 		}
 	}
 	return true
@@ -120,6 +125,7 @@ func readScript(path string) (*waitFlags, string, error) {
 	}
 	f, command := &waitFlags{}, ""
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true // the webhook may be newer than its image on this node
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&command, "command", "", "")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "")

@@ -3,8 +3,13 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,9 +41,13 @@ func launched(t *testing.T, path string, args ...string) (became []string, code 
 	defer func(real func(string, []string, []string) error) { become = real }(become)
 	become = func(_ string, args, _ []string) error {
 		became = args
-		return nil
+		return errors.New("this is a test")
 	}
 	code, out, report = execute(t, "", append([]string{"launch", path}, args...)...)
+	if became != nil {
+		require.Equal(t, 126, code, "what it has become has not ended: %s", report)
+		code = 0
+	}
 	return became, code, out, report
 }
 
@@ -46,7 +55,8 @@ const launcher = "#!/opt/dagger/inject/dagger-inject launch\n# --command=/opt/da
 
 func TestDaggerRunsOnceAnEngineAnswers(t *testing.T) {
 	socket := engineSocket(t, probe.Info{Version: "v0.21.8"}, 0)
-	became, code, out, report := launched(t, script(t, "unix://"+socket, launcher), "call", "--src=.", "--", "--help")
+	text := strings.Replace(launcher, "200ms", "1m", 1)
+	became, code, out, report := launched(t, script(t, "unix://"+socket, text), "call", "--src=.", "--", "--help")
 	require.Zero(t, code, report)
 	require.Equal(t, []string{"/opt/dagger/bin/dagger", "call", "--src=.", "--", "--help"}, became)
 	require.Empty(t, out, "standard output is dagger's own")
@@ -56,7 +66,48 @@ func TestWithoutAnEngineDaggerDoesNotRun(t *testing.T) {
 	became, code, _, report := launched(t, script(t, "unix:///nowhere/engine.sock", launcher), "call", "test")
 	require.Nil(t, became)
 	require.Contains(t, report, "no engine to use at unix:///nowhere/engine.sock within 200ms")
-	require.Greater(t, code, exitBadInput, "the cause has a code of its own")
+	require.Equal(t, probe.CauseNoSocket.ExitCode(), code)
+	for _, args := range [][]string{{}, {"run", "df", "-h"}, {"call", "--help"}, {"--progress=plain"}} {
+		became, _, _, _ = launched(t, script(t, "unix:///nowhere/engine.sock", launcher), args...)
+		require.Nil(t, became, "%q needs an engine", args)
+	}
+	text := strings.Replace(launcher, "fail", "continue", 1)
+	became, _, _, report = launched(t, script(t, "unix:///nowhere/engine.sock", text), "call")
+	require.Equal(t, []string{"/opt/dagger/bin/dagger", "call"}, became)
+	require.Contains(t, report, "Continuing without an engine")
+}
+
+func TestASignalIsNotLost(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := launch(ctx, streams{out: io.Discard, err: io.Discard}, script(t, "", launcher), []string{"version"})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestTheCommandTakesTheProcess becomes a shell for real, in a process of its own.
+func TestTheCommandTakesTheProcess(t *testing.T) {
+	const asked = "TEST_LAUNCH"
+	if path := os.Getenv(asked); path != "" {
+		os.Exit(run(t.Context(), []string{"launch", path, "-c", `echo "$0 $TEST_LAUNCHED"; exit 7`, "a b"},
+			streams{out: os.Stdout, err: os.Stderr}))
+	}
+	for command, want := range map[string]struct {
+		code int
+		out  string
+	}{
+		"/bin/sh":       {7, "a b yes\n"},
+		"/nowhere":      {127, ""},
+		os.TempDir():    {126, ""},
+		"/bin/sh --new": {7, "a b yes\n"}, // a flag of a newer webhook
+	} {
+		process := exec.Command(os.Args[0], "-test.run=^TestTheCommandTakesTheProcess$")
+		process.Env = append(os.Environ(), asked+"="+script(t, "", "#!x\n# --command="+command+"\n"), "TEST_LAUNCHED=yes")
+		out, err := process.Output()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+		require.Equal(t, want.code, exit.ExitCode(), "%s: %s", command, exit.Stderr)
+		require.Equal(t, want.out, string(out))
+	}
 }
 
 func TestWhatNeedsNoEngineDoesNotWait(t *testing.T) {
@@ -65,18 +116,22 @@ func TestWhatNeedsNoEngineDoesNotWait(t *testing.T) {
 		env  string
 		args []string
 	}{
-		"no arguments":          {},
 		"the version":           {args: []string{"version"}},
-		"help":                  {args: []string{"call", "--help"}},
-		"no host":               {host: "-", args: []string{"call"}},
+		"flags, and a log-in":   {args: []string{"-s", "login"}},
+		"help":                  {args: []string{"--help"}},
+		"an engine elsewhere":   {args: []string{"--cloud", "call"}},
+		"no host":               {host: "none", args: []string{"call"}},
 		"a host of dagger's":    {host: "docker-container://engine", args: []string{"call"}},
 		"another engine":        {env: "DAGGER_CLOUD_ENGINE", args: []string{"call"}},
 		"in somebody's session": {env: "DAGGER_SESSION_PORT", args: []string{"call"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := c.host
-			if host == "" {
+			switch host {
+			case "":
 				host = "unix:///nowhere/engine.sock"
+			case "none":
+				host = ""
 			}
 			path := script(t, host, launcher)
 			if c.env != "" {
@@ -93,7 +148,7 @@ func TestAScriptThatIsNotTheWebhooksIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                     "line 2: want a # and flags",
 		"#!x\nexec dagger\n":                   "line 2: want a # and flags",
-		"#!x\n# --comand=/d\n":                 "unknown flag: --comand",
+		"#!x\n# --comand=/d\n":                 "--command is missing",
 		"#!x\n# --timeout=1s\n":                "--command is missing",
 		"#!x\n# --command=/d --timeout=soon\n": "line 2: invalid argument",
 	} {
