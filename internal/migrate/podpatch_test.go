@@ -18,7 +18,8 @@ func patchedRunner(operations ...string) string {
 }
 
 const (
-	addHost   = `{op: add, path: /containers/0/env/-, value: {name: _EXPERIMENTAL_DAGGER_RUNNER_HOST, value: "unix:///run/dagger/engine.sock"}}`
+	addHost = `{op: add, path: /containers/0/env/-, value: {name: _EXPERIMENTAL_DAGGER_RUNNER_HOST, ` +
+		`value: "unix:///run/dagger/engine.sock"}}`
 	addMount  = `{op: add, path: /containers/0/volumeMounts/-, value: {name: engine, mountPath: /run/dagger}}`
 	addVolume = `{op: add, path: %s, value: {name: engine, hostPath: {path: /run/dagger}}}`
 )

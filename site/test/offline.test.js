@@ -39,7 +39,9 @@ async function withPage(run) {
 
 test('what is kept has the program, the pages and the search, and nothing that draws', () => {
   const all = files(dist)
-  for (const want of [/^dagger-inject\.wasm\.gz$/, /^playground\.html$/, /^docs\/policy-guide\.html$/, /^assets\/chunks\/@localSearchIndex/, /^assets\/worker-/]) {
+  for (const want of [
+    /^dagger-inject\.wasm\.gz$/, /^playground\.html$/, /^docs\/policy-guide\.html$/, /^assets\/chunks\/@localSearchIndex/, /^assets\/worker-/,
+  ]) {
     assert.ok(all.some((name) => want.test(name)), `${want} is not kept`)
   }
   assert.deepEqual(all.filter((name) => /mermaid|katex|cytoscape/.test(name)), [])
