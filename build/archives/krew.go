@@ -19,6 +19,7 @@ type pluginSpec struct {
 	Homepage         string           `json:"homepage"`
 	ShortDescription string           `json:"shortDescription"`
 	Description      string           `json:"description"`
+	Caveats          string           `json:"caveats"`
 	Platforms        []pluginPlatform `json:"platforms"`
 }
 
@@ -44,6 +45,9 @@ func (r *release) krew(archives []archive) ([]byte, error) {
 			Description: "Explains what the dagger-inject webhook does to CI runner pods, and why: the engine, the policy, the transport,\n" +
 				"and where jobs go. Checks an installation, compares a fleet with a policy before it is applied, and migrates\n" +
 				"manifests that were wired to a Dagger Engine by hand.\n",
+			// krew links the program alone, and shows this when it has installed it.
+			Caveats: "On Linux and macOS, kubectl completes namespaces, pods and profiles once what asks for them is on PATH too:\n" +
+				"  cp ${KREW_ROOT:-$HOME/.krew}/store/dagger/" + r.version + "/kubectl_complete-dagger ${KREW_ROOT:-$HOME/.krew}/bin/\n",
 		},
 	}
 	for _, a := range archives {

@@ -91,6 +91,7 @@ func TestKrewsRules(t *testing.T) {
 	require.Regexp(t, `^v\d+\.\d+\.\d+`, p.Spec.Version)
 	require.LessOrEqual(t, len(p.Spec.ShortDescription), 50)
 	require.NotContains(t, p.Spec.ShortDescription, "\n")
+	require.Contains(t, p.Spec.Caveats, "/store/dagger/v1.2.3/kubectl_complete-dagger ")
 	require.Len(t, p.Spec.Platforms[0].SHA256, 64)
 	require.Equal(t, "dagger-inject.exe", p.Spec.Platforms[0].Bin)
 	require.Equal(t, map[string]string{"os": "windows", "arch": "amd64"}, p.Spec.Platforms[0].Selector.MatchLabels)

@@ -50,7 +50,7 @@ func readDocuments(file string, stdin io.Reader) ([]document, error) {
 	if len(text) > maxInput {
 		return nil, badInputf("%s has more than the %d bytes accepted", name, maxInput)
 	}
-	documents, err := parseDocuments(name, text)
+	documents, err := parse(name, text)
 	if err != nil {
 		return nil, badInput{err}
 	}

@@ -25,6 +25,7 @@ import (
 func main() {
 	// The heap is small, and every command line makes much that is garbage at once.
 	debug.SetGCPercent(800)
+	parse = remembering(parseDocuments)
 	js.Global().Set("daggerInject", js.FuncOf(func(_ js.Value, values []js.Value) any {
 		args := make([]any, values[0].Length())
 		for i := range args {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/dagger-inject/dagger-inject/inject"
 )
@@ -56,12 +57,22 @@ func (f *found) argoTemplate(spec map[string]any, specAt string, template map[st
 	w.join(pod, "volumes", "/spec/volumes",
 		listAt{list(spec, "volumes"), specAt + "/volumes"}, listAt{list(template, "volumes"), at + "/volumes"})
 	w.mountedOnly(pod)
-	for _, patch := range []string{text(spec, "podSpecPatch"), text(template, "podSpecPatch")} {
-		if wiringInText.MatchString(patch) {
-			w.unread = append(w.unread, "a podSpecPatch names Dagger's engine: it is a text that migrate does not edit: remove that part of it")
-		}
-	}
+	w.argoPatch("the workflow's podSpecPatch", text(spec, podSpecPatch), specAt+pointer(podSpecPatch))
+	w.argoPatch("the template's podSpecPatch", text(template, podSpecPatch), at+pointer(podSpecPatch))
 	f.workloads = append(f.workloads, w)
+}
+
+// argoPatch applies a patch, unless Argo has yet to fill it in.
+func (w *workload) argoPatch(called, patch, at string) {
+	switch {
+	case !strings.Contains(patch, "{{"):
+		if patch != "" {
+			w.applyPatch(podPatch{called, patchStrategic, patch, at})
+		}
+	case wiringInText.MatchString(patch):
+		w.unread = append(w.unread, called+" names Dagger's engine, and is not edited, since Argo fills it in ({{...}}) for each pod: "+
+			"remove that part of it")
+	}
 }
 
 // wiringInText matches wiring in texts that are not read as a pod's.

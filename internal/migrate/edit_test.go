@@ -234,35 +234,6 @@ func requireRemoved(t *testing.T, name string, text []byte, documents []*yamlDoc
 	return true
 }
 
-// withoutEmpty drops what is empty from a tree: tables of TOML may stay when nothing is in them.
-func withoutEmpty(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		kept := map[string]any{}
-		for name, member := range v {
-			if m := withoutEmpty(member); m != nil {
-				kept[name] = m
-			}
-		}
-		if len(kept) > 0 {
-			return kept
-		}
-		return nil
-	case []any:
-		var kept []any
-		for _, element := range v {
-			if e := withoutEmpty(element); e != nil {
-				kept = append(kept, e)
-			}
-		}
-		if len(kept) > 0 {
-			return kept
-		}
-		return nil
-	}
-	return v
-}
-
 func TestEditsOfTOMLRemoveExactlyWhatTheyAreAskedTo(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	edited := 0

@@ -51,6 +51,10 @@ func (w *workload) makeGitLabPod(runner, kubernetes map[string]any, at string) {
 			metadata[name] = clone(m)
 		}
 	}
+	containers := []map[string]any{build, helper}
+	for _, c := range containers {
+		gitlabOwn(c)
+	}
 	for i, e := range list(runner, "environment") {
 		s, _ := e.(string)
 		name, value, _ := strings.Cut(s, "=")
@@ -58,17 +62,19 @@ func (w *workload) makeGitLabPod(runner, kubernetes map[string]any, at string) {
 		w.origins = append(w.origins, origin{env, at + pointer("environment", strconv.Itoa(i))})
 		appendTo(build, "env", map[string]any{"name": name, "value": value})
 	}
-	w.gitlabVolumes(kubernetes, spec, []map[string]any{build, helper}, at+"/kubernetes/volumes")
+	w.gitlabVolumes(kubernetes, spec, containers, at+"/kubernetes/volumes")
+	for _, name := range gitlabVolumes {
+		appendTo(spec, "volumes", map[string]any{"name": name, "emptyDir": map[string]any{}})
+	}
 	w.gitlabPlacement(kubernetes, spec, at+"/kubernetes")
 	for i, p := range list(kubernetes, "pod_spec") {
-		w.gitlabPatch(p, spec, at+pointer("kubernetes", "pod_spec", strconv.Itoa(i)))
+		w.gitlabPatch(p, at+pointer("kubernetes", "pod_spec", strconv.Itoa(i)))
 	}
 }
 
 func (w *workload) gitlabVolumes(kubernetes, spec map[string]any, containers []map[string]any, at string) {
-	kinds := object(kubernetes, "volumes")
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		for i, v := range list(kinds, kind) {
+	for _, kind := range []string{"host_path", "secret", "pvc", "config_map", "empty_dir"} {
+		for i, v := range list(kubernetes, "volumes", kind) {
 			source := at + pointer(kind, strconv.Itoa(i))
 			volume := map[string]any{"name": text(v, "name")}
 			switch kind {
@@ -82,8 +88,6 @@ func (w *workload) gitlabVolumes(kubernetes, spec map[string]any, containers []m
 				volume["configMap"] = map[string]any{"name": text(v, "name")}
 			case "pvc":
 				volume["persistentVolumeClaim"] = map[string]any{"claimName": text(v, "name")}
-			default:
-				continue
 			}
 			readOnly, _ := get(v, "read_only").(bool)
 			mount := map[string]any{"name": text(v, "name"), "mountPath": text(v, "mount_path"), "readOnly": readOnly}
@@ -138,40 +142,25 @@ func (w *workload) gitlabPlacement(kubernetes, spec map[string]any, at string) {
 		"requiredDuringSchedulingIgnoredDuringExecution": map[string]any{"nodeSelectorTerms": made}}}
 }
 
-// gitlabPatch applies a patch of the pod's spec, as far as it can have wiring.
-func (w *workload) gitlabPatch(p any, spec map[string]any, at string) {
-	patch := text(p, "patch")
-	documents, err := parseYAML([]byte(patch))
-	kind := cmp.Or(text(p, "patch_type"), "strategic")
-	if err != nil || len(documents) != 1 || kind != "strategic" {
-		if wiringInText.MatchString(patch) {
-			w.unread = append(w.unread, "a pod_spec of the patch type "+kind+" names Dagger's engine, and is not edited: remove that part of it")
-		}
-		return
-	}
-	changes, _ := documents[0].content.(map[string]any)
-	at += "/patch"
-	for _, field := range []string{"initContainers", "volumes", "tolerations"} {
-		w.extend(spec, field, "/spec/"+field, list(changes, field), at+"/"+field)
-	}
-	for i, c := range list(changes, "containers") {
-		own := slices.IndexFunc(list(spec, "containers"), func(have any) bool { return text(have, "name") == text(c, "name") })
-		source := at + pointer("containers", strconv.Itoa(i))
-		if own < 0 {
-			w.extend(spec, "containers", "/spec/containers", []any{c}, at+"/containers")
-			continue
-		}
-		container, _ := list(spec, "containers")[own].(map[string]any)
-		for _, field := range []string{"env", "volumeMounts"} {
-			w.extend(container, field, pointer("spec", "containers", strconv.Itoa(own), field), list(c, field), source+"/"+field)
-		}
+// gitlabVolumes are those that GitLab Runner gives to each pod.
+var gitlabVolumes = []string{"repo", "scripts", "logs"}
+
+// gitlabOwn gives a container what GitLab Runner itself puts into the lists that patches add to, count and replace.
+func gitlabOwn(container map[string]any) {
+	appendTo(container, "env", map[string]any{"name": "CI", "value": "true"})
+	for _, name := range gitlabVolumes {
+		appendTo(container, "volumeMounts", map[string]any{"name": name, "mountPath": "/" + name})
 	}
 }
 
-// extend appends to a list of the pod what another has.
-func (w *workload) extend(of map[string]any, name, at string, more []any, source string) {
-	for i, element := range more {
-		w.origins = append(w.origins, origin{at + pointer(strconv.Itoa(len(list(of, name)))), source + pointer(strconv.Itoa(i))})
-		appendTo(of, name, clone(element))
+// gitlabPatch applies a patch of the pod's spec.
+func (w *workload) gitlabPatch(p any, at string) {
+	called := "the pod_spec " + cmp.Or(text(p, "name"), "without a name")
+	if file := text(p, "patch_path"); file != "" {
+		w.unread = append(w.unread, fmt.Sprintf("%s reads its patch from the runner's file %s, which is not seen here: if it has a part "+
+			"in connecting to Dagger's engine, remove that by hand", called, file))
+	}
+	if patch := text(p, "patch"); patch != "" {
+		w.applyPatch(podPatch{called, cmp.Or(text(p, "patch_type"), patchStrategic), patch, at + "/patch"})
 	}
 }

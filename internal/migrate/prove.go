@@ -201,6 +201,9 @@ func (m *migration) proveOne(t *task, edited *workload) error {
 		r.Left = append(r.Left, t.cannot)
 	}
 	if t.migrates() {
+		if t.cannot = t.surprise(edited); t.cannot != "" {
+			return nil
+		}
 		before, err := typed(t.pod)
 		if err != nil {
 			return err

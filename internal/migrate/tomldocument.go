@@ -37,12 +37,6 @@ type tomlValue struct {
 // span is a range of the text.
 type span struct{ start, end int }
 
-// nestedYAML is YAML in a text of the file.
-type nestedYAML struct {
-	*yamlDocument
-	offset int
-}
-
 // parseTOML reads a TOML file.
 func parseTOML(text []byte) (*tomlDocument, error) {
 	d := &tomlDocument{lineIndex: indexLines(text), nested: map[string]*nestedYAML{}}
@@ -138,15 +132,16 @@ func (r *tomlReader) value(v *tomlValue, node *unstable.Node) {
 			v.elements = append(v.elements, span{int(n.Raw.Offset), int(n.Raw.Offset + n.Raw.Length)})
 		}
 	case unstable.String:
-		raw := string(r.parser.Raw(node.Raw))
-		// Only a literal text is in the file as it is.
-		if !strings.HasPrefix(raw, "'''") {
+		raw, value := string(r.parser.Raw(node.Raw)), string(node.Data)
+		// Only a text without escapes is in the file as it is.
+		before := strings.Index(raw, value)
+		if before < 0 || strings.Trim(raw[:before]+raw[before+len(value):], "'\"\r\n") != "" {
 			return
 		}
-		offset := int(node.Raw.Offset) + len(raw) - len("'''") - len(node.Data)
-		documents, err := parseYAML(node.Data)
+		documents, err := parseNested(node.Data)
 		if err == nil && len(documents) == 1 {
-			r.document.nested[v.pointer] = &nestedYAML{documents[0], offset}
+			r.document.nested[v.pointer] = &nestedYAML{documents[0], inset{inner: indexLines(node.Data), outer: r.document.lineIndex,
+				verbatim: true, start: int(node.Raw.Offset) + before}}
 		}
 	}
 }
@@ -167,7 +162,7 @@ func (d *tomlDocument) tree() any { return d.content }
 // lineAt returns the line of the entry, or of the closest one around it.
 func (d *tomlDocument) lineAt(pointer string) int {
 	if n, inside := d.nestedAt(pointer); n != nil {
-		return d.lineOf(n.offset) + n.lineAt(inside) - 1
+		return n.line(n.lineAt(inside))
 	}
 	best, length := 0, -1
 	consider := func(at string, offset int) {

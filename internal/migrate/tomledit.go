@@ -70,17 +70,15 @@ func (r *tomlRemoval) fromNested() ([]edit, error) {
 	var edits []edit
 	for at, pointers := range r.nested {
 		n := r.document.nested[at]
-		inner, err := n.remove(pointers)
+		inner, empty, err := n.removeInside(pointers)
 		if err != nil {
 			return nil, err
 		}
-		if len(bytes.TrimSpace(applyEdits(n.text, slices.Clone(inner)))) == 0 {
+		if empty {
 			r.mark(at[:strings.LastIndexByte(at, '/')])
 			continue
 		}
-		for _, e := range inner {
-			edits = append(edits, edit{e.start + n.offset, e.end + n.offset, e.text})
-		}
+		edits = append(edits, inner...)
 	}
 	return edits, nil
 }

@@ -35,6 +35,8 @@ type workload struct {
 	labels, annotations string
 	// unread says what of the workload is not read and may be wiring.
 	unread []string
+	// patches are those that make the pod, and unapplied says which of them cannot be applied, and why.
+	patches, unapplied []string
 }
 
 // origin maps a part of the pod to where the document has it.

@@ -20,11 +20,23 @@ type yamlDocument struct {
 	root    *yaml.Node
 	parents map[*yaml.Node]*yaml.Node
 	aliased map[*yaml.Node]bool
+	nested  map[*yaml.Node]*nestedYAML
 	content any
 }
 
 // parseYAML returns the documents of a text that are not empty.
 func parseYAML(text []byte) ([]*yamlDocument, error) {
+	documents, err := parseNested(text)
+	for _, d := range documents {
+		if d.root.Kind != yaml.MappingNode {
+			return nil, fmt.Errorf("line %d: want an object or values, which are a mapping", d.root.Line)
+		}
+	}
+	return documents, err
+}
+
+// parseNested returns the documents of a text that are not empty, in which a list is accepted too, as JSON patches are.
+func parseNested(text []byte) ([]*yamlDocument, error) {
 	index := indexLines(text)
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var documents []*yamlDocument
@@ -39,10 +51,11 @@ func parseYAML(text []byte) ([]*yamlDocument, error) {
 		if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
 			continue
 		}
-		if root.Kind != yaml.MappingNode {
+		if root.Kind != yaml.MappingNode && root.Kind != yaml.SequenceNode {
 			return nil, fmt.Errorf("line %d: want an object or values, which are a mapping", root.Line)
 		}
-		d := &yamlDocument{lineIndex: index, number: number, root: root, parents: map[*yaml.Node]*yaml.Node{}, aliased: map[*yaml.Node]bool{}}
+		d := &yamlDocument{lineIndex: index, number: number, root: root, parents: map[*yaml.Node]*yaml.Node{},
+			aliased: map[*yaml.Node]bool{}, nested: map[*yaml.Node]*nestedYAML{}}
 		d.link(root)
 		var err error
 		if d.content, err = valueOf(root, maxNodes); err != nil {
@@ -57,9 +70,12 @@ func (d *yamlDocument) link(node *yaml.Node) {
 		d.aliased[node.Alias] = true
 		return
 	}
-	for _, child := range node.Content {
+	for i, child := range node.Content {
 		d.parents[child] = node
 		d.link(child)
+		if node.Kind == yaml.MappingNode && i%2 == 1 && node.Content[i-1].Value == podSpecPatch && child.Kind == yaml.ScalarNode {
+			d.nest(child)
+		}
 	}
 }
 
@@ -204,6 +220,10 @@ func (d *yamlDocument) locate(pointer string) (collection *yaml.Node, index int,
 					return nil, 0, &sharedError{c.Line, mergeKey}
 				}
 			}
+			if at.Kind == yaml.ScalarNode {
+				return nil, 0, fmt.Errorf("line %d: the text is folded, or in quotes with escapes, and is not edited: write it as a block, "+
+					"behind a |", at.Line)
+			}
 			return nil, 0, fmt.Errorf("%s: not there", pointer)
 		}
 		if next.Kind == yaml.AliasNode {
@@ -232,6 +252,9 @@ func (d *yamlDocument) shared(node *yaml.Node) error {
 
 // lineAt returns the line on which an entry starts, from 1, or that of the last one on the way to it.
 func (d *yamlDocument) lineAt(pointer string) int {
+	if n, _, inside := d.nestedAt(pointer); n != nil {
+		return n.line(n.lineAt(inside))
+	}
 	at := d.root
 	line := at.Line
 	for _, name := range names(pointer) {

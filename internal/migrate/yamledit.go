@@ -12,6 +12,10 @@ import (
 // remove returns the edits that take entries out of the document, with the comments that belong to them, and with the keys whose
 // values they leave empty.
 func (d *yamlDocument) remove(pointers []string) ([]edit, error) {
+	edits, pointers, err := d.removeNested(pointers)
+	if err != nil {
+		return nil, err
+	}
 	gone := map[*yaml.Node]map[int]bool{} // by collection, the indices of entries in Content
 	for _, p := range pointers {
 		collection, index, err := d.locate(p)
@@ -20,7 +24,6 @@ func (d *yamlDocument) remove(pointers []string) ([]edit, error) {
 		}
 		d.markGone(gone, collection, index)
 	}
-	var edits []edit
 	for collection, indices := range gone {
 		if d.isInside(gone, collection) {
 			continue // it goes with its parent
@@ -32,6 +35,35 @@ func (d *yamlDocument) remove(pointers []string) ([]edit, error) {
 		edits = append(edits, more...)
 	}
 	return edits, nil
+}
+
+// removeNested returns the edits that take entries out of the YAML in texts, and the pointers that are left: with those of the texts
+// that are empty then.
+func (d *yamlDocument) removeNested(pointers []string) ([]edit, []string, error) {
+	var own []string
+	inside := map[string][]string{} // by the pointer of the text
+	for _, p := range pointers {
+		if _, at, rest := d.nestedAt(p); at != "" {
+			inside[at] = append(inside[at], rest)
+		} else {
+			own = append(own, p)
+		}
+	}
+	var edits []edit
+	for _, at := range sortedNames(inside) {
+		if _, _, err := d.locate(at); err != nil {
+			return nil, nil, err
+		}
+		n, _, _ := d.nestedAt(at + inside[at][0])
+		made, empty, err := n.removeInside(inside[at])
+		if err != nil {
+			return nil, nil, err
+		}
+		if edits = append(edits, made...); empty {
+			own = append(own, at)
+		}
+	}
+	return edits, own, nil
 }
 
 // entries returns the indices in Content at which the entries of a collection start.
@@ -58,7 +90,10 @@ func (d *yamlDocument) markGone(gone map[*yaml.Node]map[int]bool, collection *ya
 	}
 	gone[collection][index] = true
 	parent := d.parents[collection]
-	if len(gone[collection]) < len(entries(collection)) || parent == nil {
+	// An operation of a JSON patch goes with its value.
+	operation := parent == d.root && parent.Kind == yaml.SequenceNode && collection.Kind == yaml.MappingNode &&
+		collection.Content[index].Value == "value"
+	if len(gone[collection]) < len(entries(collection)) && !operation || parent == nil {
 		return
 	}
 	at := slices.Index(parent.Content, collection)

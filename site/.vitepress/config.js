@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitepress'
+import { chunksOfDiagrams, writeServiceWorker } from './offline.js'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const home = 'https://github.com/dagger-inject/dagger-inject'
@@ -24,13 +25,21 @@ function linkToRepository(md) {
   })
 }
 
-/** Says where a diagram is drawn: the library that draws them is larger than all documents together. */
-function linkDiagrams(md) {
+/** Has the page draw its diagrams, from the text that is there without the library that draws them too. */
+function drawDiagrams(md) {
   const fence = md.renderer.rules.fence
   md.renderer.rules.fence = (tokens, at, options, env, self) => {
     const code = fence(tokens, at, options, env, self)
-    if (tokens[at].info !== 'mermaid') return code
-    return `${code}<p><a href="${home}/blob/main/${relative(repository, env.path)}">This diagram, drawn</a></p>`
+    return tokens[at].info === 'mermaid' ? `<Diagram source="${encodeURIComponent(tokens[at].content)}">${code}</Diagram>` : code
+  }
+}
+
+/** Leaves double braces in code as they are, which Vue would fill in. */
+function keepBraces(md) {
+  const code = md.renderer.rules.code_inline
+  md.renderer.rules.code_inline = (tokens, at, ...rest) => {
+    tokens[at].attrSet('v-pre', '')
+    return code(tokens, at, ...rest)
   }
 }
 
@@ -61,11 +70,12 @@ export default defineConfig({
   srcExclude: ['README.md', 'bin/**', 'internal/**', 'site/!(index|playground).md', 'site/*/**', 'test/*/**'],
   rewrites: { 'site/index.md': 'index.md', 'site/playground.md': 'playground.md' },
   lastUpdated: false,
+  buildEnd: ({ outDir, site }) => writeServiceWorker(outDir, site.base),
   // The playground is all that a reader of it loads.
   router: { prefetchLinks: false },
-  markdown: { config: (md) => md.use(linkToRepository).use(linkDiagrams), anchor: { slugify }, headers: { slugify }, toc: { slugify } },
+  markdown: { config: (md) => md.use(linkToRepository).use(drawDiagrams).use(keepBraces), anchor: { slugify }, headers: { slugify }, toc: { slugify } },
   vite: {
-    plugins: [vueForEveryPage],
+    plugins: [vueForEveryPage, chunksOfDiagrams],
     publicDir: fileURLToPath(new URL('../generated/public', import.meta.url)),
     worker: { format: 'es' },
     build: { chunkSizeWarningLimit: 1000 },

@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import puppeteer from 'puppeteer-core'
 import { samples } from '../playground/samples.data.js'
 import { command, folderFor, repository, systems } from './command.js'
+import { launch } from './launch.js'
 import { serve } from './serve.js'
 
 const fixtures = join(repository, 'test/data/fixtures')
@@ -18,10 +18,7 @@ const wait = { timeout: 60_000 }
 
 before(async () => {
   server = await serve()
-  browser = await puppeteer.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, protocolTimeout: 300_000,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
-  })
+  browser = await launch()
   page = await browser.newPage()
   await page.setViewport({ width: 1440, height: 1000 })
   page.on('request', (request) => requests.push(request.url()))

@@ -9,16 +9,28 @@ const types = {
   '.gz': 'application/gzip', '.png': 'image/png',
 }
 
-export async function serve() {
-  const root = join(repository, 'site/dist')
+export const dist = join(repository, 'site/dist')
+
+/** Where the site stands on its server. */
+export const base = process.env.SITE_BASE ?? '/'
+
+/** Serves a folder, below the site's base, until close is called, which ends open connections too. */
+export async function serve(root = dist) {
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, 'http://localhost').pathname))
-    const file = [path, path + '.html', join(path, 'index.html')].map((one) => join(root, one))
+    const inside = path.startsWith(base) ? path.slice(base.length - 1) : '/nowhere'
+    const file = [inside, inside + '.html', join(inside, 'index.html')].map((one) => join(root, one))
       .find((one) => existsSync(one) && statSync(one).isFile())
     if (!file) return response.writeHead(404).end()
     response.writeHead(200, { 'Content-Type': types[extname(file)] ?? 'application/octet-stream', 'Content-Length': statSync(file).size })
     createReadStream(file).pipe(response)
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() }
+  return {
+    url: `http://127.0.0.1:${server.address().port}${base.slice(0, -1)}`,
+    close: () => new Promise((resolve) => {
+      server.close(resolve)
+      server.closeAllConnections()
+    }),
+  }
 }

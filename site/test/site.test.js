@@ -3,10 +3,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
-import { gzipSync } from 'node:zlib'
-import { repository } from './command.js'
+import { base, dist } from './serve.js'
 
-const dist = join(repository, 'site/dist')
 const built = readdirSync(dist, { recursive: true }).filter((name) => name.endsWith('.html'))
 
 test('links to headings lead to one', () => {
@@ -16,7 +14,7 @@ test('links to headings lead to one', () => {
     for (const [, href] of readFileSync(join(dist, name), 'utf8').matchAll(/ href="([^"]+)"/g)) {
       if (/^[a-z]+:/.test(href)) continue
       const [path, fragment] = href.split('#')
-      const target = path === '' ? name : relative(dist, path.startsWith('/') ? join(dist, path) : join(dist, dirname(name), path))
+      const target = path === '' ? name : relative(dist, path.startsWith(base) ? join(dist, path.slice(base.length - 1)) : join(dist, dirname(name), path))
       const file = [target, target + '.html', join(target, 'index.html')].find((one) => existsSync(join(dist, one)) && statSync(join(dist, one)).isFile())
       assert.ok(file, `${name} links to ${href}, which is not there`)
       if (fragment && anchors.has(file)) {
@@ -41,5 +39,3 @@ test('the program is below 5 MB as it is downloaded', () => {
   console.log(`dagger-inject.wasm.gz: ${size} bytes`)
   assert.ok(size < 5e6)
 })
-
-export const packed = (path) => (path.endsWith('.gz') ? statSync(path).size : gzipSync(readFileSync(path)).length)
