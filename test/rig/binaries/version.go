@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -57,6 +58,9 @@ func versionAssets(ctx context.Context, progress io.Writer, wanted string, names
 	picked, err := pick(pinned, ".", names)
 	if err != nil {
 		return "", err
+	}
+	if slices.ContainsFunc(pinned, func(t tool) bool { return t.module == kubernetes && t.version == version }) {
+		return assets(ctx, progress, ".", names)
 	}
 	cache, err := cacheFolder()
 	if err != nil {
