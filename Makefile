@@ -59,7 +59,7 @@ runners: ## Have the runner systems' own code, built from their modules, create 
 .PHONY: matrix
 matrix: ## Run the API server tests at another Kubernetes, as VERSION=v1.31 (RUNNERS=1: with runners too), and record it in docs/support.md
 	@case "$(origin VERSION)" in command*|environment*) ;; *) echo "name a version of Kubernetes: make matrix VERSION=v1.31" >&2; exit 2;; esac
-	@assets=$$(cd test/rig/binaries && go run . -kubernetes "$$VERSION" etcd kube-apiserver kubectl) || exit 1; \
+	@assets=$$(cd test/rig/binaries && go run . -kubernetes "$$VERSION" etcd kube-apiserver) || exit 1; \
 	KUBEBUILDER_ASSETS=$$assets RUNNERS=$(filter 1,$(RUNNERS)) go run ./test/suite/matrix
 
 HELM_VERSION = $(shell cd test/suite/chart && go list -m -f '{{.Version}}' helm.sh/helm/v4)

@@ -24,7 +24,7 @@ var versionQuery = regexp.MustCompile(`^v?(1\.\d+)(\.x|\.\d+(-[0-9a-z.]+)?)?$`)
 func resolve(ctx context.Context, wanted string) (string, error) {
 	parts := versionQuery.FindStringSubmatch(wanted)
 	if parts == nil {
-		return "", fmt.Errorf("%q is not a version of Kubernetes: name a release, as v1.31.5, or a minor version, as v1.31, for its newest", wanted)
+		return "", fmt.Errorf("%q is not a version of Kubernetes: name a release, as v1.31.5, or v1.31 for its newest patch release", wanted)
 	}
 	query := "v" + parts[1] + strings.TrimSuffix(parts[2], ".x")
 	out, err := goCommand(ctx, os.TempDir(), "list", "-m", "-f", "{{.Version}}", kubernetes+"@"+query).Output()

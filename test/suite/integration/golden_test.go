@@ -33,12 +33,14 @@ func TestGoldensOnTheAPIServer(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			expected := expectedPod(t, &c)
-			engine := ""
+			given := ""
 			if expected != nil {
-				_, engine, _ = strings.Cut(statusOf(t, expected).CLIImage, engineRepository)
+				_, given, _ = strings.Cut(statusOf(t, expected).CLIImage, engineRepository)
+			}
+			about(t, systemOf(t, &c), given)
+			if expected != nil {
 				needsFieldsOf(t, &expected.Spec)
 			}
-			about(t, systemOf(t, &c), engine)
 			if c.KubeVersion != "" && c.Cluster(t).ImageVolumes != shared.apiServer.imageVolumes {
 				t.Skipf("it is for an API server like that of Kubernetes %s; this one is %s", c.KubeVersion, shared.apiServer.version)
 			}

@@ -148,7 +148,7 @@ func requireJobHasEngine(t *testing.T, c *fixtures.Case, namespace, version stri
 	require.NotEmpty(t, status.Containers)
 	require.NotEmpty(t, hostPath(created), "the socket's directory")
 	for _, container := range slices.Concat(created.pod.Spec.InitContainers, created.pod.Spec.Containers) {
-		has := slices.ContainsFunc(container.Env, func(e corev1.EnvVar) bool { return e.Name == inject.EnvRunnerHost && e.Value == status.Engine })
+		has := slices.Contains(container.Env, corev1.EnvVar{Name: inject.EnvRunnerHost, Value: status.Engine})
 		require.Equal(t, slices.Contains(status.Containers, container.Name), has, container.Name)
 	}
 }

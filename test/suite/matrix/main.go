@@ -24,9 +24,9 @@ func main() {
 	output := flag.String("o", "test/suite/matrix/results", "folder of the results, one file a minor version of Kubernetes")
 	document := flag.String("page", "docs/support.md", "the page that is written from all results")
 	flag.Usage = func() {
-		_, _ = fmt.Fprint(flag.CommandLine.Output(), `Run the tests against the API server in $KUBEBUILDER_ASSETS, and record the result in a file and on the page of all results.
+		_, _ = fmt.Fprint(flag.CommandLine.Output(), `Run the tests against the API server in $KUBEBUILDER_ASSETS, and record the result.
 
-  assets=$(cd test/rig/binaries && go run . -kubernetes v1.31 etcd kube-apiserver kubectl)
+  assets=$(cd test/rig/binaries && go run . -kubernetes v1.31 etcd kube-apiserver)
   KUBEBUILDER_ASSETS=$assets go run ./test/suite/matrix
 
 `)
