@@ -37,6 +37,7 @@ unit: ## Run what needs no control plane, with fewer rounds of the property test
 test: ## Run everything that needs no root: unit, property, fuzz seeds, goldens, real API server, real runner systems
 	go vet ./...
 	assets=$$(cd test/rig/binaries && go run .) && KUBEBUILDER_ASSETS=$$assets go test -timeout 30m $(TESTFLAGS) ./...
+	cd test/rig/binaries && go test .
 	cd build/image && go test -timeout 30m $(TESTFLAGS) ./...
 	cd test/suite/gitops && go test -timeout 30m ./...
 	cd test/suite/chart && go test -timeout 30m ./... # nothing in it runs concurrently: Helm with the race detector would be built for nothing
@@ -55,6 +56,12 @@ runners: ## Have the runner systems' own code, built from their modules, create 
 	for module in $(RUNNER_MODULES); do \
 	  (cd test/rig/$$module && go run -exec 'env CGO_ENABLED=0 GOFLAGS=-trimpath' $(GOLANGCI_LINT) run --allow-parallel-runners --config ../../../.golangci.yml .) || exit 1; \
 	done
+
+.PHONY: matrix
+matrix: ## Run the API server tests at another Kubernetes, as VERSION=v1.31 (RUNNERS=1: with runners too), and record it in docs/support.md
+	@case "$(origin VERSION)" in command*|environment*) ;; *) echo "name a version of Kubernetes: make matrix VERSION=v1.31" >&2; exit 2;; esac
+	@assets=$$(cd test/rig/binaries && go run . -kubernetes "$$VERSION" etcd kube-apiserver) || exit 1; \
+	KUBEBUILDER_ASSETS=$$assets RUNNERS=$(filter 1,$(RUNNERS)) go run ./test/suite/matrix
 
 HELM_VERSION = $(shell cd test/suite/chart && go list -m -f '{{.Version}}' helm.sh/helm/v4)
 
@@ -114,7 +121,7 @@ golden: ## Rewrite the expected outputs, the generated parts of docs, the schema
 	go run ./cmd/dagger-inject test docs/samples/policy-repository --update
 	go test ./internal/policydoc ./internal/reasondoc -update
 	go test ./internal/chartdoc -update # the chart's schema contains the policy's
-	go test ./test/suite/locality/report ./test/suite/bench/figures ./test/suite/bench/page -update
+	go test ./test/suite/locality/report ./test/suite/bench/figures ./test/suite/bench/page ./test/suite/matrix -update
 	git --no-pager diff --stat -- test/data/fixtures test/data/explain test/data/check test/data/diff test/data/migrate README.md docs charts
 
 .PHONY: bench

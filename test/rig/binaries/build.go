@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,6 +23,8 @@ type tool struct {
 	// module is the module that has the package; its version is that of the program. A package of the naming module itself has
 	// no version: a hash of that module's files stands for it.
 	module, version string
+	// flags are those of the go command that the module needs.
+	flags []string
 }
 
 // tools returns the tools that the module in a folder names.
@@ -76,16 +79,17 @@ func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 
 // build compiles one binary into dir. The file appears under its name only once it is whole.
 func build(ctx context.Context, progress io.Writer, module string, b tool, dir string) error {
-	total, err := goCommand(ctx, module, "list", "-deps", b.pkg).Output()
+	total, err := goCommand(ctx, module, slices.Concat([]string{"list"}, b.flags, []string{"-deps", b.pkg})...).Output()
 	if err != nil {
-		return fmt.Errorf("go list -deps %s: %w", b.pkg, err)
+		return fmt.Errorf("go list -deps %s: %w", b.pkg, said(err))
 	}
 	packages := strings.Count(string(total), "\n")
 	_, _ = fmt.Fprintf(progress, "building %s %s once into %s (minutes, the first time)\n", b.name, b.version, dir)
 
 	tmp := filepath.Join(dir, fmt.Sprintf(".%s.%d", b.name, os.Getpid()))
 	defer func() { _ = os.Remove(tmp) }()
-	cmd := goCommand(ctx, module, "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", ldflags(b), "-o", tmp, b.pkg)
+	cmd := goCommand(ctx, module, slices.Concat([]string{"build"}, b.flags,
+		[]string{"-v", "-trimpath", "-buildvcs=false", "-ldflags", ldflags(b), "-o", tmp, b.pkg})...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -119,7 +123,7 @@ func build(ctx context.Context, progress io.Writer, module string, b tool, dir s
 func ldflags(b tool) string {
 	flags := []string{"-s", "-w"}
 	switch b.module {
-	case "k8s.io/kubernetes":
+	case kubernetes:
 		parts := strings.SplitN(strings.TrimPrefix(b.version, "v"), ".", 3)
 		for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
 			flags = append(flags,

@@ -4,15 +4,18 @@
 //	go run . etcd kube-apiserver kubelet kube-proxy           # others too
 //	go run . -module ../containerd containerd ctr             # those of another module
 //	go run . -module ../certmanager certmanager               # one of that module's own packages
+//	go run . -kubernetes v1.31 etcd kube-apiserver            # the newest patch release of another Kubernetes
 //
 // It prints, on standard output, the folder that holds them: $KUBEBUILDER_ASSETS when it is set and has them all, else a
 // cached folder outside the tree, filled on first use by building them from their Go modules at the versions that the
 // module's go.mod pins. What can be built are the tools that go.mod names; a package of the module itself is built again once
-// a file of the module has changed. Progress goes to standard error.
+// a file of the module has changed. Kubernetes' programs of another version are built from a module that is generated in the
+// cache. Progress goes to standard error.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -29,6 +32,8 @@ var controlPlane = []string{"etcd", "kube-apiserver"}
 
 func main() {
 	module := flag.String("module", ".", "folder of the module whose tools are built")
+	version := flag.String("kubernetes", "",
+		"version of Kubernetes in place of the one that the module pins: v1.31.5, or v1.31 for its newest patch release")
 	flag.Usage = func() {
 		_, _ = fmt.Fprint(flag.CommandLine.Output(), `Build programs from their Go modules once, and print the folder that holds them.
 
@@ -36,6 +41,7 @@ func main() {
   go run . kubelet kubectl                              other tools of this module
   go run . -module ../containerd containerd ctr         tools of another module
   go run . -module ../certmanager certmanager           a package of that module's own, which its go.mod names as a tool
+  go run . -kubernetes v1.31 etcd kube-apiserver        the newest patch release of another Kubernetes; etcd is as pinned
 
 `)
 		flag.PrintDefaults()
@@ -43,12 +49,23 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	dir, err := assets(ctx, os.Stderr, *module, flag.Args())
+	dir, err := folderOf(ctx, os.Stderr, *module, *version, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "binaries:", err)
 		os.Exit(1)
 	}
 	fmt.Println(dir)
+}
+
+// folderOf returns the folder with the binaries that the command line asks for.
+func folderOf(ctx context.Context, progress io.Writer, module, version string, names []string) (string, error) {
+	switch {
+	case version == "":
+		return assets(ctx, progress, module, names)
+	case module != ".":
+		return "", errors.New("-kubernetes is for the tools of this module, not for those of -module")
+	}
+	return versionAssets(ctx, progress, version, names)
 }
 
 // assets returns the folder with the binaries, building those that are missing.
@@ -71,19 +88,15 @@ func assets(ctx context.Context, progress io.Writer, module string, names []stri
 	if err != nil {
 		return "", err
 	}
-	var binaries []tool
-	for _, name := range wanted {
-		n := slices.IndexFunc(known, func(t tool) bool { return t.name == name })
-		if n < 0 {
-			return "", fmt.Errorf("%q is not one of the binaries that this builds: the tools of %s", name, filepath.Join(module, "go.mod"))
-		}
-		binaries = append(binaries, known[n])
-	}
-	cache, err := os.UserCacheDir()
+	binaries, err := pick(known, module, wanted)
 	if err != nil {
-		return "", fmt.Errorf("finding a cache folder: %w (set KUBEBUILDER_ASSETS to use binaries of your own)", err)
+		return "", err
 	}
-	dir := filepath.Join(cache, "dagger-inject", folder(known))
+	cache, err := cacheFolder()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, folder(known))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -96,6 +109,27 @@ func assets(ctx context.Context, progress io.Writer, module string, names []stri
 		}
 	}
 	return dir, nil
+}
+
+// pick returns the tools of those names, among those that the module in a folder names.
+func pick(known []tool, module string, names []string) (picked []tool, err error) {
+	for _, name := range names {
+		n := slices.IndexFunc(known, func(t tool) bool { return t.name == name })
+		if n < 0 {
+			return nil, fmt.Errorf("%q is not one of the binaries that this builds: the tools of %s", name, filepath.Join(module, "go.mod"))
+		}
+		picked = append(picked, known[n])
+	}
+	return picked, nil
+}
+
+// cacheFolder returns the folder that has a folder for each set of versions.
+func cacheFolder() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding a cache folder: %w (set KUBEBUILDER_ASSETS to use binaries of your own)", err)
+	}
+	return filepath.Join(cache, "dagger-inject"), nil
 }
 
 // folder names the folder of a module's tools after the versions that they have, so that none is of another one.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
 	"github.com/dagger-inject/dagger-inject/test/rig/tools"
 )
@@ -92,6 +93,7 @@ func (a *arc) runner(kind, name string) *arcRunner {
 // create creates the runner, and the Secret by which ARC reaches GitHub. The namespace is there.
 func (r *arcRunner) create(t *testing.T, manifest string) {
 	t.Helper()
+	aboutOwnCode(t, map[string]inject.System{"EphemeralRunner": inject.SystemARC, "Runner": inject.SystemARCLegacy}[r.kind])
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: "github"}, StringData: map[string]string{"github_token": "token"},
 	}

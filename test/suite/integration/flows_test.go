@@ -89,6 +89,11 @@ func createFlow(t *testing.T, namespace, name, manifest string) *unstructured.Un
 	t.Helper()
 	object := &unstructured.Unstructured{}
 	require.NoError(t, yaml.Unmarshal([]byte(manifest), &object.Object))
+	system := inject.SystemTekton
+	if object.GroupVersionKind().Group == "argoproj.io" {
+		system = inject.SystemArgo
+	}
+	aboutOwnCode(t, system)
 	object.SetNamespace(namespace)
 	object.SetName(name)
 	require.NoError(t, shared.Client().Create(t.Context(), object))

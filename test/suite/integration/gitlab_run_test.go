@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
 	"github.com/dagger-inject/dagger-inject/test/rig/tools"
@@ -77,6 +78,7 @@ type gitlabResult struct {
 // startGitLab starts GitLab Runner with a job.
 func startGitLab(t *testing.T, job gitlabJob) *gitlabRun {
 	t.Helper()
+	aboutOwnCode(t, inject.SystemGitLab)
 	needsRunners(t)
 	path, err := gitlabProgram()
 	require.NoError(t, err)

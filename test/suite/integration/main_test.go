@@ -38,6 +38,7 @@ import (
 var shared struct {
 	*controlplane.ControlPlane
 	*server
+	apiServer apiServer
 }
 
 // temporary is a folder that goes away with the tests.
@@ -61,6 +62,9 @@ func startShared(ctx context.Context) (stop func() error, err error) {
 	stop = func() error {
 		stopLive()
 		return errors.Join(os.RemoveAll(temporary), shared.Stop())
+	}
+	if shared.apiServer, err = askVersion(shared.ControlPlane); err != nil {
+		return stop, err
 	}
 	if shared.server, err = startServer(ctx, shared.ControlPlane, temporary); err != nil {
 		return stop, err
@@ -121,7 +125,7 @@ func startServer(ctx context.Context, cp *controlplane.ControlPlane, dir string)
 			Ready:          s.readyEngines,
 			Log:            slog.New(slog.NewJSONHandler(s.logs, nil)),
 			MetricsAddress: "0",
-			ImageVolumes:   func() bool { return true }, // tests do not wait for it to be asked for
+			ImageVolumes:   func() bool { return shared.apiServer.imageVolumes }, // tests do not wait for it to be asked for
 		})
 		if err != nil && ctx.Err() == nil {
 			fmt.Fprintln(os.Stderr, "the webhook ended:", err)

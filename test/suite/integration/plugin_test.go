@@ -10,11 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/dagger-inject/dagger-inject/test/rig/tools"
 )
 
 // TestKubectlRunsThePlugin has the real kubectl find the program by its name, pass arguments on and complete them.
 func TestKubectlRunsThePlugin(t *testing.T) {
-	kubectl := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
+	binaries, err := tools.Build(t.Context(), os.Stderr, tools.Kubernetes, "kubectl")
+	require.NoError(t, err)
+	kubectl := filepath.Join(binaries, "kubectl")
 	program, err := binary()
 	require.NoError(t, err)
 	folder := t.TempDir()
