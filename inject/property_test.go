@@ -65,7 +65,8 @@ func TestInvariantsOnDamagedPods(t *testing.T) {
 	}
 	// By the socket, by an address, where a mesh decides about the wait, and with the CLI from an image volume.
 	transports := []*inject.Policies{
-		compile(t, widePolicy), compile(t, strings.Replace(widePolicy, "engine:\n", "engine:\n  transport: tcp\n", 1)), compile(t, imagePolicy), compile(t, usePolicy),
+		compile(t, widePolicy), compile(t, strings.Replace(widePolicy, "engine:\n", "engine:\n  transport: tcp\n", 1)), compile(t, imagePolicy),
+		compile(t, usePolicy),
 	}
 	outcomes := map[inject.Decision]int{}
 	for _, c := range fixtures.All(t) {
@@ -189,7 +190,9 @@ func FuzzDecide(f *testing.F) {
 		f.Add(string(c.Pod(f)), uint8(1))
 		f.Add(string(c.Pod(f)), uint8(2))
 	}
-	all := []*inject.Policies{inject.NewPolicies(config.BuiltIn(), nil, nil), compile(f, widePolicy), compile(f, imagePolicy), compile(f, usePolicy)}
+	all := []*inject.Policies{
+		inject.NewPolicies(config.BuiltIn(), nil, nil), compile(f, widePolicy), compile(f, imagePolicy), compile(f, usePolicy),
+	}
 	f.Fuzz(func(t *testing.T, pod string, which uint8) {
 		if json.Valid([]byte(pod)) {
 			fuzzOne(t, all[int(which)%len(all)], pod)

@@ -8,7 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-const useOf = "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: image-volume, image: 'registry.dagger.io/engine:v0.21.8'}\nwait: {image: 'r/i:v1', imagePullSecret: pull, when: use"
+const useOf = "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: image-volume, image: 'registry.dagger.io/engine:v0.21.8'}\n" +
+	"wait: {image: 'r/i:v1', imagePullSecret: pull, when: use"
 
 func decideAtUse(t *testing.T, pod, policy string) (Input, *Plan, *corev1.Pod) {
 	t.Helper()
@@ -75,7 +76,7 @@ func TestPodsThatCannotWaitAtUseWaitAtTheStart(t *testing.T) {
 }
 
 func TestAPodWithoutACommandWaitsAtTheStart(t *testing.T) {
-	_, plan, _ := decideAtUse(t, bare, "engine: {socket: {hostPath: /run/d}}\ncli: {delivery: image-volume}\nwait: {image: 'r/i:v1', when: use}")
+	_, plan, _ := decideAtUse(t, bare, strings.Replace(useOf, ", image: 'registry.dagger.io/engine:v0.21.8'", "", 1)+"}")
 	require.Equal(t, "on: at the start, as the pod gets no dagger command", plan.Status.Wait)
 }
 

@@ -51,7 +51,8 @@ func launched(t *testing.T, path string, args ...string) (became []string, code 
 	return became, code, out, report
 }
 
-const launcher = "#!/opt/dagger/inject/dagger-inject launch\n# --command=/opt/dagger/bin/dagger --timeout=200ms --on-timeout=fail --expect-version=v0.21.8\n"
+const launcher = "#!/opt/dagger/inject/dagger-inject launch\n" +
+	"# --command=/opt/dagger/bin/dagger --timeout=200ms --on-timeout=fail --expect-version=v0.21.8\n"
 
 func TestDaggerRunsOnceAnEngineAnswers(t *testing.T) {
 	socket := engineSocket(t, probe.Info{Version: "v0.21.8"}, 0)

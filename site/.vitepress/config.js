@@ -90,11 +90,11 @@ export default defineConfig({
         doc('Getting started', 'getting-started'), { text: 'Playground', link: '/playground' }, doc('Opting in', 'opting-in'),
         doc('Runner systems', 'runners'), doc('Policy guide', 'policy-guide'), doc('Policy reference', 'policy'),
         doc('Jobs where their cache is', 'cache-affinity'), doc('Samples', 'samples/README'),
-        doc('From hand-wired to labelled', 'migrating'), doc('Testing policies', 'policy-tests'), doc('Troubleshooting', 'troubleshooting'),
+        doc('Migrating from hand-wiring', 'migrating'), doc('Testing policies', 'policy-tests'), doc('Troubleshooting', 'troubleshooting'),
       ] },
       { text: 'For operators', items: [
         doc('Operations', 'operations'), doc('Upgrading', 'upgrading'), doc('GitOps', 'gitops'), doc('Performance', 'performance'),
-        doc('What works with what', 'support'),
+        doc('Support matrix', 'support'),
         doc('Mirrors and air gaps', 'airgap'), { text: 'The chart’s values', link: '/charts/dagger-inject/README' },
       ] },
       { text: 'For developers', items: [
