@@ -45,12 +45,7 @@ as of a shell.`,
 			if len(args) == 0 || args[0] == "--help" || args[0] == "-h" {
 				return cmd.Help()
 			}
-			err := launch(cmd.Context(), s, args[0], args[1:])
-			var failed *probe.Error
-			if errors.As(err, &failed) {
-				return exitError{err, failed.Cause.ExitCode()}
-			}
-			return err
+			return launch(cmd.Context(), s, args[0], args[1:])
 		},
 	}
 }
@@ -72,12 +67,11 @@ func launch(ctx context.Context, s streams, script string, args []string) error 
 		return context.Cause(ctx) // a signal that dagger would not see
 	}
 	err = become(command, append([]string{command}, args...), os.Environ())
-	switch err = fmt.Errorf("running %s: %w", command, err); {
-	case errors.Is(err, os.ErrNotExist):
-		return exitError{err, 127}
-	default:
-		return exitError{err, 126}
+	code := 126
+	if errors.Is(err, os.ErrNotExist) {
+		code = 127
 	}
+	return exitError{fmt.Errorf("running %s: %w", command, err), code}
 }
 
 // needsEngine reports whether dagger uses the engine that the pod was given. It does not in a session that somebody else has opened,

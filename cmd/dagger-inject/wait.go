@@ -64,12 +64,7 @@ Exit codes:
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.ownLog = cmd.Flags().Changed("termination-log")
-			err := runWait(cmd, s, &f)
-			var failed *probe.Error
-			if errors.As(err, &failed) {
-				return exitError{err, failed.Cause.ExitCode()}
-			}
-			return err
+			return runWait(cmd, s, &f)
 		},
 	}
 	flags := cmd.Flags()
@@ -99,6 +94,7 @@ func runWait(cmd *cobra.Command, s streams, f *waitFlags) error {
 	return waitForEngine(cmd.Context(), s, f)
 }
 
+// waitForEngine returns an exitError with the cause's code where no engine answers.
 func waitForEngine(ctx context.Context, s streams, f *waitFlags) error {
 	switch {
 	case f.timeout <= 0:
@@ -124,12 +120,15 @@ func waitForEngine(ctx context.Context, s streams, f *waitFlags) error {
 		_ = terminal.Line(s.err, "The termination message cannot be written: %v", logErr)
 	}
 	var failed *probe.Error
-	if f.onTimeout == "continue" && errors.As(err, &failed) {
+	if !errors.As(err, &failed) {
+		return err
+	}
+	if f.onTimeout == "continue" {
 		complain(s.err, err)
 		_ = terminal.Line(s.err, "Continuing without an engine, as --on-timeout says.")
 		return nil
 	}
-	return err
+	return exitError{err, failed.Cause.ExitCode()}
 }
 
 // waiter is one wait.

@@ -22,35 +22,34 @@ type Session struct {
 
 	size, limit int
 
-	// The room for the first places and values saves a usual injection an allocation for each.
-	cursors   [16]Cursor
-	additions [16]addition
+	cursors   room[Cursor]
+	additions room[addition]
+}
 
-	cursorsUsed, additionsUsed int
+// room holds the first values of a session, which saves a usual injection an allocation for each.
+type room[T any] struct {
+	values [16]T
+	used   int
+}
+
+func (r *room[T]) next() *T {
+	if r.used == len(r.values) {
+		return new(T)
+	}
+	r.used++
+	return &r.values[r.used-1]
 }
 
 // cursor returns a new place of the session.
 func (s *Session) cursor(raw rawjson.Value) *Cursor {
-	var c *Cursor
-	if s.cursorsUsed < len(s.cursors) {
-		c = &s.cursors[s.cursorsUsed]
-		s.cursorsUsed++
-	} else {
-		c = new(Cursor)
-	}
+	c := s.cursors.next()
 	c.session, c.raw = s, raw
 	return c
 }
 
 // addition returns a new value of a list.
 func (s *Session) addition(value json.RawMessage) *addition {
-	var a *addition
-	if s.additionsUsed < len(s.additions) {
-		a = &s.additions[s.additionsUsed]
-		s.additionsUsed++
-	} else {
-		a = new(addition)
-	}
+	a := s.additions.next()
 	a.value = value
 	return a
 }
