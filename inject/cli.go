@@ -2,7 +2,6 @@ package inject
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
@@ -27,8 +26,9 @@ const (
 // for one.
 const imagePullPolicy = corev1.PullIfNotPresent
 
-// cliSizeLimit bounds the copy: the CLI of v0.21 has 65 MB.
-var cliSizeLimit = resource.MustParse("256Mi")
+// cliSizeLimit bounds the copy: the CLI of v0.21 has 65 MB. It is no Quantity, because a Quantity's String writes to it, and
+// decisions are made at once.
+const cliSizeLimit = "256Mi"
 
 // cliTemplates holds everything that delivers the CLI, encoded once.
 type cliTemplates struct {

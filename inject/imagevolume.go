@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/utils/ptr"
 
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
@@ -67,7 +68,7 @@ func copiedCLI(at string) cliDelivery {
 	d := cliDelivery{
 		volume: mustMarshal(corev1.Volume{
 			Name:         volumeCLI,
-			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &cliSizeLimit}},
+			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(CLISizeLimit())}},
 		}),
 		source:  emptyDirSource,
 		spare:   "bin/" + cliFile,

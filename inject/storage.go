@@ -10,7 +10,7 @@ import (
 )
 
 // CLISizeLimit is how large the volume with the copied CLI may become.
-func CLISizeLimit() resource.Quantity { return cliSizeLimit.DeepCopy() }
+func CLISizeLimit() resource.Quantity { return resource.MustParse(cliSizeLimit) }
 
 // StorageLimit returns how much of its node's disk a pod may use, the copy of the CLI included, before the kubelet evicts it, and
 // whether there is such a limit. The limit is the sum of the containers' limits of ephemeral-storage, or that of an init container
@@ -83,8 +83,8 @@ func (i *injection) noteStorage() {
 	if !limited {
 		return
 	}
-	i.status.CLIStorage = "up to " + cliSizeLimit.String() + " of the pod's limit, " + limit.String()
-	i.cramped = limit.Cmp(cliSizeLimit) < 0
+	i.status.CLIStorage = "up to " + cliSizeLimit + " of the pod's limit, " + limit.String()
+	i.cramped = limit.Cmp(CLISizeLimit()) < 0
 }
 
 // warnAboutStorage tells of a pod that has little room for the copy of the CLI.
