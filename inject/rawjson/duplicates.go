@@ -13,8 +13,18 @@ func (p *parser) duplicates(at int) *SyntaxError {
 	if p.nodes[at].count > pairwise {
 		seen = make(map[string]struct{}, p.nodes[at].count)
 	}
+	// A name of another length, beginning or end than all before is no repetition. One with an escape may be equal to any.
+	var signs uint64
+	escapes := false
 	end := int(p.nodes[at].next)
 	for i := at + 1; i < end; i = int(p.nodes[i+1].next) {
+		n := &p.nodes[i]
+		sign := uint64(1) << ((n.end - n.start + 11*uint32(p.text[n.start+1]) + 5*uint32(p.text[max(n.end-2, n.start)])) % 64)
+		escapes = escapes || n.escaped
+		if seen == nil && signs&sign == 0 && !escapes {
+			signs |= sign
+			continue
+		}
 		name := p.unquoted(i)
 		repeated := false
 		if seen != nil {

@@ -2,6 +2,7 @@ package rawjson
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,7 +18,14 @@ func (p *parser) fail(problem string) *SyntaxError {
 	return &SyntaxError{Offset: p.pos, Problem: problem}
 }
 
+// space skips white space, of which an API server writes none: the call is worth its price only where there is some.
 func (p *parser) space() {
+	if p.pos < len(p.text) && p.text[p.pos] <= ' ' {
+		p.skipSpace()
+	}
+}
+
+func (p *parser) skipSpace() {
 	for p.pos < len(p.text) {
 		switch p.text[p.pos] {
 		case ' ', '\t', '\n', '\r':
@@ -28,16 +36,32 @@ func (p *parser) space() {
 	}
 }
 
+// grow makes room for a node. Only here is the number of values bounded: there is never room for more.
+func (p *parser) grow() *SyntaxError {
+	at := len(p.nodes)
+	if at >= MaxValues {
+		return p.fail(fmt.Sprintf("more than %d values", MaxValues))
+	}
+	p.nodes = slices.Grow(p.nodes, at+1)
+	p.nodes = p.nodes[:at:min(cap(p.nodes), MaxValues)]
+	return nil
+}
+
 // open records a node that starts at the current byte and returns its index.
 func (p *parser) open(kind Kind) (int, *SyntaxError) {
 	if p.opaque > 0 {
 		return -1, nil
 	}
-	if len(p.nodes) >= MaxValues {
-		return 0, p.fail(fmt.Sprintf("more than %d values", MaxValues))
+	at := len(p.nodes)
+	if at == cap(p.nodes) {
+		if err := p.grow(); err != nil {
+			return 0, err
+		}
 	}
-	p.nodes = append(p.nodes, node{start: uint32(p.pos), kind: kind})
-	return len(p.nodes) - 1, nil
+	p.nodes = p.nodes[:at+1]
+	n := &p.nodes[at]
+	n.start, n.kind, n.escaped = uint32(p.pos), kind, false
+	return at, nil
 }
 
 // close completes a node that ends before the current byte.
@@ -46,6 +70,25 @@ func (p *parser) close(at int, count int) {
 		n := &p.nodes[at]
 		n.end, n.next, n.count = uint32(p.pos), uint32(len(p.nodes)), uint32(count)
 	}
+}
+
+// leaf records a whole node without others below it, which ends before the current byte. It writes the fields where they stay: a node
+// that is made first and then copied waits for its own stores.
+func (p *parser) leaf(start int, kind Kind, escaped bool) *SyntaxError {
+	if p.opaque > 0 {
+		return nil
+	}
+	at := len(p.nodes)
+	if at == cap(p.nodes) {
+		if err := p.grow(); err != nil {
+			return err
+		}
+	}
+	p.nodes = p.nodes[:at+1]
+	n := &p.nodes[at]
+	n.start, n.end, n.next, n.count = uint32(start), uint32(p.pos), uint32(at+1), 0
+	n.kind, n.escaped = kind, escaped
+	return nil
 }
 
 func (p *parser) value(depth int) *SyntaxError {
@@ -170,6 +213,10 @@ func (p *parser) object(depth int) *SyntaxError {
 		p.pos++
 		if err := p.member(name, depth); err != nil {
 			return err.under(memberSegment(name))
+		}
+		if p.pos < len(p.text) && p.text[p.pos] == ',' {
+			p.pos++
+			continue
 		}
 		more, err := p.separator('}', "object")
 		if err != nil {

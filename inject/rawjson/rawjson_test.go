@@ -93,6 +93,9 @@ func TestRefusals(t *testing.T) {
 		"invalid UTF-8":       {"{\"a\":\"\xff\"}", "byte 6: invalid UTF-8"},
 		"duplicate":           {`{"spec":{"a":1,"a":2}}`, `(spec): member "a" appears twice`},
 		"duplicate, escaped":  {`{"a":1,"\u0061":2}`, "appears twice"},
+		"escaped, duplicate":  {`{"b":0,"\u0061":1,"a":2}`, "appears twice"},
+		"duplicate, empty":    {`{"":1,"a":2,"":3}`, `member "" appears twice`},
+		"comma in an object":  {`{"a":1,}`, "no member name"},
 		"duplicate of many":   {`{"k":0` + many(40) + `,"k7":1}`, `member "k7" appears twice`},
 		"too deep":            {strings.Repeat("[", 300), "nested deeper than 256"},
 		"too deep in opaque":  {`{"managedFields":` + strings.Repeat("[", 300), "nested deeper than 256"},
@@ -135,8 +138,8 @@ func TestADocumentCanBeReused(t *testing.T) {
 
 // FuzzParse compares what is accepted, and every value found, with encoding/json.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{`{}`, `[1,-0.5e+3,"a\u00e9\n",true,null]`, `{"a":{"b":[{"c":"d"}]}}`, `{"managedFields":[1]}`, "\"\xff\"",
-		`"\ud800"`} {
+	for _, seed := range []string{`{}`, `[1,-0.5e+3,"a\u00e9\n",true,null]`, `{"a":{"b":[{"c":"d"}]}}`, `{"managedFields":[1]}`,
+		`{"":1,"a":{},"ab":[{}],"aab":"\"b\n"}`, "\"\xff\"", `"\ud800"`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -9,13 +9,9 @@ func (p *parser) literal(word string, kind Kind) *SyntaxError {
 	if len(p.text)-p.pos < len(word) || p.text[p.pos:p.pos+len(word)] != word {
 		return p.fail("an unknown word where a value is expected")
 	}
-	at, err := p.open(kind)
-	if err != nil {
-		return err
-	}
+	start := p.pos
 	p.pos += len(word)
-	p.close(at, 0)
-	return nil
+	return p.leaf(start, kind, false)
 }
 
 // plain holds the bytes that need no escape in a string.
@@ -46,38 +42,36 @@ func plainEnd(text string, i int) int {
 }
 
 func (p *parser) str() *SyntaxError {
-	at, err := p.open(String)
-	if err != nil {
-		return err
+	start := p.pos
+	i := plainEnd(p.text, start+1)
+	if i >= len(p.text) || p.text[i] != '"' {
+		return p.escapedStr(i)
 	}
-	text, i, escaped := p.text, p.pos+1, false
-	for {
-		i = plainEnd(text, i)
-		if i >= len(text) {
-			p.pos = i
-			return p.fail("the text ends inside a string")
-		}
-		if text[i] == '"' {
-			break
-		}
+	p.pos = i + 1
+	return p.leaf(start, String, false)
+}
+
+// escapedStr reads on in a string, from the first byte that needs an escape.
+func (p *parser) escapedStr(i int) *SyntaxError {
+	start, text := p.pos, p.text
+	for i < len(text) && text[i] != '"' {
 		if text[i] != '\\' {
 			p.pos = i
 			return p.fail(fmt.Sprintf("control character %#02x inside a string", text[i]))
 		}
-		escaped = true
 		size := escapeSize(text[i:])
 		if size == 0 {
 			p.pos = i
 			return p.fail("an unknown escape inside a string")
 		}
-		i += size
+		i = plainEnd(text, i+size)
+	}
+	if i >= len(text) {
+		p.pos = i
+		return p.fail("the text ends inside a string")
 	}
 	p.pos = i + 1
-	p.close(at, 0)
-	if at >= 0 {
-		p.nodes[at].escaped = escaped
-	}
-	return nil
+	return p.leaf(start, String, true)
 }
 
 // escapeSize returns the length of the escape that s starts with, or 0 if it is not an escape.
@@ -111,10 +105,7 @@ func (p *parser) digits() bool {
 }
 
 func (p *parser) number() *SyntaxError {
-	at, err := p.open(Number)
-	if err != nil {
-		return err
-	}
+	start := p.pos
 	if p.text[p.pos] == '-' {
 		p.pos++
 	}
@@ -140,6 +131,5 @@ func (p *parser) number() *SyntaxError {
 			return p.fail("a number without digits in its exponent")
 		}
 	}
-	p.close(at, 0)
-	return nil
+	return p.leaf(start, Number, false)
 }
