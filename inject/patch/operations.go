@@ -2,6 +2,7 @@ package patch
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -19,8 +20,17 @@ type Operation struct {
 // usualOperations is how many operations an injection usually has.
 const usualOperations = 16
 
-// Operations returns the journal as operations, nil when nothing was added, or the first misuse.
+var errEnded = errors.New("the session has ended: its operations were asked for before")
+
+// Operations returns the journal as operations, nil when nothing was added, or the first misuse. It ends the session: neither that nor
+// a Cursor of it may be used any more.
 func (s *Session) Operations() ([]Operation, error) {
+	m := s.memory
+	if m == nil {
+		return nil, errEnded
+	}
+	s.memory = nil
+	defer m.release()
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -28,8 +38,8 @@ func (s *Session) Operations() ([]Operation, error) {
 		return nil, nil
 	}
 	var usualEnds [usualOperations]int
-	l := listing{ops: make([]Operation, 0, usualOperations), paths: make([]byte, 0, 1024), ends: usualEnds[:0]}
-	s.top.emit(append(make([]byte, 0, 128), s.pointer...), &l)
+	l := listing{ops: make([]Operation, 0, usualOperations), paths: m.paths[:0], ends: usualEnds[:0]}
+	s.top.emit(append(m.pointer[:0], s.pointer...), &l)
 	return l.operations(), nil
 }
 

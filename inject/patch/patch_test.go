@@ -2,6 +2,7 @@ package patch
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,13 +54,14 @@ func TestListsThatExistGetOneOperationAValue(t *testing.T) {
 	l.Prepend(raw(`"second"`))
 	l.Append(raw(`"last"`))
 	l.Element(1, second).Member("env").Append(raw(`1`))
+	ops, err := s.Operations()
+	require.NoError(t, err)
 	require.JSONEq(t, `[
 		{"op":"add","path":"/l/1/env","value":[1]},
 		{"op":"add","path":"/l/0","value":"first"},
 		{"op":"add","path":"/l/1","value":"second"},
-		{"op":"add","path":"/l/-","value":"last"}]`, operations(t, s),
+		{"op":"add","path":"/l/-","value":"last"}]`, string(Marshal(ops)),
 		"additions inside elements come before those that shift them")
-	ops, _ := s.Operations()
 	patched, err := Apply([]byte(`{"l":[{"name":"a"},{"name":"b","env":null}]}`), ops)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"l":["first","second",{"name":"a"},{"name":"b","env":[1]},"last"]}`, string(patched))
@@ -77,6 +79,27 @@ func TestNothingIsNoOperation(t *testing.T) {
 	ops, err := s.Operations()
 	require.NoError(t, err)
 	require.Nil(t, ops)
+}
+
+// TestSessionsShareNothing makes sessions one after the other in the same memory, of which the first has more than fits.
+func TestSessionsShareNothing(t *testing.T) {
+	for _, n := range []int{50, 1, 3} {
+		s, want := session(t, `{"l":[]}`, ""), []Operation{}
+		for i := range n {
+			name := fmt.Sprintf("m%d-%d", n, i)
+			s.Root().Member(name).Set(String(name))
+			s.Root().Member("l").Append(String(name))
+			want = append(want, Operation{"/" + name, String(name)})
+		}
+		for i := range n {
+			want = append(want, Operation{"/l/-", want[i].Value})
+		}
+		ops, err := s.Operations()
+		require.NoError(t, err)
+		require.ElementsMatch(t, want, ops)
+		_, err = s.Operations()
+		require.ErrorIs(t, err, errEnded)
+	}
 }
 
 func TestMisuseIsAnError(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 )
@@ -22,8 +23,25 @@ type Session struct {
 
 	size, limit int
 
+	*memory // nil once Operations has been called
+}
+
+// memory is what a usual session takes, a third of the memory of a decision. It serves one session after the other.
+type memory struct {
 	cursors   room[Cursor]
 	additions room[addition]
+	// pointer and paths are Operations'.
+	pointer [128]byte
+	paths   [1024]byte
+}
+
+var memories = sync.Pool{New: func() any { return new(memory) }}
+
+// release gives the memory back, with nothing in it of what was journalled.
+func (m *memory) release() {
+	m.cursors.clear()
+	m.additions.clear()
+	memories.Put(m)
 }
 
 // room holds the first values of a session, which saves a usual injection an allocation for each.
@@ -38,6 +56,11 @@ func (r *room[T]) next() *T {
 	}
 	r.used++
 	return &r.values[r.used-1]
+}
+
+func (r *room[T]) clear() {
+	clear(r.values[:r.used])
+	r.used = 0
 }
 
 // cursor returns a new place of the session.
@@ -65,7 +88,7 @@ const operationBytes = 64
 // many bytes the additions may come to, 0 for any number. A session journals nothing beyond its limit, so that a small
 // request cannot make it hold a large answer.
 func New(target rawjson.Value, pointer string, limit int) *Session {
-	s := &Session{pointer: pointer, limit: limit}
+	s := &Session{pointer: pointer, limit: limit, memory: memories.Get().(*memory)}
 	s.top = Cursor{session: s, raw: target}
 	if target.Kind() != rawjson.Object {
 		s.err = fmt.Errorf("want an object, got %s", target.Kind())
