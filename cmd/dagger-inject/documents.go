@@ -20,11 +20,13 @@ import (
 // maxInput bounds how much of a file is read: the API server takes objects of up to 3 MiB, and a file may hold many.
 const maxInput = 256 << 20
 
-// document is one YAML or JSON document of an input.
+// document is one YAML or JSON document of an input. Nobody changes its tree: it may be read again.
 type document struct {
 	name string // for messages: the file, and the document's number if there are several
 	node *yamlv3.Node
 	json []byte
+	// encoded is the tree as outputs have it, nil until it is first asked for.
+	encoded *[]byte
 	// above is the number of lines above the document in its file.
 	above int
 }
@@ -171,7 +173,7 @@ func fromJSON(name string, text []byte) (document, error) {
 	if err != nil {
 		return document{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return document{name: name, node: &yamlv3.Node{Kind: yamlv3.DocumentNode, Content: []*yamlv3.Node{nodeOf(root)}}, json: text}, nil
+	return document{name: name, node: &yamlv3.Node{Kind: yamlv3.DocumentNode, Content: []*yamlv3.Node{nodeOf(root)}}, json: text, encoded: new([]byte)}, nil
 }
 
 // fromYAML converts one document. The node is nil for an empty one.
@@ -205,7 +207,7 @@ func fromYAML(name string, text []byte) (document, error) {
 		// An alias shares its content with other places, and an addition here must not change those.
 		return fromJSON(name, asJSON)
 	}
-	return document{name: name, node: &node, json: asJSON}, nil
+	return document{name: name, node: &node, json: asJSON, encoded: new([]byte)}, nil
 }
 
 // onlyDirectives reports whether the text contains only YAML directives, which come before the dashes of a document.
@@ -267,6 +269,18 @@ func hasAlias(node *yamlv3.Node) bool {
 		return true
 	}
 	return slices.ContainsFunc(node.Content, hasAlias)
+}
+
+// yaml returns the document as YAML in the style that outputs have.
+func (d *document) yaml() ([]byte, error) {
+	if *d.encoded == nil {
+		text, err := encodeYAML(d.node)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.name, err)
+		}
+		*d.encoded = text
+	}
+	return *d.encoded, nil
 }
 
 // encodeYAML writes a node as kubectl does: two spaces, list items not indented.

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"slices"
-
-	yamlv3 "go.yaml.in/yaml/v3"
 )
 
 // parse reads the documents of a text. The page in which this program runs has it remember them: it reads the same files for two
@@ -15,7 +13,7 @@ var parse = parseDocuments
 const remembered = 16
 
 // remembering returns a function that parses as another one does, and remembers what that returned for the last texts. Callers may
-// change what they get. It is for one goroutine alone.
+// change the list that they get, but not the documents. It is for one goroutine alone.
 func remembering(parse func(name string, text []byte) ([]document, error)) func(name string, text []byte) ([]document, error) {
 	type memory struct {
 		name      string
@@ -38,20 +36,6 @@ func remembering(parse func(name string, text []byte) ([]document, error)) func(
 		}
 		memories = slices.Insert(memories, 0, m)
 		memories = memories[:min(len(memories), remembered)]
-		own := slices.Clone(m.documents)
-		for i := range own {
-			own[i].node = copyNode(own[i].node)
-		}
-		return own, nil
+		return slices.Clone(m.documents), nil
 	}
-}
-
-// copyNode copies a tree without aliases.
-func copyNode(node *yamlv3.Node) *yamlv3.Node {
-	copied := *node
-	copied.Content = slices.Clone(node.Content)
-	for i, child := range copied.Content {
-		copied.Content[i] = copyNode(child)
-	}
-	return &copied
 }

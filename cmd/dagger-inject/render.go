@@ -25,7 +25,7 @@ func renderYAML(s streams, results []result) error {
 		if i > 0 {
 			_, _ = io.WriteString(s.out, "---\n")
 		}
-		_, after, err := r.yaml()
+		after, err := r.injected()
 		if err != nil {
 			return err
 		}
@@ -36,17 +36,20 @@ func renderYAML(s streams, results []result) error {
 	return nil
 }
 
-// yaml returns the document as YAML before and after its operations, in the same style, so that the two differ only in what was
-// added.
-func (r *result) yaml() (before, after []byte, err error) {
-	if before, err = encodeYAML(r.node); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", r.name, err)
+// injected returns the document as YAML after its operations, in the style of yaml, so that the two differ only in what was added.
+func (r *result) injected() ([]byte, error) {
+	if len(r.operations) == 0 {
+		return r.yaml()
 	}
-	if err = addToYAML(r.node, r.operations); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", r.name, err)
+	node := copyNode(r.node)
+	if err := addToYAML(node, r.operations); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.name, err)
 	}
-	after, err = encodeYAML(r.node)
-	return before, after, err
+	text, err := encodeYAML(node)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.name, err)
+	}
+	return text, nil
 }
 
 func renderJSON(s streams, results []result) error {
@@ -83,7 +86,11 @@ func writeIndented(w io.Writer, text []byte) error {
 
 func renderDiff(s streams, results []result) error {
 	for _, r := range results {
-		before, after, err := r.yaml()
+		before, err := r.yaml()
+		if err != nil {
+			return err
+		}
+		after, err := r.injected()
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -79,4 +80,14 @@ func addChild(parent *yamlv3.Node, name string, value *yamlv3.Node) error {
 		return nil
 	}
 	return fmt.Errorf("its parent is neither a mapping nor a list")
+}
+
+// copyNode copies a tree without aliases.
+func copyNode(node *yamlv3.Node) *yamlv3.Node {
+	copied := *node
+	copied.Content = slices.Clone(node.Content)
+	for i, child := range copied.Content {
+		copied.Content[i] = copyNode(child)
+	}
+	return &copied
 }

@@ -14,8 +14,6 @@ import (
 	"github.com/dagger-inject/dagger-inject/config"
 	"github.com/dagger-inject/dagger-inject/inject"
 	"github.com/dagger-inject/dagger-inject/inject/engine"
-	"github.com/dagger-inject/dagger-inject/inject/patch"
-	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 	"github.com/dagger-inject/dagger-inject/internal/cluster/client"
 )
@@ -303,9 +301,4 @@ func (e *Explainer) nodeIPv6(ctx context.Context) bool {
 		}
 	}
 	return false
-}
-
-// patched returns the pod with the decision applied.
-func (j *job) patched(pod rawjson.Value) ([]byte, error) {
-	return patch.Apply([]byte(pod.Text()), j.plan.Operations)
 }

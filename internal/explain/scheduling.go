@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	schedulingcorev1 "k8s.io/component-helpers/scheduling/corev1"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/dagger-inject/dagger-inject/config"
+	"github.com/dagger-inject/dagger-inject/inject/patch"
 	"github.com/dagger-inject/dagger-inject/inject/rawjson"
 	"github.com/dagger-inject/dagger-inject/internal/cluster"
 )
@@ -58,10 +60,36 @@ type podFields struct {
 	} `json:"spec"`
 }
 
+var schedulingFieldNames = []string{"nodeName", "nodeSelector", "affinity", "tolerations"}
+
+// schedulingFields returns a pod with nothing but the fields that scheduling depends on: the rest of a large pod takes far longer to
+// patch than they do.
+func schedulingFields(pod rawjson.Value) []byte {
+	spec := map[string]json.RawMessage{}
+	for _, name := range schedulingFieldNames {
+		if value := pod.Get("spec").Get(name); value.IsSet() {
+			spec[name] = json.RawMessage(value.Text())
+		}
+	}
+	text, err := json.Marshal(map[string]any{"spec": spec})
+	if err != nil {
+		panic(err) // the pod is valid JSON
+	}
+	return text
+}
+
+// isNotForScheduling reports whether an operation on the pod adds to none of these fields.
+func isNotForScheduling(o patch.Operation) bool {
+	name, below := strings.CutPrefix(o.Path, "/spec/")
+	name, _, _ = strings.Cut(name, "/")
+	return !below || !slices.Contains(schedulingFieldNames, name)
+}
+
 func (j *job) scheduling(pod rawjson.Value) *Scheduling {
 	var before, after podFields
-	text, err := j.patched(pod)
-	if err != nil || json.Unmarshal([]byte(pod.Text()), &before) != nil || json.Unmarshal(text, &after) != nil {
+	text := schedulingFields(pod)
+	patched, err := patch.Apply(text, slices.DeleteFunc(slices.Clone(j.plan.Operations), isNotForScheduling))
+	if err != nil || json.Unmarshal(text, &before) != nil || json.Unmarshal(patched, &after) != nil {
 		return nil // a field of a type that decisions do not read
 	}
 	s := &Scheduling{NodeSelector: map[string]string{}, NodeAffinity: !reflect.DeepEqual(before.Spec.Affinity, after.Spec.Affinity)}
