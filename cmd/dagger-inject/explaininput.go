@@ -59,14 +59,10 @@ func (f *explainFlags) explainer(ctx context.Context) (*explain.Explainer, error
 		objects.Get(ctx, client.ObjectKey{Namespace: e.ReleaseNamespace, Name: config.ConfigMapName}, &cm) == nil {
 		return e, nil
 	}
-	if _, err := loadPolicies(f.policy, f.namespacePolicy, nil); err != nil {
+	if e.Policies, err = readPolicies(f.policy, f.namespacePolicy); err != nil {
 		return nil, err
 	}
-	e.Policies = func(engines inject.Engines) *inject.Policies {
-		policies, _ := loadPolicies(f.policy, f.namespacePolicy, engines) // the same files
-		return policies
-	}
-	return e, nil
+	return e, checkPolicies(e.Policies(nil))
 }
 
 // labelled wraps objects so that every namespace has the labels and annotations of the command line.

@@ -24,8 +24,17 @@ const (
 // loadPolicies layers and compiles the policies in files. Engines is nil if none are known. An empty file name stands for the
 // built-in policy, or for no policy of the namespace. Errors in the policies are bad input.
 func loadPolicies(clusterFile, namespaceFile string, engines inject.Engines) (*inject.Policies, error) {
+	with, err := readPolicies(clusterFile, namespaceFile)
+	if err != nil {
+		return nil, err
+	}
+	policies := with(engines)
+	return policies, checkPolicies(policies)
+}
+
+// readPolicies reads what loadPolicies does, and returns a function that compiles it, for several sets of engines.
+func readPolicies(clusterFile, namespaceFile string) (with func(inject.Engines) *inject.Policies, err error) {
 	cluster, namespace := config.BuiltIn(), (*config.Documents)(nil)
-	var err error
 	if clusterFile != "" {
 		if cluster, err = loadDocuments(clusterFile, config.OriginCluster); err != nil {
 			return nil, err
@@ -36,11 +45,15 @@ func loadPolicies(clusterFile, namespaceFile string, engines inject.Engines) (*i
 			return nil, err
 		}
 	}
-	policies := inject.NewPolicies(cluster, namespace, engines)
+	return func(engines inject.Engines) *inject.Policies { return inject.NewPolicies(cluster, namespace, engines) }, nil
+}
+
+// checkPolicies returns what is wrong with policies as bad input.
+func checkPolicies(policies *inject.Policies) error {
 	if err := policies.Err(); err != nil {
-		return nil, badInput{severalLines(policyErrors(err))}
+		return badInput{severalLines(policyErrors(err))}
 	}
-	return policies, nil
+	return nil
 }
 
 // loadDocuments reads a policy document, or the ConfigMap with policy documents among the manifests of a file.

@@ -17,14 +17,18 @@ function line(files, command, kubeVersion) {
   return args
 }
 
-/** Runs the command for everything that the page shows of the files. Run is the function that the Go program provides. */
+/**
+ * Runs the command for everything that the page shows of the files. Run is the function that the Go program provides. The result has the
+ * milliseconds until there was a decision with its diff (decided), and until there was all (ms).
+ */
 export function decide(run, files, kubeVersion) {
   const namespace = files['namespace.yaml'] !== undefined && given(files, 'namespace.yaml') ? 'namespace.yaml' : ''
   const began = performance.now()
   const diff = run([...line(files, 'inject', kubeVersion), '-o', 'diff'], namespace)
-  if (diff.code !== 0) return { diff, problems: problems(diff.err), ms: performance.now() - began }
+  const decided = performance.now() - began
+  if (diff.code !== 0) return { diff, problems: problems(diff.err), decided, ms: decided }
   const explain = run([...line(files, 'explain', kubeVersion), '--offline'], namespace)
-  return { diff, explain, problems: problems(explain.code === 2 ? explain.err : ''), ms: performance.now() - began }
+  return { diff, explain, problems: problems(explain.code === 2 ? explain.err : ''), decided, ms: performance.now() - began }
 }
 
 /** Runs what only one tab shows. */

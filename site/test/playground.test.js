@@ -128,17 +128,21 @@ test('errors are shown at their line', slow, async () => {
 })
 
 test('a decision is measured', slow, async () => {
-  const took = []
+  const took = { decided: [], ms: [] }
   for (let round = 0; round < 12; round++) {
     for (const fixture of ['gitlab-services', 'cache-buildkite']) {
       await choose(fixture)
-      took.push(await page.$eval('.playground', (element) => Number(element.dataset.ms)))
+      for (const what of Object.keys(took)) {
+        took[what].push(await page.$eval('.playground', (element, what) => Number(element.dataset[what]), what))
+      }
     }
   }
-  took.sort((a, b) => a - b)
-  assert.ok(took[0] > 0)
   // Reported, and not held against a bound: what else runs on this machine counts too.
-  console.log(`a decision, with its diff and its explanation: ${took[0].toFixed(1)} ms at best, ${took[12].toFixed(1)} ms in the middle`)
+  for (const [what, name] of [['decided', 'a decision with its diff'], ['ms', 'a decision with its diff and its explanation']]) {
+    took[what].sort((a, b) => a - b)
+    assert.ok(took[what][0] > 0)
+    console.log(`${name}: ${took[what][0].toFixed(1)} ms at best, ${took[what][12].toFixed(1)} ms in the middle`)
+  }
 })
 
 test('is good to look at in the dark, and on a phone', slow, async () => {
