@@ -26,8 +26,8 @@ const (
 // for one.
 const imagePullPolicy = corev1.PullIfNotPresent
 
-// cliSizeLimit bounds the copy: the CLI of v0.21 has 65 MB. It is no Quantity, because a Quantity's String writes to it, and
-// decisions are made at once.
+// cliSizeLimit bounds the copy: the CLI of v0.21 has 65 MB. It is not a Quantity, because Quantity.String writes to its receiver
+// and decisions run concurrently.
 const cliSizeLimit = "256Mi"
 
 // cliTemplates holds everything that delivers the CLI, encoded once.

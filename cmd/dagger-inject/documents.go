@@ -173,7 +173,8 @@ func fromJSON(name string, text []byte) (document, error) {
 	if err != nil {
 		return document{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return document{name: name, node: &yamlv3.Node{Kind: yamlv3.DocumentNode, Content: []*yamlv3.Node{nodeOf(root)}}, json: text, encoded: new([]byte)}, nil
+	node := &yamlv3.Node{Kind: yamlv3.DocumentNode, Content: []*yamlv3.Node{nodeOf(root)}}
+	return document{name: name, node: node, json: text, encoded: new([]byte)}, nil
 }
 
 // fromYAML converts one document. The node is nil for an empty one.

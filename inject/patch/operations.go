@@ -22,8 +22,8 @@ const usualOperations = 16
 
 var errEnded = errors.New("the session has ended: its operations were asked for before")
 
-// Operations returns the journal as operations, nil when nothing was added, or the first misuse. It ends the session: neither that nor
-// a Cursor of it may be used any more.
+// Operations returns the journal as operations, nil when nothing was added, or the first misuse. It ends the session: after it,
+// neither the session nor its Cursors may be used.
 func (s *Session) Operations() ([]Operation, error) {
 	m := s.memory
 	if m == nil {

@@ -37,7 +37,7 @@ type memory struct {
 
 var memories = sync.Pool{New: func() any { return new(memory) }}
 
-// release gives the memory back, with nothing in it of what was journalled.
+// release gives the memory back, without what the session journalled. Operations writes over pointer and paths from their start.
 func (m *memory) release() {
 	m.cursors.clear()
 	m.additions.clear()

@@ -78,17 +78,22 @@ func schedulingFields(pod rawjson.Value) []byte {
 	return text
 }
 
-// isNotForScheduling reports whether an operation on the pod adds to none of these fields.
-func isNotForScheduling(o patch.Operation) bool {
-	name, below := strings.CutPrefix(o.Path, "/spec/")
-	name, _, _ = strings.Cut(name, "/")
-	return !below || !slices.Contains(schedulingFieldNames, name)
+// schedulingOperations returns the operations on a pod that add to these fields.
+func schedulingOperations(all []patch.Operation) []patch.Operation {
+	var operations []patch.Operation
+	for _, o := range all {
+		below, _ := strings.CutPrefix(o.Path, "/spec/")
+		if name, _, _ := strings.Cut(below, "/"); slices.Contains(schedulingFieldNames, name) {
+			operations = append(operations, o)
+		}
+	}
+	return operations
 }
 
 func (j *job) scheduling(pod rawjson.Value) *Scheduling {
 	var before, after podFields
 	text := schedulingFields(pod)
-	patched, err := patch.Apply(text, slices.DeleteFunc(slices.Clone(j.plan.Operations), isNotForScheduling))
+	patched, err := patch.Apply(text, schedulingOperations(j.plan.Operations))
 	if err != nil || json.Unmarshal(text, &before) != nil || json.Unmarshal(patched, &after) != nil {
 		return nil // a field of a type that decisions do not read
 	}
