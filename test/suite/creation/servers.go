@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,7 +12,10 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -20,7 +24,6 @@ import (
 	"github.com/dagger-inject/dagger-inject/test/rig/poll"
 	"github.com/dagger-inject/dagger-inject/test/rig/program"
 	"github.com/dagger-inject/dagger-inject/test/rig/tools"
-	"github.com/dagger-inject/dagger-inject/webhook"
 )
 
 // servers are webhooks, of test/suite/bench, by the variants whose pods they get.
@@ -43,11 +46,14 @@ func startServers(ctx context.Context, cp *controlplane.ControlPlane, dir string
 	if _, err := tools.Run(ctx, nil, root, "go", "build", "-o", bench, "./test/suite/bench"); err != nil {
 		return stop, err
 	}
-	if _, err := webhook.EnsureCertificate(dir); err != nil {
+	ca, err := makeCertificate(dir)
+	if err != nil {
 		return stop, err
 	}
-	ca, err := os.ReadFile(filepath.Join(dir, "tls.crt"))
-	if err != nil {
+	if err := cp.Client().Create(ctx, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: service.Namespace, Name: service.Name},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost"},
+	}); err != nil {
 		return stop, err
 	}
 	policy := filepath.Join(dir, "policy.yaml")
@@ -94,10 +100,25 @@ func startServer(ctx context.Context, bench, server, certs, policy string, port 
 	})
 }
 
+// service leads to the webhooks, as in a cluster: an API server speaks HTTP/1.1 with a webhook behind a Service, and HTTP/2 with one at
+// localhost (k8s.io/apiserver, pkg/util/webhook/client.go).
+var service = types.NamespacedName{Namespace: "default", Name: "creation"}
+
+// makeCertificate writes the webhooks' certificate into a folder, and returns it.
+func makeCertificate(dir string) ([]byte, error) {
+	cert, key, err := certutil.GenerateSelfSignedCertKey(service.Name+"."+service.Namespace+".svc", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return cert, errors.Join(os.WriteFile(filepath.Join(dir, "tls.crt"), cert, 0o600), os.WriteFile(filepath.Join(dir, "tls.key"), key, 0o600))
+}
+
 // configuration is our own, for the namespace of a variant.
 func configuration(variant string, port int, ca []byte) *admissionv1.MutatingWebhookConfiguration {
 	c := registration.Configuration(func(path string) admissionv1.WebhookClientConfig {
-		return admissionv1.WebhookClientConfig{URL: ptr.To("https://localhost:" + strconv.Itoa(port) + path), CABundle: ca}
+		return admissionv1.WebhookClientConfig{CABundle: ca, Service: &admissionv1.ServiceReference{
+			Namespace: service.Namespace, Name: service.Name, Port: ptr.To(int32(port)), Path: &path,
+		}}
 	}, "dagger-inject")
 	c.Name = "creation-" + variant
 	for i := range c.Webhooks {
