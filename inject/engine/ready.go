@@ -144,19 +144,11 @@ func NewReady(pods iter.Seq[Pod], now time.Time, before Ready) (ready Ready, cha
 	ready = make(Ready, len(found))
 	for w, of := range found {
 		was := before[w.Value()]
-		r := ReadyPods{Nodes: kept(was.Nodes, of.nodes)}
+		r := ReadyPods{Nodes: was.Nodes.Renew(of.nodes)}
 		if of.pods != nil {
-			r.Names = kept(was.Names, of.pods)
+			r.Names = was.Names.Renew(of.pods)
 		}
 		ready[w.Value()] = r
 	}
 	return ready, changes
-}
-
-// kept returns the set of the names: the one before if it is the same.
-func kept(before *rendezvous.Set, names []string) *rendezvous.Set {
-	if set := rendezvous.NewSet(names); !set.Equal(before) {
-		return set
-	}
-	return before
 }

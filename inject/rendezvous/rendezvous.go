@@ -35,16 +35,21 @@ type Set struct {
 
 // NewSet returns the set of these names. The order of the names does not matter, nor whether one is there twice. An empty name is
 // none. NewSet does not keep the slice.
-func NewSet(names []string) *Set {
-	s := &Set{names: make([]string, 0, len(names)), remembered: map[string][]string{}}
-	for _, name := range names {
-		if name != "" {
-			s.names = append(s.names, name)
-		}
+func NewSet(names []string) *Set { return (*Set)(nil).Renew(names) }
+
+// Renew returns what NewSet does, or the set itself, with what it remembers, if it has the same members. A nil set is an empty one.
+func (s *Set) Renew(names []string) *Set {
+	sorted := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
+	slices.Sort(sorted)
+	sorted = slices.Clip(slices.Compact(sorted))
+	if s != nil && slices.Equal(s.names, sorted) {
+		return s
 	}
-	slices.Sort(s.names)
-	s.names = slices.Clip(slices.Compact(s.names))
-	s.seeds = make([]uint64, len(s.names))
+	return newSet(sorted)
+}
+
+func newSet(sorted []string) *Set {
+	s := &Set{names: sorted, seeds: make([]uint64, len(sorted)), remembered: map[string][]string{}}
 	all := fnv.New64a()
 	for i, name := range s.names {
 		s.seeds[i] = Hash(name)
@@ -73,9 +78,6 @@ func (s *Set) Names() []string {
 
 // ID identifies the members: sets with equal members have equal ones.
 func (s *Set) ID() string { return s.id }
-
-// Equal reports whether two sets have the same members.
-func (s *Set) Equal(other *Set) bool { return slices.Equal(s.Names(), other.Names()) }
 
 // First returns the first n members in the key's order, fewer if the set or Most is smaller. The slice must not be changed.
 func (s *Set) First(key string, n int) []string {
