@@ -53,10 +53,8 @@ func (v Value) Get(name string) Value {
 	for i, end := v.at+1, int(nodes[v.at].next); i < end; i = int(nodes[i+1].next) {
 		// Most names differ in length already. One with an escape is longer than what it stands for.
 		n := &nodes[i]
-		if size := int(n.end-n.start) - 2; size == len(name) || n.escaped {
-			if equals(v.doc.text, n, name) {
-				return Value{doc: v.doc, at: i + 1}
-			}
+		if (int(n.end-n.start)-2 == len(name) || n.escaped) && equals(v.doc.text, n, name) {
+			return Value{doc: v.doc, at: i + 1}
 		}
 	}
 	return Value{}

@@ -60,6 +60,7 @@ type podFields struct {
 	} `json:"spec"`
 }
 
+// schedulingFieldNames are the names of podFields' fields.
 var schedulingFieldNames = []string{"nodeName", "nodeSelector", "affinity", "tolerations"}
 
 // schedulingFields returns a pod with nothing but the fields that scheduling depends on: the rest of a large pod takes far longer to
